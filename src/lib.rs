@@ -3,9 +3,35 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )
 )]
+
+mod client;
+mod endpoints;
+mod error;
+mod message;
+mod page;
+mod request;
+mod secret;
+mod transport;
+mod types;
+mod user_key;
 
 #[cfg(feature = "emulator")]
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;
+
+pub use crate::client::Client;
+pub use crate::endpoints::{auth, credentials, registrations, users};
+pub use crate::error::{Error, ErrorKind};
+pub use crate::message::{HttpRequest, HttpResponse};
+pub use crate::request::{ApiVersion, Endpoint, Request, Target};
+pub use crate::secret::{Private, Secret};
+pub use crate::transport::{Limits, Transport, TransportError, TransportErrorKind};
+pub use crate::types::{ContextData, Timestamp};
+pub use crate::user_key::UserKey;

@@ -1,0 +1,153 @@
+//! [`HttpRequest`] and [`HttpResponse`]: what a transport carries.
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use zeroize::Zeroizing;
+
+/// A complete HTTP request.
+///
+/// Its `Debug` shows method, scheme, host, path and the names of the headers,
+/// never a query, a header's value or a body: those hold credentials and
+/// usernames. The body is wiped when dropped.
+pub struct HttpRequest {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl HttpRequest {
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The whole URI.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The headers, without those that describe the connection or the length
+    /// of the body, which are the transport's.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body. `None` is a request without one, which has no content type
+    /// either.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.body.as_ref().map(|body| body.as_slice())
+    }
+
+    /// Turns it into `http`'s type, for another HTTP stack. That type's own
+    /// `Debug` prints header values and bodies, and does not wipe its body.
+    #[must_use]
+    pub fn into_http(mut self) -> http::Request<Vec<u8>> {
+        let body = self.body.as_mut().map(|body| std::mem::take(&mut **body));
+        let mut request = http::Request::new(body.unwrap_or_default());
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.headers_mut() = self.headers;
+        request
+    }
+
+    pub(crate) fn set_header(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.insert(name, value);
+    }
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("scheme", &self.uri.scheme_str())
+            .field("host", &self.uri.host())
+            .field("path", &self.uri.path())
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A complete HTTP response.
+///
+/// Its `Debug` shows the status and the names of the headers, never a header's
+/// value or the body, which is wiped when dropped.
+pub struct HttpResponse {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl HttpResponse {
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The whole body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl From<http::Response<Vec<u8>>> for HttpResponse {
+    fn from(response: http::Response<Vec<u8>>) -> Self {
+        let (parts, body) = response.into_parts();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            body: Zeroizing::new(body),
+        }
+    }
+}
+
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpResponse")
+            .field("status", &self.status)
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_query_header_value_or_body() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-autharmor-usernamevalue", HeaderValue::from_static("ada"));
+        let request = HttpRequest {
+            method: Method::GET,
+            uri: Uri::from_static("https://api.example/v4/users/0?username=ada"),
+            headers,
+            body: Some(Zeroizing::new(b"ada".to_vec())),
+        };
+        let text = format!("{request:?}");
+        assert!(
+            text.contains("/v4/users/0") && text.contains("x-autharmor-usernamevalue"),
+            "{text}"
+        );
+        assert!(!text.contains("ada"), "{text}");
+
+        let response = http::Response::builder()
+            .header("x", "ada")
+            .body(b"ada".to_vec())
+            .unwrap();
+        assert!(!format!("{:?}", HttpResponse::from(response)).contains("ada"));
+    }
+}

@@ -1,0 +1,271 @@
+//! Base URLs, and what may stand in a path and a query.
+
+use std::net::IpAddr;
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::error::Error;
+
+/// Everything but RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// What `application/x-www-form-urlencoded` escapes, but the space, which
+/// becomes a plus sign.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'*')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b' ');
+
+/// Where a service lives: scheme, host and perhaps a path prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BaseUrl {
+    scheme: Scheme,
+    authority: Authority,
+    /// Without a trailing slash.
+    prefix: String,
+}
+
+impl BaseUrl {
+    /// `what` names the setting in the error, which does not repeat the URL:
+    /// it may hold credentials.
+    pub(crate) fn parse(url: &str, what: &str, allow_http: bool) -> Result<Self, Error> {
+        let refuse = |why: &str| Err(Error::config(format!("{what} {why}")));
+        if url.contains('#') {
+            return refuse("has a fragment");
+        }
+        if url.contains('?') {
+            return refuse("has a query");
+        }
+        let Ok(uri) = url.trim().parse::<Uri>() else {
+            return refuse("is not a URL");
+        };
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return refuse("needs https:// and a host");
+        };
+        if authority.as_str().contains('@') {
+            return refuse("has a user name in it");
+        }
+        if authority.host().is_empty() {
+            return refuse("has no host");
+        }
+        let bare = authority.host().len() == authority.as_str().len();
+        if !bare && authority.port_u16().is_none_or(|port| port == 0) {
+            return refuse("has a port that is not one");
+        }
+        if scheme == Scheme::HTTP {
+            if !is_loopback(authority.host()) {
+                return refuse("is http://, which is for loopback addresses only");
+            }
+            if !allow_http {
+                return refuse("is http://, which needs allow_http_on_loopback(true)");
+            }
+        } else if scheme != Scheme::HTTPS {
+            return refuse("is not https://");
+        }
+        let prefix = parts.path_and_query.as_ref().map_or("", PathAndQuery::path);
+        let prefix = prefix.trim_end_matches('/');
+        if prefix.ends_with("/v3") || prefix.ends_with("/v4") {
+            return refuse("ends in a version, which the client adds itself");
+        }
+        if prefix
+            .split('/')
+            .skip(1)
+            .any(|segment| check_segment(segment).is_err())
+        {
+            return refuse("has an empty or dot segment in its path");
+        }
+        Ok(Self {
+            scheme,
+            authority,
+            prefix: prefix.to_owned(),
+        })
+    }
+
+    /// The URI of a path below this one. `path` is already encoded.
+    pub(crate) fn join(&self, path: &str) -> Result<Uri, Error> {
+        let mut whole = String::with_capacity(self.prefix.len() + path.len());
+        whole += &self.prefix;
+        whole += path;
+        let path = PathAndQuery::try_from(whole)
+            .map_err(|_| Error::invalid("the URL would be too long"))?;
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+            .map_err(|_| Error::invalid("the URL would be too long"))
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse()
+        .is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Refuses a path segment that a server might read as a step elsewhere, also
+/// after decoding it more than once.
+pub(super) fn check_segment(segment: &str) -> Result<(), Error> {
+    let mut text = segment.to_owned();
+    loop {
+        if text.is_empty() {
+            return Err(Error::invalid("an id in the route is empty"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(Error::invalid(
+                "an id in the route holds a control character",
+            ));
+        }
+        if text
+            .split(['/', '\\'])
+            .any(|step| step == "." || step == "..")
+        {
+            return Err(Error::invalid("an id in the route is a dot segment"));
+        }
+        let decoded = percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        if decoded == text {
+            return Ok(());
+        }
+        text = decoded;
+    }
+}
+
+/// Appends text as exactly one path segment.
+pub(super) fn push_segment(path: &mut String, segment: &str) {
+    path.extend(utf8_percent_encode(segment, SEGMENT));
+}
+
+/// Appends `name=value` to a query or form, with its separator.
+pub(crate) fn push_pair(query: &mut String, separator: char, name: &str, value: &str) {
+    query.push(separator);
+    query.push_str(name);
+    query.push('=');
+    push_form(query, value);
+}
+
+/// Appends text as `application/x-www-form-urlencoded` wants it.
+pub(crate) fn push_form(form: &mut String, text: &str) {
+    for (index, word) in text.split(' ').enumerate() {
+        if index > 0 {
+            form.push('+');
+        }
+        form.extend(utf8_percent_encode(word, FORM));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<BaseUrl, Error> {
+        BaseUrl::parse(url, "api_url", true)
+    }
+
+    fn joined(url: &str) -> String {
+        parse(url).unwrap().join("/v3/users").unwrap().to_string()
+    }
+
+    #[test]
+    fn a_prefix_is_kept_and_slashes_do_not_double() {
+        assert_eq!(
+            joined("https://api.example"),
+            "https://api.example/v3/users"
+        );
+        assert_eq!(
+            joined("https://api.example/"),
+            "https://api.example/v3/users"
+        );
+        assert_eq!(
+            joined("https://api.example:8443/a/b//"),
+            "https://api.example:8443/a/b/v3/users"
+        );
+        assert_eq!(joined("http://[::1]:80/x"), "http://[::1]:80/x/v3/users");
+        assert_eq!(
+            joined("https://api.example/v3x"),
+            "https://api.example/v3x/v3/users"
+        );
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused_without_being_repeated() {
+        for url in [
+            "",
+            "api.example",
+            "/v3",
+            "https://",
+            "https:///x",
+            "https://user:s3cr3t@api.example",
+            "https://api.example?key=s3cr3t",
+            "https://api.example#s3cr3t",
+            "https://api.example/v3",
+            "https://api.example/v4/",
+            "https://api.example/a/v3",
+            "https://api.example/a//b",
+            "https://api.example/../b",
+            "https://api.example/%2e%2e/b",
+            "https://api.example:0",
+            "https://api.example:99999",
+            "https://api.example:",
+            "ftp://127.0.0.1",
+            "http://api.example",
+            "http://localhost",
+            "http://127.0.0.1.api.example",
+        ] {
+            let error = parse(url).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Config, "{url}");
+            assert!(!error.to_string().contains("s3cr3t"), "{error}");
+        }
+    }
+
+    #[test]
+    fn plain_http_needs_loopback_and_leave() {
+        assert!(BaseUrl::parse("http://127.0.0.1:1", "api_url", false).is_err());
+        assert!(BaseUrl::parse("http://127.9.9.9:1", "api_url", true).is_ok());
+    }
+
+    #[test]
+    fn dot_segments_are_seen_through_any_encoding() {
+        for segment in [
+            "",
+            ".",
+            "..",
+            "%2e",
+            "%2E%2e",
+            "%252e%252e",
+            "../apps",
+            "a/../b",
+            "a\\..\\b",
+            "%2e%2e%2fapps",
+            "a\nb",
+            "a%0ab",
+        ] {
+            assert!(check_segment(segment).is_err(), "{segment:?}");
+        }
+        for segment in ["a", "a/b", "a?b", "a#b", "é", "100%", "...", "%zz"] {
+            assert!(check_segment(segment).is_ok(), "{segment:?}");
+        }
+    }
+
+    #[test]
+    fn a_segment_stays_one_segment() {
+        let mut path = String::new();
+        push_segment(&mut path, "a/b?c#d é%2f~-._");
+        assert_eq!(path, "a%2Fb%3Fc%23d%20%C3%A9%252f~-._");
+    }
+
+    #[test]
+    fn forms_are_encoded_as_forms() {
+        let mut query = String::new();
+        push_pair(&mut query, '?', "username", "Ada +&=%é*");
+        assert_eq!(query, "?username=Ada+%2B%26%3D%25%C3%A9*");
+    }
+}

@@ -1,0 +1,1 @@
+//! The transport over ureq and rustls: the only file that names either.

@@ -1,0 +1,414 @@
+//! What the answers of several endpoints share: open enums, dates, and the
+//! places where the service is known to be loose with JSON types.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Declares an enum that travels as text and keeps values it does not know.
+macro_rules! open_text_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        ///
+        /// A value that this version of the crate does not know is kept in
+        /// `Other` and goes back as it came.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+            /// A value that this version of the crate does not know.
+            Other(String),
+        }
+
+        impl $name {
+            /// The text on the wire.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $text,)+
+                    Self::Other(text) => text,
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                match text {
+                    $($text => Self::$variant,)+
+                    other => Self::Other(other.to_owned()),
+                }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                Ok(Self::from(text.as_ref()))
+            }
+        }
+    };
+}
+pub(crate) use open_text_enum;
+
+/// Declares an enum that travels as a number and keeps values it does not know.
+macro_rules! open_number_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $number:literal,)+ }) => {
+        $(#[$doc])*
+        ///
+        /// It is read from a number or from text that holds one. A value that
+        /// this version of the crate does not know is kept in `Other` and goes
+        /// back as it came.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+            /// A value that this version of the crate does not know.
+            Other(i64),
+        }
+
+        impl $name {
+            /// The number on the wire.
+            #[must_use]
+            pub fn number(self) -> i64 {
+                match self {
+                    $(Self::$variant => $number,)+
+                    Self::Other(number) => number,
+                }
+            }
+        }
+
+        impl From<i64> for $name {
+            fn from(number: i64) -> Self {
+                match number {
+                    $($number => Self::$variant,)+
+                    other => Self::Other(other),
+                }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_i64(self.number())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::types::lenient_number(deserializer).map(Self::from)
+            }
+        }
+    };
+}
+pub(crate) use open_number_enum;
+
+/// A date as the service wrote it, such as `2020-07-11T17:09:44.7860965Z`.
+///
+/// Its form is not guaranteed (up to seven fraction digits, perhaps no time
+/// zone), so it stays text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(String);
+
+impl Timestamp {
+    /// The server's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The point in time, if the text is one. A date without a time zone is
+    /// taken as UTC; whether the service sends such dates is unverified.
+    #[cfg(feature = "jiff")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
+    #[must_use]
+    pub fn to_jiff(&self) -> Option<jiff::Timestamp> {
+        let text = self.0.trim();
+        text.parse().ok().or_else(|| {
+            let date: jiff::civil::DateTime = text.parse().ok()?;
+            Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+        })
+    }
+}
+
+impl From<&str> for Timestamp {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Your own key-value pairs, sent with a magic link and handed back by its
+/// validation. The service may drop a value: then it is `None`.
+pub type ContextData = BTreeMap<String, Option<String>>;
+
+/// A whole number that may come as text, or with a fraction of zero.
+pub(crate) fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    struct Number;
+
+    impl Visitor<'_> for Number {
+        type Value = i64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number")
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<i64, E> {
+            Ok(number)
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<i64, E> {
+            Ok(i64::try_from(number).unwrap_or(i64::MAX))
+        }
+
+        fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<i64, E> {
+            if number.fract() != 0.0 {
+                return Err(E::invalid_type(Unexpected::Float(number), &self));
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the cast saturates, which is meant"
+            )]
+            Ok(number as i64)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<i64, E> {
+            if let Ok(number) = text.trim().parse::<i64>() {
+                return Ok(number);
+            }
+            match text.trim().parse::<f64>() {
+                Ok(number) => self.visit_f64(number),
+                Err(_) => Err(E::invalid_type(Unexpected::Str(text), &self)),
+            }
+        }
+    }
+
+    deserializer.deserialize_any(Number)
+}
+
+/// What a JSON value is, as far as a loose reader cares.
+#[derive(Debug)]
+pub(crate) enum Scalar {
+    Bool(bool),
+    Text(String),
+    /// Null, an array or an object.
+    Other,
+}
+
+impl Scalar {
+    fn into_text(self) -> Option<String> {
+        match self {
+            Self::Bool(value) => Some(value.to_string()),
+            Self::Text(text) => Some(text),
+            Self::Other => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyValue;
+
+        impl<'de> Visitor<'de> for AnyValue {
+            type Value = Scalar;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any value")
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
+                Ok(Scalar::Bool(value))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
+                Ok(Scalar::Text(number.to_string()))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+                Ok(Scalar::Text(number.to_string()))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
+                Ok(Scalar::Text(number.to_string()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar::Text(text.to_owned()))
+            }
+
+            fn visit_unit<E>(self) -> Result<Scalar, E> {
+                Ok(Scalar::Other)
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> Result<Scalar, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Other)
+            }
+        }
+
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+/// Reads a bool so that `null`, `"true"` and `1` are neither true nor an error:
+/// whatever is not the JSON `true` must not authorise.
+pub(crate) fn strict_bool<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<bool>, D::Error> {
+    Ok(match Scalar::deserialize(deserializer)? {
+        Scalar::Bool(value) => Some(value),
+        _ => None,
+    })
+}
+
+/// Text that may come as a number or a bool (codes, ids); `None` for the rest.
+pub(crate) fn lenient_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    Scalar::deserialize(deserializer).map(Scalar::into_text)
+}
+
+/// Context data, whose values are text on paper and any scalar in one SDK.
+pub(crate) fn lenient_context<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<ContextData, D::Error> {
+    let data = Option::<BTreeMap<String, Scalar>>::deserialize(deserializer)?;
+    Ok(data
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, value)| (key, value.into_text()))
+        .collect())
+}
+
+/// JSON as text, whether it came as text or as the object itself.
+pub(crate) fn json_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    Ok(
+        match Option::<serde_json::Value>::deserialize(deserializer)? {
+            None => None,
+            Some(serde_json::Value::String(text)) => Some(text),
+            Some(value) => Some(value.to_string()),
+        },
+    )
+}
+
+/// A value that is empty when the field is null.
+pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    open_text_enum! {
+        /// Test.
+        Colour { /// Red.
+            Red = "red", }
+    }
+    open_number_enum! {
+        /// Test.
+        Code { /// Two.
+            Two = 2, }
+    }
+
+    #[test]
+    fn unknown_values_survive_a_round_trip() {
+        for json in [r#"["red","Red","mauve",""]"#, "[]"] {
+            let colours: Vec<Colour> = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&colours).unwrap(), json);
+        }
+        let codes: Vec<Code> = serde_json::from_str("[2,7,-1]").unwrap();
+        assert_eq!(codes, [Code::Two, Code::Other(7), Code::Other(-1)]);
+        assert_eq!(serde_json::to_string(&codes).unwrap(), "[2,7,-1]");
+    }
+
+    #[test]
+    fn numbers_may_come_as_text() {
+        let codes: Vec<Code> = serde_json::from_str(r#"["2", 2.0, "2.0", 1e300]"#).unwrap();
+        assert_eq!(
+            codes,
+            [Code::Two, Code::Two, Code::Two, Code::Other(i64::MAX)]
+        );
+        for json in ["2.5", "\"two\"", "true", "[]", "null"] {
+            assert!(serde_json::from_str::<Code>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn only_true_is_true() {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default, deserialize_with = "strict_bool")]
+            authorized: Option<bool>,
+        }
+        for (json, expected) in [
+            (r#"{"authorized":true}"#, Some(true)),
+            (r#"{"authorized":false}"#, Some(false)),
+            (r#"{"authorized":"true"}"#, None),
+            (r#"{"authorized":1}"#, None),
+            (r#"{"authorized":null}"#, None),
+            (r#"{"authorized":[true]}"#, None),
+            (r#"{"authorized":{"a":{"b":true}}}"#, None),
+            ("{}", None),
+        ] {
+            let answer: Answer = serde_json::from_str(json).unwrap();
+            assert_eq!(answer.authorized, expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn context_data_reads_any_scalar() {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default, deserialize_with = "lenient_context")]
+            context_data: ContextData,
+        }
+        let json = r#"{"context_data":{"a":"x","b":7,"c":true,"d":null,"e":[1]}}"#;
+        let Answer { context_data } = serde_json::from_str(json).unwrap();
+        let texts: Vec<_> = context_data.values().map(Option::as_deref).collect();
+        assert_eq!(texts, [Some("x"), Some("7"), Some("true"), None, None]);
+        for json in ["{}", r#"{"context_data":null}"#] {
+            assert!(
+                serde_json::from_str::<Answer>(json)
+                    .unwrap()
+                    .context_data
+                    .is_empty()
+            );
+        }
+    }
+
+    #[cfg(feature = "jiff")]
+    #[test]
+    fn dates_parse_with_and_without_a_zone() {
+        let seconds = |text| Timestamp::from(text).to_jiff().map(|t| t.as_second());
+        assert_eq!(seconds("2020-07-11T17:09:44.7860965Z"), Some(1_594_487_384));
+        assert_eq!(seconds("2020-07-11T17:09:44"), Some(1_594_487_384));
+        assert_eq!(seconds("soon"), None);
+    }
+}

@@ -1,0 +1,15 @@
+//! Every response type decodes from three fixtures: all fields; every nullable
+//! one null or missing; unknown fields and unknown enum values.
+
+mod auth;
+mod credentials;
+mod registrations;
+mod users;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+fn decode<T: DeserializeOwned>(json: Value) -> T {
+    // From text, as it comes from the wire.
+    serde_json::from_str(&json.to_string()).unwrap()
+}
