@@ -1,15 +1,286 @@
-//! [`Client`]: the front door.
-use crate::{Error, Request};
-use serde::de::DeserializeOwned;
+//! [`Client`]: the one road from a [`Request`] to its answer.
 
-/// Stub.
-#[derive(Debug)]
-pub struct Client;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, USER_AGENT};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::answer::{self, ErrorBody};
+use crate::clock::Clock;
+use crate::config::ClientBuilder;
+use crate::error::{Error, ErrorKind};
+use crate::message::{HttpRequest, HttpResponse};
+use crate::request::{Endpoint, Request, Target};
+use crate::retry::{Budget, Retries, RetryPolicy};
+use crate::secret::Secret;
+use crate::token::{Credentials, Token, TokenCache};
+use crate::transport::{Limits, Transport};
+
+/// A client of the Auth Armor API.
+///
+/// Make one, keep it, share it: it is `Send + Sync`, a clone is cheap, and all
+/// clones share the access token and the connections. Every endpoint is a
+/// method of the same name; [`send`](Self::send) takes what the builder
+/// functions make.
+///
+/// ```no_run
+/// use autharmor::Client;
+///
+/// let client = Client::from_env()?;
+/// let user = client.get_user("ada@example.com")?;
+/// println!("{}", user.user_id);
+/// # Ok::<(), autharmor::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Parts>);
+
+/// What a client is made of.
+pub(crate) struct Parts {
+    pub(crate) target: Target,
+    pub(crate) tokens: TokenCache,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) timeout: Duration,
+    pub(crate) max_response_body: usize,
+    pub(crate) user_agent: HeaderValue,
+}
+
+/// What the exchanges of one call share.
+struct Call {
+    deadline: Instant,
+    /// The one repeat after a refused token is still to be had.
+    may_change_token: bool,
+}
 
 impl Client {
-    /// Stub.
+    /// A client with the default settings. A line end after the secret is
+    /// trimmed. Fails with [`ErrorKind::Config`] if id or secret are empty or
+    /// hold control characters, or if the environment names a proxy that
+    /// cannot be used. Nothing is sent.
+    pub fn new(
+        client_id: impl Into<String>,
+        client_secret: impl Into<Secret>,
+    ) -> Result<Self, Error> {
+        Self::builder(client_id, client_secret).build()
+    }
+
+    /// Settings to be changed before the client is made.
+    pub fn builder(
+        client_id: impl Into<String>,
+        client_secret: impl Into<Secret>,
+    ) -> ClientBuilder {
+        ClientBuilder::new(client_id.into(), client_secret.into())
+    }
+
+    /// A client from the environment, see [`ClientBuilder::from_env`].
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::from_env()?.build()
+    }
+
+    pub(crate) fn assemble(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Sends a request and decodes the answer.
+    ///
+    /// Within the call's timeout it gets a token, looks the user's id up where
+    /// a v4-only endpoint is called by name under
+    /// [`ApiVersion::V3`](crate::ApiVersion::V3), and tries again what the
+    /// [`RetryPolicy`] allows. A 401 makes it fetch a new token and repeat the
+    /// call once, except when the token is younger than 30 seconds or when a
+    /// `validate_*` call is refused with an error body of the API.
+    ///
+    /// Every [`ErrorKind`] may come back; [`Error::may_have_been_sent`] says
+    /// whether the service may have acted on the call.
     pub fn send<T: DeserializeOwned>(&self, request: &Request<T>) -> Result<T, Error> {
-        let _ = request;
-        unimplemented!()
+        let named = |error: Error| error.in_area(request.endpoint().name());
+        let timeout = request.own_timeout().unwrap_or(self.0.timeout);
+        if timeout.is_zero() {
+            return Err(named(Error::invalid("the timeout is zero")));
+        }
+        let mut call = Call {
+            deadline: self.0.clock.deadline(timeout),
+            may_change_token: true,
+        };
+        let response = match request.name_to_look_up(&self.0.target) {
+            None => self.exchange(request, &mut call)?,
+            Some(name) => {
+                // Whatever goes wrong here, the call itself has not been sent.
+                let id = self
+                    .look_up(name, &mut call)
+                    .map_err(|error| error.with_sent(false))?;
+                self.exchange(&request.with_user(id), &mut call)?
+            }
+        };
+        answer::decode(&response).map_err(named)
+    }
+
+    /// Forgets the access token; the next call fetches another.
+    pub fn invalidate_token(&self) {
+        self.0.tokens.invalidate();
+    }
+
+    /// Replaces client id and secret, for this client and all its clones, and
+    /// forgets the token. Fails with [`ErrorKind::Config`] as
+    /// [`new`](Self::new) does, and then changes nothing.
+    pub fn set_credentials(
+        &self,
+        client_id: &str,
+        client_secret: impl Into<Secret>,
+    ) -> Result<(), Error> {
+        let credentials = Credentials::new(client_id, client_secret.into().expose())?;
+        self.0.tokens.set_credentials(credentials);
+        Ok(())
+    }
+
+    /// Fetches a token, to find out at a program's start whether the
+    /// credentials are good. [`ErrorKind::Auth`] means that they are refused;
+    /// any error that [is transient](Error::is_transient) means that the token
+    /// endpoint cannot be reached or does not work at the moment.
+    ///
+    /// ```no_run
+    /// use autharmor::{Client, ErrorKind};
+    ///
+    /// let client = Client::from_env()?;
+    /// match client.check_credentials() {
+    ///     Ok(()) => {}
+    ///     Err(error) if error.kind() == ErrorKind::Auth => return Err(error),
+    ///     Err(error) => eprintln!("cannot tell yet: {error}"),
+    /// }
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn check_credentials(&self) -> Result<(), Error> {
+        self.0.tokens.renew(self.0.clock.deadline(self.0.timeout))
+    }
+
+    /// A request's way to a 2xx answer.
+    fn exchange<T>(&self, request: &Request<T>, call: &mut Call) -> Result<HttpResponse, Error> {
+        let Parts {
+            tokens,
+            clock,
+            budget,
+            retry,
+            ..
+        } = &*self.0;
+        let endpoint = request.endpoint();
+        let mut retries = Retries::new(retry, budget, &**clock, call.deadline);
+        // Before a token is fetched, so that bad input costs nothing.
+        let mut first = Some(request.to_http(&self.0.target)?);
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let token = tokens.bearer(call.deadline)?;
+            let http = match first.take() {
+                Some(http) => http,
+                None => request.to_http(&self.0.target)?,
+            };
+            let sent = self.attempt(http, &token, call.deadline, endpoint, attempt);
+            let (error, is_answer) = match sent {
+                Ok(response) if response.status().is_success() => {
+                    budget.refill();
+                    return Ok(response);
+                }
+                Ok(response) => {
+                    // An attacker who makes us validate nonsense must not make
+                    // us fetch tokens.
+                    let is_answer =
+                        endpoint.is_validate() && ErrorBody::read(response.body()).is_some();
+                    (answer::refusal(&response), is_answer)
+                }
+                Err(error) => (error, false),
+            };
+            let error = error.in_area(endpoint.name());
+            if error.kind() == ErrorKind::Unauthorized {
+                if is_answer || !call.may_change_token || !tokens.refused(&token) {
+                    return Err(error);
+                }
+                call.may_change_token = false;
+            } else if !retries.pause_after(&error, endpoint.is_read()) {
+                return Err(error);
+            }
+        }
+    }
+
+    /// One request, one answer.
+    fn attempt(
+        &self,
+        mut http: HttpRequest,
+        token: &Token,
+        deadline: Instant,
+        endpoint: Endpoint,
+        attempt: u32,
+    ) -> Result<HttpResponse, Error> {
+        let parts = &*self.0;
+        http.set_header(AUTHORIZATION, token.header.clone());
+        http.set_header(USER_AGENT, parts.user_agent.clone());
+        let limits = Limits {
+            deadline,
+            max_response_body: parts.max_response_body,
+        };
+        let began = parts.clock.now();
+        let result = parts.transport.send(http, limits).map_err(Error::from);
+        log::debug!(
+            "{} {}: attempt {attempt}: {} after {:?}",
+            endpoint.name(),
+            endpoint.version(parts.target.version).as_str(),
+            Outcome(&result),
+            parts.clock.now().saturating_duration_since(began),
+        );
+        result
+    }
+
+    /// The id of a user who is known by name only, asked for with the name in
+    /// the header.
+    fn look_up(&self, name: &str, call: &mut Call) -> Result<Uuid, Error> {
+        #[derive(Deserialize)]
+        struct NamedUser {
+            user_id: Option<Uuid>,
+            username: Option<String>,
+        }
+        let request = Request::<NamedUser>::new(Endpoint::GetUser).user(name);
+        let response = self.exchange(&request, call)?;
+        let user: NamedUser =
+            answer::decode(&response).map_err(|error| error.in_area(Endpoint::GetUser.name()))?;
+        let is_theirs = user
+            .username
+            .is_some_and(|found| found.eq_ignore_ascii_case(name));
+        match user.user_id {
+            Some(id) if is_theirs && !id.is_nil() => Ok(id),
+            _ => Err(Error::new(
+                ErrorKind::Mismatch,
+                "the look-up found another user or none",
+            )
+            .in_area(Endpoint::GetUser.name())),
+        }
     }
 }
+
+/// A result as the log shows it.
+struct Outcome<'a>(&'a Result<HttpResponse, Error>);
+
+impl fmt::Display for Outcome<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Ok(response) => write!(f, "status {}", response.status().as_u16()),
+            Err(error) => write!(f, "{:?}", error.kind()),
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("target", &self.0.target)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

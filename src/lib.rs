@@ -11,13 +11,20 @@
     )
 )]
 
+mod answer;
 mod client;
+mod clock;
+mod config;
 mod endpoints;
 mod error;
 mod message;
 mod page;
 mod request;
+mod retry;
 mod secret;
+#[cfg(test)]
+mod testing;
+mod token;
 mod transport;
 mod types;
 mod user_key;
@@ -27,11 +34,14 @@ mod user_key;
 pub mod emulator;
 
 pub use crate::client::Client;
+pub use crate::config::ClientBuilder;
 pub use crate::endpoints::{auth, credentials, registrations, users};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::message::{HttpRequest, HttpResponse};
 pub use crate::request::{ApiVersion, Endpoint, Request, Target};
+pub use crate::retry::RetryPolicy;
 pub use crate::secret::{Private, Secret};
+pub use crate::token::ClientAuth;
 pub use crate::transport::{Limits, Transport, TransportError, TransportErrorKind};
 pub use crate::types::{ContextData, Timestamp};
 pub use crate::user_key::UserKey;

@@ -1,6 +1,9 @@
 //! [`Transport`]: how bytes travel.
 
 mod agent;
+pub(crate) use self::agent::{
+    AgentTransport, ClientCertificate, ProxySetting, Roots, TransportSettings,
+};
 
 use std::error::Error as StdError;
 use std::fmt;

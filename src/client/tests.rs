@@ -1,0 +1,276 @@
+use std::sync::{Arc, Mutex};
+
+use uuid::Uuid;
+
+use crate::testing::{Bench, answer, bearer, seconds, token};
+use crate::{
+    ApiVersion, Endpoint, Error, ErrorKind, Request, RetryPolicy, TransportError,
+    TransportErrorKind,
+};
+
+type Json = serde_json::Value;
+
+const ID: &str = "11111111-2222-4333-8444-555555555555";
+const NIL: &str = "00000000-0000-0000-0000-000000000000";
+
+fn credentials_of(name: &str) -> Request<Json> {
+    Request::new(Endpoint::ListUserCredentials).user(name)
+}
+
+fn user(id: &str, name: &str) -> String {
+    format!(r#"{{"user_id":"{id}","username":"{name}"}}"#)
+}
+
+fn tokens(number: usize, _: &crate::HttpRequest, _: crate::Limits) -> crate::testing::Answer {
+    token(number, 600)
+}
+
+#[test]
+fn under_v3_a_v4_only_call_by_name_looks_the_id_up_through_the_header() {
+    let headers = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&headers);
+    let bench = Bench::new(tokens, move |number, request, _| {
+        let name = request.headers().get("x-autharmor-usernamevalue").cloned();
+        seen.lock()
+            .unwrap()
+            .push(name.map(|name| name.to_str().unwrap().to_owned()));
+        answer(
+            200,
+            if number == 0 {
+                user(ID, "ADA@example.com")
+            } else {
+                "{}".to_owned()
+            },
+        )
+    });
+    bench
+        .client
+        .send(&credentials_of("ada@example.com"))
+        .unwrap();
+    assert_eq!(
+        bench.seen()[1..],
+        [
+            format!("GET /v3/users/{NIL}"),
+            format!("GET /v4/users/{ID}/credentials")
+        ]
+    );
+    assert_eq!(
+        *headers.lock().unwrap(),
+        [Some("ada@example.com".to_owned()), None]
+    );
+}
+
+#[test]
+fn a_look_up_that_finds_somebody_else_or_nobody_is_a_mismatch() {
+    for body in [
+        user(ID, "eve"),
+        user(NIL, "ada"),
+        "{}".to_owned(),
+        format!(r#"{{"user_id":"{ID}"}}"#),
+    ] {
+        let bench = Bench::new(tokens, move |_, _, _| answer(200, body.clone()));
+        let error = bench.client.send(&credentials_of("ada")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Mismatch);
+        assert!(!error.may_have_been_sent(), "the call itself was not");
+        assert_eq!(bench.api_requests(), 1);
+    }
+}
+
+#[test]
+fn a_look_up_and_its_call_share_one_repeat_and_one_deadline() {
+    let bench = Bench::new(tokens, |_, request, _| {
+        if bearer(request) == "0" {
+            answer(401, "")
+        } else {
+            answer(200, user(ID, "ada"))
+        }
+    });
+    bench.client.check_credentials().unwrap();
+    bench.clock.advance(seconds(30));
+    bench.client.send(&credentials_of("ada")).unwrap();
+    assert_eq!((bench.token_requests(), bench.api_requests()), (2, 3));
+
+    let bench = Bench::new(tokens, |number, _, _| {
+        if number == 1 {
+            answer(200, user(ID, "ada"))
+        } else {
+            answer(401, "")
+        }
+    });
+    bench.client.check_credentials().unwrap();
+    bench.clock.advance(seconds(30));
+    let error = bench.client.send(&credentials_of("ada")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    assert_eq!((bench.token_requests(), bench.api_requests()), (2, 3));
+
+    let deadlines = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&deadlines);
+    let bench = Bench::new(tokens, move |_, _, limits| {
+        seen.lock().unwrap().push(limits.deadline);
+        answer(200, user(ID, "ada"))
+    });
+    bench.client.send(&credentials_of("ada")).unwrap();
+    let deadlines = deadlines.lock().unwrap();
+    assert_eq!(deadlines[0], deadlines[1]);
+}
+
+#[test]
+fn under_v4_a_name_is_sent_only_with_leave() {
+    let v4 = |leave| {
+        Bench::with(
+            tokens,
+            |_, _, _| answer(200, "{}"),
+            move |builder| builder.api_version(ApiVersion::V4).username_in_query(leave),
+        )
+    };
+    let bench = v4(false);
+    let error = bench.client.send(&credentials_of("ada")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UsernameInUrl);
+    assert!(
+        error.to_string().contains("username_in_query(true)"),
+        "{error}"
+    );
+    assert!(bench.seen().is_empty());
+
+    let bench = v4(true);
+    bench.client.send(&credentials_of("ada")).unwrap();
+    assert_eq!(
+        bench.seen()[1..],
+        [format!("GET /v4/users/{NIL}/credentials?username=ada")]
+    );
+}
+
+#[test]
+fn bad_input_costs_no_request() {
+    let bench = Bench::new(tokens, |_, _, _| answer(200, "{}"));
+    let get_user = || Request::<Json>::new(Endpoint::GetUser);
+    let by_id = |id: &str| Request::<Json>::new(Endpoint::GetRegistrationInfo).id(id);
+    for request in [
+        get_user().user(Uuid::nil()),
+        get_user().user(""),
+        get_user().user("ada\r\nX: y"),
+        get_user().user("Zoë"),
+        get_user().user(Uuid::from_u128(1)).timeout(seconds(0)),
+        by_id(".."),
+        by_id("%2e%2e"),
+        by_id("../apps"),
+        by_id(""),
+        by_id(NIL),
+    ] {
+        let error = bench.client.send(&request).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{request:?}");
+        let expected = format!("{}: ", request.endpoint().name());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+    assert!(bench.seen().is_empty());
+}
+
+#[test]
+fn a_status_that_is_no_success_is_an_error_of_its_kind() {
+    for (status, kind) in [
+        (301, ErrorKind::Protocol),
+        (307, ErrorKind::Protocol),
+        (400, ErrorKind::Api),
+        (403, ErrorKind::Forbidden),
+        (404, ErrorKind::NotFound),
+        (409, ErrorKind::Api),
+        (500, ErrorKind::Unavailable),
+        (999, ErrorKind::Protocol),
+    ] {
+        let bench = Bench::with(
+            tokens,
+            move |_, _, _| answer(status, "{}"),
+            |builder| builder.retry(RetryPolicy::off()),
+        );
+        let error = bench
+            .client
+            .send(&Request::<Json>::new(Endpoint::ListUsers))
+            .unwrap_err();
+        assert_eq!((error.kind(), error.status()), (kind, Some(status)));
+        assert_eq!((bench.token_requests(), bench.api_requests()), (1, 1));
+    }
+}
+
+#[test]
+fn a_2xx_without_the_body_that_is_due_is_an_error() {
+    for (status, body) in [(200, ""), (204, ""), (200, "[]x")] {
+        let bench = Bench::new(tokens, move |_, _, _| answer(status, body));
+        let error = bench
+            .client
+            .send(&Request::<Json>::new(Endpoint::GetAuthInfo).id(ID))
+            .unwrap_err();
+        assert_eq!(
+            (error.kind(), error.may_have_been_sent()),
+            (ErrorKind::Decode, true)
+        );
+    }
+}
+
+fn fail(kind: TransportErrorKind, sent: bool) -> crate::testing::Answer {
+    Err(TransportError::new(kind, sent))
+}
+
+/// Sends against a server that fails in one way for ever; what came of it and
+/// how many requests it saw.
+fn storm(
+    endpoint: Endpoint,
+    failure: impl Fn() -> crate::testing::Answer + Send + Sync + 'static,
+) -> (Error, usize) {
+    let bench = Bench::new(tokens, move |_, _, _| failure());
+    let error = bench
+        .client
+        .send(&Request::<Json>::new(endpoint))
+        .unwrap_err();
+    (error, bench.api_requests())
+}
+
+#[test]
+fn reads_are_tried_three_times_and_starts_once_unless_they_never_left() {
+    let (read, start) = (Endpoint::ListUsers, Endpoint::StartAuthenticatorAuth);
+    for (kind, sent, reads, starts) in [
+        (TransportErrorKind::Connect, false, 3, 3),
+        (TransportErrorKind::Dns, false, 3, 3),
+        (TransportErrorKind::Broken, true, 3, 1),
+        (TransportErrorKind::Tls, false, 1, 1),
+        (TransportErrorKind::Protocol, true, 1, 1),
+    ] {
+        for (endpoint, expected) in [(read, reads), (start, starts)] {
+            let (error, requests) = storm(endpoint, move || fail(kind, sent));
+            assert_eq!(requests, expected, "{kind:?} {}", endpoint.name());
+            assert_eq!(error.may_have_been_sent(), sent);
+        }
+    }
+    assert_eq!(storm(read, || answer(503, "")).1, 3);
+    assert_eq!(storm(start, || answer(503, "")).1, 1);
+    assert_eq!(storm(start, || answer(429, "")).1, 3);
+}
+
+#[test]
+fn a_failure_in_between_is_not_seen() {
+    let bench = Bench::new(tokens, |number, _, _| {
+        if number == 0 {
+            fail(TransportErrorKind::Broken, true)
+        } else {
+            answer(200, "{}")
+        }
+    });
+    bench
+        .client
+        .send(&Request::<Json>::new(Endpoint::ListUsers))
+        .unwrap();
+    assert_eq!(bench.clock.slept().len(), 1);
+}
+
+#[test]
+fn errors_of_the_transport_keep_their_cause() {
+    let (error, _) = storm(Endpoint::StartWebauthnAuth, || {
+        let cause = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        Err(TransportError::new(TransportErrorKind::Broken, true).with_source(cause))
+    });
+    let source = std::error::Error::source(&error).unwrap();
+    assert!(source.downcast_ref::<std::io::Error>().is_some());
+    assert_eq!(
+        error.to_string(),
+        "start_webauthn_auth: the connection broke"
+    );
+}

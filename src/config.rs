@@ -1,0 +1,423 @@
+//! [`ClientBuilder`]: every setting, its default and its checks.
+
+use std::env;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::client::Client;
+use crate::clock::{Clock, SystemClock};
+use crate::error::Error;
+use crate::request::url::BaseUrl;
+use crate::request::{ApiVersion, Target};
+use crate::retry::{Budget, RetryPolicy};
+use crate::secret::Secret;
+use crate::token::{ClientAuth, Credentials, TokenCache, TokenSettings};
+use crate::transport::{
+    AgentTransport, ClientCertificate, ProxySetting, Roots, Transport, TransportSettings,
+};
+
+const API_URL: &str = "https://api.autharmor.com";
+const LOGIN_URL: &str = "https://login.autharmor.com";
+const USER_AGENT: &str = concat!("autharmor-rust/", env!("CARGO_PKG_VERSION"));
+
+type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Settings for a [`Client`]. [`build`](Self::build) checks them all at once.
+///
+/// ```
+/// use std::time::Duration;
+/// use autharmor::Client;
+///
+/// let client = Client::builder("my-client-id", "my-client-secret")
+///     .timeout(Duration::from_secs(10))
+///     .user_agent_suffix("door-daemon/2.1")
+///     .build()?;
+/// # Ok::<(), autharmor::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until build() is called"]
+pub struct ClientBuilder {
+    client_id: String,
+    client_secret: Secret,
+    api_url: String,
+    login_url: String,
+    allow_http: bool,
+    version: ApiVersion,
+    username_in_query: bool,
+    non_ascii_usernames: bool,
+    scopes: Vec<String>,
+    client_auth: ClientAuth,
+    connect_timeout: Duration,
+    timeout: Duration,
+    retry: RetryPolicy,
+    roots: RootSetting,
+    client_certificate: Option<(Vec<u8>, Secret)>,
+    proxy: ProxyChoice,
+    user_agent_suffix: Option<String>,
+    max_response_body: usize,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Arc<dyn Clock>,
+    env: Lookup,
+}
+
+#[derive(Clone)]
+enum RootSetting {
+    Bundled,
+    BundledAnd(Vec<u8>),
+    Only(Vec<u8>),
+    #[cfg(feature = "platform-verifier")]
+    Platform,
+}
+
+#[derive(Clone)]
+enum ProxyChoice {
+    Environment,
+    Off,
+    Url(Secret),
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(client_id: String, client_secret: Secret) -> Self {
+        Self {
+            client_id,
+            client_secret,
+            api_url: API_URL.to_owned(),
+            login_url: LOGIN_URL.to_owned(),
+            allow_http: false,
+            version: ApiVersion::default(),
+            username_in_query: false,
+            non_ascii_usernames: false,
+            scopes: Vec::new(),
+            client_auth: ClientAuth::default(),
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
+            retry: RetryPolicy::default(),
+            roots: RootSetting::Bundled,
+            client_certificate: None,
+            proxy: ProxyChoice::Environment,
+            user_agent_suffix: None,
+            max_response_body: 1 << 20,
+            transport: None,
+            clock: Arc::new(SystemClock),
+            env: Arc::new(|name| env::var(name).ok()),
+        }
+    }
+
+    /// A builder from the environment: `AUTHARMOR_CLIENT_ID` and
+    /// `AUTHARMOR_CLIENT_SECRET`, and if they are set `AUTHARMOR_API_URL` and
+    /// `AUTHARMOR_LOGIN_URL`. An empty variable counts as unset. Fails with
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if one of the first two
+    /// is not set.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::from_lookup(Arc::new(|name| env::var(name).ok()))
+    }
+
+    pub(crate) fn from_lookup(env: Lookup) -> Result<Self, Error> {
+        let get = |name| env(name).filter(|value| !value.is_empty());
+        let need = |name| get(name).ok_or_else(|| Error::config(format!("{name} is not set")));
+        let id = need("AUTHARMOR_CLIENT_ID")?;
+        let mut builder = Self::new(id, need("AUTHARMOR_CLIENT_SECRET")?.into());
+        if let Some(url) = get("AUTHARMOR_API_URL") {
+            builder = builder.api_url(url);
+        }
+        if let Some(url) = get("AUTHARMOR_LOGIN_URL") {
+            builder = builder.login_url(url);
+        }
+        builder.env = env;
+        Ok(builder)
+    }
+
+    /// The API's base URL, without a version. A path prefix is kept, a
+    /// trailing slash does not matter. `build` refuses userinfo, a query, a
+    /// fragment, a missing host, a path that ends in `/v3` or `/v4`, and
+    /// `http://` (see [`allow_http_on_loopback`](Self::allow_http_on_loopback)).
+    /// Defaults to `https://api.autharmor.com`.
+    pub fn api_url(mut self, url: impl Into<String>) -> Self {
+        self.api_url = url.into();
+        self
+    }
+
+    /// The token host's base URL, under the same rules; `/connect/token` is
+    /// added. Defaults to `https://login.autharmor.com`.
+    pub fn login_url(mut self, url: impl Into<String>) -> Self {
+        self.login_url = url.into();
+        self
+    }
+
+    /// Allows `http://` for loopback addresses (`127.0.0.0/8`, `::1`; not
+    /// `localhost`, which is a name), for tests. Defaults to `false`.
+    pub fn allow_http_on_loopback(mut self, allow: bool) -> Self {
+        self.allow_http = allow;
+        self
+    }
+
+    /// The version of the API to speak. Defaults to [`ApiVersion::V3`].
+    pub fn api_version(mut self, version: ApiVersion) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Allows usernames in the query of v4 URLs, the only way by which v4
+    /// takes them. **They then end up wherever URLs are logged**: in proxies,
+    /// in the service's access log, and in ureq's own debug records on this
+    /// machine. Without this, [`ApiVersion::V4`] with a username is an error
+    /// and nothing is sent. Defaults to `false`.
+    pub fn username_in_query(mut self, allow: bool) -> Self {
+        self.username_in_query = allow;
+        self
+    }
+
+    /// Sends usernames that are not ASCII in the v3 header, as raw UTF-8.
+    /// Whether the service reads them is unverified, so by default they are
+    /// refused before anything is sent; an id always works. Defaults to
+    /// `false`.
+    pub fn non_ascii_usernames(mut self, allow: bool) -> Self {
+        self.non_ascii_usernames = allow;
+        self
+    }
+
+    /// The OAuth2 scopes to ask for, such as `aarmor.api.request_auth`.
+    /// Defaults to none, which asks for all that the client has.
+    pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How the client id and secret travel. Defaults to
+    /// [`ClientAuth::SecretPost`].
+    pub fn client_auth(mut self, client_auth: ClientAuth) -> Self {
+        self.client_auth = client_auth;
+        self
+    }
+
+    /// How long connecting may take: TCP, TLS and a proxy's `CONNECT`
+    /// together. Zero is refused. Defaults to 5 seconds.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a whole call may take: token, name look-up, retries and their
+    /// pauses included. Zero is refused. A single call can have its own, see
+    /// [`Request::timeout`](crate::Request::timeout). Defaults to 30 seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// What is tried again. Defaults to [`RetryPolicy::default`].
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Trusts these root certificates (PEM) besides the bundled ones. `build`
+    /// refuses a text without a certificate or with one that is damaged.
+    /// Defaults to the bundled roots of webpki-roots alone.
+    pub fn add_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.roots = RootSetting::BundledAnd(pem.as_ref().to_vec());
+        self
+    }
+
+    /// Trusts these root certificates (PEM) and no others, under the same
+    /// check. Defaults to the bundled roots.
+    pub fn only_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.roots = RootSetting::Only(pem.as_ref().to_vec());
+        self
+    }
+
+    /// Trusts what the operating system trusts, a company's interception
+    /// proxy included. Defaults to the bundled roots.
+    #[cfg(feature = "platform-verifier")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "platform-verifier")))]
+    pub fn platform_verifier(mut self) -> Self {
+        self.roots = RootSetting::Platform;
+        self
+    }
+
+    /// A client certificate chain and its private key, both PEM. `build`
+    /// refuses what is damaged or does not fit together. Defaults to none.
+    pub fn client_certificate(mut self, chain: impl AsRef<[u8]>, key: impl Into<Secret>) -> Self {
+        self.client_certificate = Some((chain.as_ref().to_vec(), key.into()));
+        self
+    }
+
+    /// The proxy to use, such as `http://user:password@proxy.example:3128`.
+    /// Only HTTP and HTTPS proxies are supported. Defaults to what
+    /// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say, for hosts that are not
+    /// loopback addresses.
+    pub fn proxy(mut self, url: impl Into<Secret>) -> Self {
+        self.proxy = ProxyChoice::Url(url.into());
+        self
+    }
+
+    /// Uses no proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = ProxyChoice::Off;
+        self
+    }
+
+    /// A product token such as `door-daemon/2.1` that follows this crate's own
+    /// in `User-Agent`. `build` refuses an empty one, more than 256 bytes, and
+    /// anything but visible ASCII and spaces. Defaults to none.
+    pub fn user_agent_suffix(mut self, suffix: impl Into<String>) -> Self {
+        self.user_agent_suffix = Some(suffix.into());
+        self
+    }
+
+    /// The largest response body in bytes that is accepted. Zero is refused.
+    /// Defaults to 1 MiB.
+    pub fn max_response_body(mut self, bytes: usize) -> Self {
+        self.max_response_body = bytes;
+        self
+    }
+
+    /// Sends requests through this transport instead of the crate's own;
+    /// connect timeout, roots, client certificate and proxy are then its
+    /// business.
+    pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks the settings and makes the client. Nothing is sent. Fails with
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting.
+    pub fn build(self) -> Result<Client, Error> {
+        let credentials = Credentials::new(&self.client_id, self.client_secret.expose())?;
+        let api = BaseUrl::parse(&self.api_url, "api_url", self.allow_http)?;
+        let login = BaseUrl::parse(&self.login_url, "login_url", self.allow_http)?;
+        not_zero(self.timeout, "timeout")?;
+        not_zero(self.connect_timeout, "connect_timeout")?;
+        if self.max_response_body == 0 {
+            return Err(Error::config("max_response_body is zero"));
+        }
+        let user_agent = self.user_agent()?;
+        let transport = match &self.transport {
+            Some(transport) => Arc::clone(transport),
+            None => Arc::new(AgentTransport::new(self.transport_settings()?)?),
+        };
+        let budget = Arc::new(Budget::new());
+        let settings = TokenSettings {
+            url: login.join("/connect/token")?,
+            scopes: scope_text(&self.scopes)?,
+            client_auth: self.client_auth,
+            user_agent: user_agent.clone(),
+            max_response_body: self.max_response_body,
+            retry: self.retry.clone(),
+        };
+        let tokens = TokenCache::new(
+            credentials,
+            settings,
+            Arc::clone(&transport),
+            Arc::clone(&self.clock),
+            Arc::clone(&budget),
+        );
+        let target = Target::at(api)
+            .version(self.version)
+            .username_in_query(self.username_in_query)
+            .non_ascii_usernames(self.non_ascii_usernames);
+        Ok(Client::assemble(crate::client::Parts {
+            target,
+            tokens,
+            transport,
+            clock: self.clock,
+            budget,
+            retry: self.retry,
+            timeout: self.timeout,
+            max_response_body: self.max_response_body,
+            user_agent,
+        }))
+    }
+
+    fn user_agent(&self) -> Result<HeaderValue, Error> {
+        let Some(suffix) = &self.user_agent_suffix else {
+            return Ok(HeaderValue::from_static(USER_AGENT));
+        };
+        let fits = !suffix.is_empty()
+            && suffix.len() <= 256
+            && suffix
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        let value = format!("{USER_AGENT} {suffix}");
+        match HeaderValue::from_str(value.trim_end()) {
+            Ok(value) if fits => Ok(value),
+            _ => Err(Error::config(
+                "user_agent_suffix must be 1 to 256 bytes of visible ASCII and spaces",
+            )),
+        }
+    }
+
+    fn transport_settings(&self) -> Result<TransportSettings, Error> {
+        let roots = match &self.roots {
+            RootSetting::Bundled => Roots::Bundled,
+            RootSetting::BundledAnd(pem) => Roots::BundledAnd(Roots::read(pem)?),
+            RootSetting::Only(pem) => Roots::Only(Roots::read(pem)?),
+            #[cfg(feature = "platform-verifier")]
+            RootSetting::Platform => Roots::Platform,
+        };
+        let client_certificate = match &self.client_certificate {
+            Some((chain, key)) => Some(ClientCertificate::read(chain, key.expose().as_bytes())?),
+            None => None,
+        };
+        let proxy = match &self.proxy {
+            ProxyChoice::Off => ProxySetting::off(),
+            ProxyChoice::Environment => ProxySetting::from_env(&*self.env)?,
+            ProxyChoice::Url(url) => ProxySetting::url(url.expose())?,
+        };
+        Ok(TransportSettings {
+            connect_timeout: self.connect_timeout,
+            roots,
+            client_certificate,
+            proxy,
+        })
+    }
+}
+
+/// Shows where and how it will call, never a secret.
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("version", &self.version)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .field("max_response_body", &self.max_response_body)
+            .finish_non_exhaustive()
+    }
+}
+
+fn not_zero(timeout: Duration, what: &str) -> Result<(), Error> {
+    if timeout.is_zero() {
+        return Err(Error::config(format!("{what} is zero")));
+    }
+    Ok(())
+}
+
+/// Joins scopes with spaces; each is a `scope-token` of RFC 6749.
+fn scope_text(scopes: &[String]) -> Result<String, Error> {
+    let is_scope = |scope: &String| {
+        !scope.is_empty()
+            && scope
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+    };
+    if scopes.iter().all(is_scope) {
+        Ok(scopes.join(" "))
+    } else {
+        Err(Error::config(
+            "a scope is empty or holds a space, a quote or a control character",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! What the unit tests share: a transport that is a function, and a gate.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use crate::clock::manual::ManualClock;
+use crate::{Client, ClientBuilder, HttpRequest, HttpResponse, Limits, Transport, TransportError};
+
+pub(crate) type Answer = Result<HttpResponse, TransportError>;
+
+/// What a fake server saw: `token`, or method and path with query.
+pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
+
+/// A transport that is a function of the request and of the number of earlier
+/// requests to the same host.
+pub(crate) struct Fake<T, A> {
+    token: T,
+    api: A,
+    seen: Seen,
+}
+
+impl<T, A> Transport for Fake<T, A>
+where
+    T: Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync,
+    A: Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync,
+{
+    fn send(&self, request: HttpRequest, limits: Limits) -> Answer {
+        let is_token = request.uri().path() == "/connect/token";
+        let line = if is_token {
+            "token".to_owned()
+        } else {
+            format!(
+                "{} {}",
+                request.method(),
+                request.uri().path_and_query().unwrap()
+            )
+        };
+        let earlier = {
+            let mut seen = self.seen.lock().unwrap();
+            let earlier = seen
+                .iter()
+                .filter(|line| (*line == "token") == is_token)
+                .count();
+            seen.push(line);
+            earlier
+        };
+        if is_token {
+            (self.token)(earlier, &request, limits)
+        } else {
+            (self.api)(earlier, &request, limits)
+        }
+    }
+}
+
+/// A client over a fake, its clock, and what the fake sees.
+pub(crate) struct Bench {
+    pub(crate) client: Client,
+    pub(crate) clock: Arc<ManualClock>,
+    seen: Seen,
+}
+
+impl Bench {
+    pub(crate) fn new(
+        token: impl Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync + 'static,
+        api: impl Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(token, api, |builder| builder)
+    }
+
+    pub(crate) fn with(
+        token: impl Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync + 'static,
+        api: impl Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync + 'static,
+        set: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Self {
+        let clock = Arc::new(ManualClock::new());
+        let seen = Seen::default();
+        let fake = Fake {
+            token,
+            api,
+            seen: Arc::clone(&seen),
+        };
+        let builder = Client::builder("id", SECRET)
+            .transport(fake)
+            .clock(clock.clone());
+        Self {
+            client: set(builder).build().unwrap(),
+            clock,
+            seen,
+        }
+    }
+
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub(crate) fn token_requests(&self) -> usize {
+        self.seen().iter().filter(|line| *line == "token").count()
+    }
+
+    pub(crate) fn api_requests(&self) -> usize {
+        self.seen().len() - self.token_requests()
+    }
+}
+
+pub(crate) const SECRET: &str = "cl13nt-s3cr3t";
+
+/// An answer with a status and a body.
+pub(crate) fn answer(status: u16, body: impl Into<String>) -> Answer {
+    let response = http::Response::builder()
+        .status(status)
+        .body(body.into().into_bytes());
+    Ok(response.unwrap().into())
+}
+
+/// A token answer; the token is `t` and a number.
+pub(crate) fn token(number: usize, life: i64) -> Answer {
+    answer(
+        200,
+        format!(r#"{{"access_token":"t{number}","expires_in":{life}}}"#),
+    )
+}
+
+/// The number of the token that a request bears.
+pub(crate) fn bearer(request: &HttpRequest) -> String {
+    request.headers()["authorization"]
+        .to_str()
+        .unwrap()
+        .replace("Bearer t", "")
+}
+
+pub(crate) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Holds threads back until it is opened. A test that would hang fails.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<usize>, Condvar)>);
+
+impl Gate {
+    /// Counts one up.
+    pub(crate) fn count(&self) {
+        *self.0.0.lock().unwrap() += 1;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until it was counted up so often.
+    pub(crate) fn wait_for(&self, counts: usize) {
+        let guard = self.0.0.lock().unwrap();
+        let limit = Duration::from_secs(60);
+        let result = self
+            .0
+            .1
+            .wait_timeout_while(guard, limit, |count| *count < counts)
+            .unwrap();
+        assert!(!result.1.timed_out(), "only {} of {counts} came", *result.0);
+    }
+}
