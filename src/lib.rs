@@ -30,6 +30,7 @@ pub use crate::client::Client;
 pub use crate::endpoints::{auth, credentials, registrations, users};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::message::{HttpRequest, HttpResponse};
+pub use crate::page::{Page, PageInfo, PageQuery, Records, SortDirection};
 pub use crate::request::{ApiVersion, Endpoint, Request, Target};
 pub use crate::secret::{Private, Secret};
 pub use crate::transport::{Limits, Transport, TransportError, TransportErrorKind};
