@@ -38,6 +38,7 @@ pub use crate::config::ClientBuilder;
 pub use crate::endpoints::{auth, credentials, registrations, users};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::message::{HttpRequest, HttpResponse};
+pub use crate::page::{Page, PageInfo, PageQuery, Records, SortDirection};
 pub use crate::request::{ApiVersion, Endpoint, Request, Target};
 pub use crate::retry::RetryPolicy;
 pub use crate::secret::{Private, Secret};

@@ -1,1 +1,344 @@
-//! Endpoints: credentials.
+//! Credentials: the devices, passkeys and addresses that a user has enrolled.
+//!
+//! These six endpoints exist in v4 only, and a client that speaks v3 calls
+//! them there. So that no username gets into the URL on that way, such a
+//! client first looks the id up when the user is named by name: one more GET
+//! for every call, with [`get_user`](crate::Client::get_user), under the same
+//! timeout. Name the user by id to save it.
+
+use std::fmt;
+use std::hash::Hash;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::page::{Page, PageQuery, Record, Records};
+use crate::request::{Endpoint, Request};
+use crate::secret::Private;
+use crate::types::{Timestamp, open_text_enum};
+use crate::user_key::UserKey;
+
+/// The id of a credential.
+///
+/// The service's sources call it a UUID in one place and text in others, so it
+/// is any text. It goes into the route as one segment, percent-encoded; one
+/// that is empty, a dot segment in any encoding, or holds control characters
+/// is refused when the call is sent.
+///
+/// ```
+/// use autharmor::credentials::CredentialId;
+/// use uuid::Uuid;
+///
+/// let id = CredentialId::from(Uuid::from_u128(7));
+/// assert_eq!(id.as_str(), "00000000-0000-0000-0000-000000000007");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CredentialId(String);
+
+impl CredentialId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Uuid> for CredentialId {
+    fn from(id: Uuid) -> Self {
+        Self(id.to_string())
+    }
+}
+
+impl From<String> for CredentialId {
+    fn from(id: String) -> Self {
+        Self(id)
+    }
+}
+
+impl From<&str> for CredentialId {
+    fn from(id: &str) -> Self {
+        Self(id.to_owned())
+    }
+}
+
+impl From<&Self> for CredentialId {
+    fn from(id: &Self) -> Self {
+        id.clone()
+    }
+}
+
+impl fmt::Display for CredentialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Something that a user has enrolled to sign in with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Credential {
+    /// Its id.
+    pub credential_id: CredentialId,
+    /// What it is called. People name their phones after themselves, and it
+    /// may be a mail address, so it is not printed.
+    #[serde(default)]
+    pub name: Option<Private>,
+    /// What kind it is.
+    #[serde(default)]
+    pub device_type: Option<CredentialType>,
+    /// When it was enrolled.
+    #[serde(default)]
+    pub date_created: Option<Timestamp>,
+    /// Whether one can sign in with it; `None` if the service did not say.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+}
+
+impl Record for Credential {
+    const FIELD: &'static str = "credential_records";
+
+    fn identity(&self) -> Option<impl Hash> {
+        Some(&self.credential_id)
+    }
+}
+
+open_text_enum! {
+    /// The kind of a credential.
+    CredentialType {
+        /// The Auth Armor app on a phone.
+        AutharmorAuthenticator = "autharmor_authenticator",
+        /// A passkey or security key.
+        Webauthn = "webauthn",
+        /// A mail address that takes links.
+        MagiclinkEmail = "magiclink_email",
+    }
+}
+
+/// Builds the request of [`Client::list_user_credentials`].
+pub fn list_user_credentials(
+    user: impl Into<UserKey>,
+    page: &PageQuery,
+) -> Request<Page<Credential>> {
+    page.put_into(Request::new(Endpoint::ListUserCredentials).user(user))
+}
+
+/// Builds the request of [`Client::list_user_authenticator_credentials`].
+pub fn list_user_authenticator_credentials(
+    user: impl Into<UserKey>,
+    page: &PageQuery,
+) -> Request<Page<Credential>> {
+    page.put_into(Request::new(Endpoint::ListUserAuthenticatorCredentials).user(user))
+}
+
+/// Builds the request of [`Client::list_user_webauthn_credentials`].
+pub fn list_user_webauthn_credentials(
+    user: impl Into<UserKey>,
+    page: &PageQuery,
+) -> Request<Page<Credential>> {
+    page.put_into(Request::new(Endpoint::ListUserWebauthnCredentials).user(user))
+}
+
+/// Builds the request of [`Client::list_user_magiclink_email_credentials`].
+pub fn list_user_magiclink_email_credentials(
+    user: impl Into<UserKey>,
+    page: &PageQuery,
+) -> Request<Page<Credential>> {
+    page.put_into(Request::new(Endpoint::ListUserMagiclinkEmailCredentials).user(user))
+}
+
+/// Builds the request of [`Client::get_user_credential`].
+pub fn get_user_credential(
+    user: impl Into<UserKey>,
+    credential: impl Into<CredentialId>,
+) -> Request<Credential> {
+    Request::new(Endpoint::GetUserCredential)
+        .user(user)
+        .id(credential.into().0)
+}
+
+/// Builds the request of [`Client::disable_user_credential`].
+pub fn disable_user_credential(
+    user: impl Into<UserKey>,
+    credential: impl Into<CredentialId>,
+) -> Request<Credential> {
+    Request::new(Endpoint::DisableUserCredential)
+        .user(user)
+        .id(credential.into().0)
+}
+
+/// Credentials.
+impl Client {
+    /// Lists one page of what a user has enrolled:
+    /// `GET /v4/users/{user_id}/credentials`, under v3 too.
+    /// [`credentials`](Self::credentials) goes through all pages.
+    ///
+    /// **Under v3 a username costs one more GET**: v3 lacks this endpoint and
+    /// v4 would put the name into the URL, so the id is looked up first. Fails
+    /// with [`Mismatch`](crate::ErrorKind::Mismatch) if that finds somebody
+    /// else.
+    ///
+    /// Fails with [`NotFound`](crate::ErrorKind::NotFound) if there is no such
+    /// user, with [`InvalidInput`](crate::ErrorKind::InvalidInput) for a key
+    /// that cannot be one (see [`UserKey`]) or a number of the page query that
+    /// is too large, and with
+    /// [`UsernameInUrl`](crate::ErrorKind::UsernameInUrl) for a name under v4
+    /// without [`username_in_query`](crate::ClientBuilder::username_in_query);
+    /// otherwise as [`send`](Self::send) does.
+    ///
+    /// ```no_run
+    /// use autharmor::PageQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let page = client.list_user_credentials("ada@example.com", &PageQuery::new())?;
+    /// println!("{} credentials", page.records.len());
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn list_user_credentials(
+        &self,
+        user: impl Into<UserKey>,
+        page: &PageQuery,
+    ) -> Result<Page<Credential>, Error> {
+        self.send(&list_user_credentials(user, page))
+    }
+
+    /// Goes through all that a user has enrolled, fetching page after page
+    /// with [`list_user_credentials`](Self::list_user_credentials) as they are
+    /// asked for. Under v3 a username is looked up again for every page; name
+    /// the user by id to save that.
+    ///
+    /// ```no_run
+    /// use autharmor::PageQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let user = client.get_user("ada@example.com")?;
+    /// for credential in client.credentials(user.user_id, &PageQuery::new()) {
+    ///     println!("{}", credential?.credential_id);
+    /// }
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn credentials(
+        &self,
+        user: impl Into<UserKey>,
+        page: &PageQuery,
+    ) -> Records<'_, Credential> {
+        let (user, mut page) = (user.into(), page.clone());
+        Records::new(page.page_number, move |number| {
+            page.page_number = number;
+            self.list_user_credentials(&user, &page)
+        })
+    }
+
+    /// Lists one page of a user's authenticator apps:
+    /// `GET /v4/users/{user_id}/credentials/authenticator`, under v3 too, where
+    /// a username costs one more GET. Fails as
+    /// [`list_user_credentials`](Self::list_user_credentials) does.
+    ///
+    /// ```no_run
+    /// use autharmor::PageQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let page = client.list_user_authenticator_credentials("ada@example.com", &PageQuery::new())?;
+    /// println!("{} phones", page.records.len());
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn list_user_authenticator_credentials(
+        &self,
+        user: impl Into<UserKey>,
+        page: &PageQuery,
+    ) -> Result<Page<Credential>, Error> {
+        self.send(&list_user_authenticator_credentials(user, page))
+    }
+
+    /// Lists one page of a user's passkeys and security keys:
+    /// `GET /v4/users/{user_id}/credentials/webauthn`, under v3 too, where a
+    /// username costs one more GET. Fails as
+    /// [`list_user_credentials`](Self::list_user_credentials) does.
+    ///
+    /// ```no_run
+    /// use autharmor::PageQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let page = client.list_user_webauthn_credentials("ada@example.com", &PageQuery::new())?;
+    /// println!("{} passkeys", page.records.len());
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn list_user_webauthn_credentials(
+        &self,
+        user: impl Into<UserKey>,
+        page: &PageQuery,
+    ) -> Result<Page<Credential>, Error> {
+        self.send(&list_user_webauthn_credentials(user, page))
+    }
+
+    /// Lists one page of a user's addresses for magic links:
+    /// `GET /v4/users/{user_id}/credentials/magiclink_email`, under v3 too,
+    /// where a username costs one more GET. Fails as
+    /// [`list_user_credentials`](Self::list_user_credentials) does.
+    ///
+    /// ```no_run
+    /// use autharmor::PageQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let page = client.list_user_magiclink_email_credentials("ada@example.com", &PageQuery::new())?;
+    /// println!("{} addresses", page.records.len());
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn list_user_magiclink_email_credentials(
+        &self,
+        user: impl Into<UserKey>,
+        page: &PageQuery,
+    ) -> Result<Page<Credential>, Error> {
+        self.send(&list_user_magiclink_email_credentials(user, page))
+    }
+
+    /// Looks one credential up:
+    /// `GET /v4/users/{user_id}/credentials/{credential_id}`, under v3 too,
+    /// where a username costs one more GET.
+    ///
+    /// Fails with [`NotFound`](crate::ErrorKind::NotFound) if there is no such
+    /// user or credential, with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a [`CredentialId`]
+    /// that cannot be one; otherwise as
+    /// [`list_user_credentials`](Self::list_user_credentials) does.
+    ///
+    /// ```no_run
+    /// let client = autharmor::Client::from_env()?;
+    /// let id = "5b1d7d5e-0000-4000-8000-000000000001";
+    /// let credential = client.get_user_credential("ada@example.com", id)?;
+    /// println!("{:?}, enabled: {:?}", credential.device_type, credential.enabled);
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn get_user_credential(
+        &self,
+        user: impl Into<UserKey>,
+        credential: impl Into<CredentialId>,
+    ) -> Result<Credential, Error> {
+        self.send(&get_user_credential(user, credential))
+    }
+
+    /// Disables one credential, so that nobody signs in with it any more:
+    /// `POST /v4/users/{user_id}/credentials/{credential_id}/disable`, under v3
+    /// too, where a username costs one more GET. It answers with the
+    /// credential. No endpoint enables it again.
+    ///
+    /// Fails as [`get_user_credential`](Self::get_user_credential) does; if
+    /// [`Error::may_have_been_sent`] says so, it may be disabled nevertheless.
+    ///
+    /// ```no_run
+    /// let client = autharmor::Client::from_env()?;
+    /// let id = "5b1d7d5e-0000-4000-8000-000000000001";
+    /// let credential = client.disable_user_credential("ada@example.com", id)?;
+    /// println!("enabled: {:?}", credential.enabled);
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn disable_user_credential(
+        &self,
+        user: impl Into<UserKey>,
+        credential: impl Into<CredentialId>,
+    ) -> Result<Credential, Error> {
+        self.send(&disable_user_credential(user, credential))
+    }
+}

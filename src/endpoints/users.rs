@@ -1,1 +1,357 @@
-//! Endpoints: users.
+//! Users: list them, look one up, rename one, read a user's sign-in history.
+
+use std::hash::Hash;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::client::Client;
+use crate::endpoints::auth::AuthInfo;
+use crate::error::Error;
+use crate::page::{Page, PageQuery, Record, Records};
+use crate::request::{Endpoint, Payload, Request};
+use crate::secret::Private;
+use crate::types::{Timestamp, null_as_default, open_number_enum};
+use crate::user_key::{UserKey, check_name};
+
+/// Which users to list: perhaps those of a name, and which page of them.
+///
+/// ```
+/// use autharmor::PageQuery;
+/// use autharmor::users::UserQuery;
+///
+/// let query = UserQuery::new().username("ada").page(PageQuery::new().page_size(50));
+/// assert_eq!(format!("{:?}", query.username), "Some(Private(..))");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct UserQuery {
+    /// See [`username`](Self::username).
+    pub username: Option<Private>,
+    /// See [`page`](Self::page).
+    pub page: PageQuery,
+}
+
+impl UserQuery {
+    /// Asks for all users.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lists only users of this name. Whether the service compares the whole
+    /// name or a part of it is unverified. The rules for the text are those of
+    /// [`UserKey::Username`], and it travels like one: in a header under v3,
+    /// and under v4 in the query, which the client must allow.
+    #[must_use]
+    pub fn username(mut self, name: impl Into<Private>) -> Self {
+        self.username = Some(name.into());
+        self
+    }
+
+    /// Which page, and in which order.
+    #[must_use]
+    pub fn page(mut self, page: impl Into<PageQuery>) -> Self {
+        self.page = page.into();
+        self
+    }
+}
+
+impl From<PageQuery> for UserQuery {
+    fn from(page: PageQuery) -> Self {
+        Self::new().page(page)
+    }
+}
+
+impl From<&PageQuery> for UserQuery {
+    fn from(page: &PageQuery) -> Self {
+        Self::new().page(page)
+    }
+}
+
+impl From<&Self> for UserQuery {
+    fn from(query: &Self) -> Self {
+        query.clone()
+    }
+}
+
+/// What to change about a user: the name, which is all that can be changed
+/// this way.
+///
+/// An address is changed by
+/// [`start_change_magiclink_email`](crate::Client::start_change_magiclink_email).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UpdateUser {
+    /// The name that the user gets.
+    pub new_username: Private,
+}
+
+impl UpdateUser {
+    /// Gives the user a new name. The rules for it are those of
+    /// [`UserKey::Username`]; it travels in the body, so it need not be ASCII.
+    #[must_use]
+    pub fn new(new_username: impl Into<Private>) -> Self {
+        Self {
+            new_username: new_username.into(),
+        }
+    }
+}
+
+impl Payload for UpdateUser {
+    fn check(&self) -> Result<(), Error> {
+        check_name(&self.new_username, "new_username")
+    }
+}
+
+/// A user, as listed and as changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct User {
+    /// The user's id, which stays when the name changes.
+    pub user_id: Uuid,
+    /// The user's name.
+    #[serde(default)]
+    pub username: Option<Private>,
+    /// The user's mail address.
+    #[serde(default)]
+    pub email_address: Option<Private>,
+    /// When the user was made.
+    #[serde(default)]
+    pub date_created: Option<Timestamp>,
+}
+
+impl Record for User {
+    const FIELD: &'static str = "user_records";
+
+    fn identity(&self) -> Option<impl Hash> {
+        Some(self.user_id)
+    }
+}
+
+impl Record for AuthInfo {
+    const FIELD: &'static str = "auth_history_records";
+
+    fn identity(&self) -> Option<impl Hash> {
+        self.auth_response
+            .as_ref()
+            .and_then(|response| response.auth_history_id)
+            .filter(|id| !id.is_nil())
+    }
+}
+
+/// A user and the ways in which that user can sign in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UserDetails {
+    /// The user's id, which stays when the name changes.
+    pub user_id: Uuid,
+    /// The user's name.
+    #[serde(default)]
+    pub username: Option<Private>,
+    /// The user's mail address.
+    #[serde(default)]
+    pub email_address: Option<Private>,
+    /// When the user was made.
+    #[serde(default)]
+    pub date_created: Option<Timestamp>,
+    /// What the user has enrolled; empty if nothing, or if the service sent
+    /// nothing.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub enrolled_auth_methods: Vec<EnrolledAuthMethod>,
+}
+
+/// One way in which a user can sign in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EnrolledAuthMethod {
+    /// Which way.
+    #[serde(default)]
+    pub auth_method_id: Option<AuthMethodId>,
+    /// The service's name for it, such as `AuthArmorAuthenticator`.
+    #[serde(default)]
+    pub auth_method_name: Option<String>,
+    /// A part of what was enrolled, such as of a mail address, to be shown to
+    /// its owner.
+    #[serde(default)]
+    pub auth_method_masked_info: Option<Private>,
+}
+
+open_number_enum! {
+    /// The number of an authentication method.
+    AuthMethodId {
+        /// The Auth Armor app on a phone, `AuthArmorAuthenticator`.
+        Authenticator = 4,
+        /// A link sent by mail, `Magiclink_Email`.
+        MagiclinkEmail = 20,
+        /// A passkey or security key, `WebAuthN`.
+        Webauthn = 30,
+    }
+}
+
+/// Builds the request of [`Client::list_users`].
+pub fn list_users(query: impl Into<UserQuery>) -> Request<Page<User>> {
+    let UserQuery { username, page } = query.into();
+    page.put_into(Request::new(Endpoint::ListUsers).filter(username))
+}
+
+/// Builds the request of [`Client::get_user`].
+pub fn get_user(user: impl Into<UserKey>) -> Request<UserDetails> {
+    Request::new(Endpoint::GetUser).user(user)
+}
+
+/// Builds the request of [`Client::update_user`].
+pub fn update_user(user: impl Into<UserKey>, update: &UpdateUser) -> Request<User> {
+    Request::new(Endpoint::UpdateUser).user(user).body(update)
+}
+
+/// Builds the request of [`Client::get_user_auth_history`].
+pub fn get_user_auth_history(
+    user: impl Into<UserKey>,
+    page: &PageQuery,
+) -> Request<Page<AuthInfo>> {
+    page.put_into(Request::new(Endpoint::GetUserAuthHistory).user(user))
+}
+
+/// Users.
+impl Client {
+    /// Lists one page of the users: `GET /v3/users`, `GET /v4/users`.
+    ///
+    /// A [`UserQuery`] may filter by name; a [`PageQuery`] alone lists all.
+    /// [`users`](Self::users) goes through all pages.
+    ///
+    /// Fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if a number
+    /// is too large or the filter breaks the rules for a name, and with
+    /// [`UsernameInUrl`](crate::ErrorKind::UsernameInUrl) for a filter under
+    /// v4 without [`username_in_query`](crate::ClientBuilder::username_in_query);
+    /// otherwise as [`send`](Self::send) does.
+    ///
+    /// ```no_run
+    /// use autharmor::PageQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let page = client.list_users(PageQuery::new().page_size(20))?;
+    /// println!("{} of {:?}", page.records.len(), page.page_info.total_record_count);
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn list_users(&self, query: impl Into<UserQuery>) -> Result<Page<User>, Error> {
+        self.send(&list_users(query))
+    }
+
+    /// Goes through all users, fetching page after page with
+    /// [`list_users`](Self::list_users) as they are asked for.
+    ///
+    /// ```no_run
+    /// use autharmor::users::UserQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// for user in client.users(UserQuery::new()) {
+    ///     println!("{}", user?.user_id);
+    /// }
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn users(&self, query: impl Into<UserQuery>) -> Records<'_, User> {
+        let mut query = query.into();
+        Records::new(query.page.page_number, move |number| {
+            query.page.page_number = number;
+            self.list_users(&query)
+        })
+    }
+
+    /// Looks a user up, with what the user has enrolled:
+    /// `GET /v3/users/{user_id}`, `GET /v4/users/{user_id}`.
+    ///
+    /// Fails with [`NotFound`](crate::ErrorKind::NotFound) if there is no such
+    /// user, with [`InvalidInput`](crate::ErrorKind::InvalidInput) for a key
+    /// that cannot be one (see [`UserKey`]), and with
+    /// [`UsernameInUrl`](crate::ErrorKind::UsernameInUrl) for a name under v4
+    /// without [`username_in_query`](crate::ClientBuilder::username_in_query);
+    /// otherwise as [`send`](Self::send) does.
+    ///
+    /// ```no_run
+    /// let client = autharmor::Client::from_env()?;
+    /// let user = client.get_user("ada@example.com")?;
+    /// println!("{} with {} methods", user.user_id, user.enrolled_auth_methods.len());
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn get_user(&self, user: impl Into<UserKey>) -> Result<UserDetails, Error> {
+        self.send(&get_user(user))
+    }
+
+    /// Renames a user: `PUT /v3/users/{user_id}`, `PUT /v4/users/{user_id}`.
+    ///
+    /// Fails as [`get_user`](Self::get_user) does, and with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the new name breaks
+    /// the rules for one. If [`Error::may_have_been_sent`] says so, the name
+    /// may have changed: a second try by the old name would not find the user,
+    /// so prefer the id.
+    ///
+    /// ```no_run
+    /// use autharmor::users::UpdateUser;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let user = client.update_user("ada@example.com", &UpdateUser::new("ada@example.org"))?;
+    /// println!("{}", user.user_id);
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn update_user(
+        &self,
+        user: impl Into<UserKey>,
+        update: &UpdateUser,
+    ) -> Result<User, Error> {
+        self.send(&update_user(user, update))
+    }
+
+    /// Lists one page of a user's authentication requests, past and pending:
+    /// `GET /v3/users/{user_id}/auth_history`, the same under `/v4`.
+    ///
+    /// A record says what became of a request. It signs nobody in: only a
+    /// `validate_*` answer does. [`auth_history`](Self::auth_history) goes
+    /// through all pages.
+    ///
+    /// Fails as [`get_user`](Self::get_user) does, and with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if a number of the
+    /// page query is too large.
+    ///
+    /// ```no_run
+    /// use autharmor::PageQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let page = client.get_user_auth_history("ada@example.com", &PageQuery::new())?;
+    /// println!("{} requests", page.records.len());
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn get_user_auth_history(
+        &self,
+        user: impl Into<UserKey>,
+        page: &PageQuery,
+    ) -> Result<Page<AuthInfo>, Error> {
+        self.send(&get_user_auth_history(user, page))
+    }
+
+    /// Goes through all of a user's authentication requests, fetching page
+    /// after page with [`get_user_auth_history`](Self::get_user_auth_history)
+    /// as they are asked for.
+    ///
+    /// ```no_run
+    /// use autharmor::PageQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let newest = PageQuery::new().page_size(100);
+    /// for request in client.auth_history("ada@example.com", &newest).take(500) {
+    ///     println!("{:?}", request?.auth_request_status_id);
+    /// }
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn auth_history(
+        &self,
+        user: impl Into<UserKey>,
+        page: &PageQuery,
+    ) -> Records<'_, AuthInfo> {
+        let (user, mut page) = (user.into(), page.clone());
+        Records::new(page.page_number, move |number| {
+            page.page_number = number;
+            self.get_user_auth_history(&user, &page)
+        })
+    }
+}
