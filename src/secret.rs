@@ -35,6 +35,11 @@ impl Secret {
     ) -> Result<S::Ok, S::Error> {
         secret.as_ref().map(Self::expose).serialize(serializer)
     }
+
+    /// As [`on_the_wire`](Self::on_the_wire), for a secret that is always set.
+    pub(crate) fn bare_on_the_wire<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.expose().serialize(serializer)
+    }
 }
 
 impl From<String> for Secret {

@@ -109,6 +109,22 @@ macro_rules! open_number_enum {
 }
 pub(crate) use open_number_enum;
 
+/// Declares plain setters of optional fields: `name: argument type`, where the
+/// argument turns into the field's type by `into()`.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $field:ident: $argument:ty,)+) => {
+        $(
+            $(#[$doc])*
+            #[must_use]
+            pub fn $field(mut self, $field: $argument) -> Self {
+                self.$field = Some($field.into());
+                self
+            }
+        )+
+    };
+}
+pub(crate) use setters;
+
 /// A date as the service wrote it, such as `2020-07-11T17:09:44.7860965Z`.
 ///
 /// Its form is not guaranteed (up to seven fraction digits, perhaps no time
@@ -196,6 +212,16 @@ pub(crate) fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     }
 
     deserializer.deserialize_any(Number)
+}
+
+/// A number as [`lenient_number`] reads it, or null.
+pub(crate) fn optional_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    struct Number(#[serde(deserialize_with = "lenient_number")] i64);
+
+    Ok(Option::<Number>::deserialize(deserializer)?.map(|Number(number)| number))
 }
 
 /// What a JSON value is, as far as a loose reader cares.
