@@ -10,7 +10,6 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind};
-use crate::request::{Payload, Request};
 use crate::types::{lenient_text, null_as_default};
 
 /// The most pages that [`Records`] reads.
@@ -102,15 +101,8 @@ impl PageQuery {
         self
     }
 
-    /// The request for this page.
-    pub(crate) fn put_into<T>(&self, request: Request<T>) -> Request<T> {
-        match self.pairs() {
-            Ok(pairs) => request.query(pairs),
-            Err(error) => request.body(&Refused(error)),
-        }
-    }
-
-    fn pairs(&self) -> Result<Vec<(&'static str, String)>, Error> {
+    /// The query, or what is wrong with it.
+    pub(crate) fn pairs(&self) -> Result<Vec<(&'static str, String)>, Error> {
         let mut pairs = Vec::with_capacity(4);
         for (name, value) in [
             ("page_number", self.page_number),
@@ -138,21 +130,6 @@ impl PageQuery {
 impl From<&Self> for PageQuery {
     fn from(query: &Self) -> Self {
         query.clone()
-    }
-}
-
-/// Makes a request fail when it is sent: building one cannot.
-struct Refused(Error);
-
-impl Payload for Refused {
-    fn check(&self) -> Result<(), Error> {
-        Err(self.0.clone())
-    }
-}
-
-impl Serialize for Refused {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_unit()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::request::url::{push_form, push_pair};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
 use crate::transport::{Limits, Transport};
-use crate::types::{lenient_number, lenient_text};
+use crate::types::{lenient_text, optional_number};
 
 /// The life of a token whose answer does not say.
 const DEFAULT_LIFE: Duration = Duration::from_secs(5 * 60);
@@ -473,14 +473,6 @@ struct TokenAnswer {
     expires_in: Option<i64>,
     #[serde(default, deserialize_with = "lenient_text")]
     token_type: Option<String>,
-}
-
-fn optional_number<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<i64>, D::Error> {
-    #[derive(Deserialize)]
-    struct Number(#[serde(deserialize_with = "lenient_number")] i64);
-    Ok(Option::<Number>::deserialize(deserializer)?.map(|number| number.0))
 }
 
 impl TokenAnswer {

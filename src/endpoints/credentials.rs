@@ -122,7 +122,7 @@ pub fn list_user_credentials(
     user: impl Into<UserKey>,
     page: &PageQuery,
 ) -> Request<Page<Credential>> {
-    page.put_into(Request::new(Endpoint::ListUserCredentials).user(user))
+    Request::new(Endpoint::ListUserCredentials).user(user).query(page.pairs())
 }
 
 /// Builds the request of [`Client::list_user_authenticator_credentials`].
@@ -130,7 +130,7 @@ pub fn list_user_authenticator_credentials(
     user: impl Into<UserKey>,
     page: &PageQuery,
 ) -> Request<Page<Credential>> {
-    page.put_into(Request::new(Endpoint::ListUserAuthenticatorCredentials).user(user))
+    Request::new(Endpoint::ListUserAuthenticatorCredentials).user(user).query(page.pairs())
 }
 
 /// Builds the request of [`Client::list_user_webauthn_credentials`].
@@ -138,7 +138,7 @@ pub fn list_user_webauthn_credentials(
     user: impl Into<UserKey>,
     page: &PageQuery,
 ) -> Request<Page<Credential>> {
-    page.put_into(Request::new(Endpoint::ListUserWebauthnCredentials).user(user))
+    Request::new(Endpoint::ListUserWebauthnCredentials).user(user).query(page.pairs())
 }
 
 /// Builds the request of [`Client::list_user_magiclink_email_credentials`].
@@ -146,7 +146,7 @@ pub fn list_user_magiclink_email_credentials(
     user: impl Into<UserKey>,
     page: &PageQuery,
 ) -> Request<Page<Credential>> {
-    page.put_into(Request::new(Endpoint::ListUserMagiclinkEmailCredentials).user(user))
+    Request::new(Endpoint::ListUserMagiclinkEmailCredentials).user(user).query(page.pairs())
 }
 
 /// Builds the request of [`Client::get_user_credential`].

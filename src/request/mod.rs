@@ -68,6 +68,7 @@ struct Body {
 /// assert_eq!(http.headers()["X-AuthArmor-UsernameValue"], "ada@example.com");
 /// # Ok::<(), autharmor::Error>(())
 /// ```
+#[must_use = "a request does nothing until it is sent"]
 pub struct Request<T> {
     endpoint: Endpoint,
     user: Option<UserKey>,
@@ -111,8 +112,11 @@ impl<T> Request<T> {
         self
     }
 
-    pub(crate) fn query(mut self, query: Vec<(&'static str, String)>) -> Self {
-        self.query = query;
+    pub(crate) fn query(mut self, pairs: Result<Vec<(&'static str, String)>, Error>) -> Self {
+        match pairs {
+            Ok(pairs) => self.query = pairs,
+            Err(error) => self.fault = Some(error),
+        }
         self
     }
 
@@ -135,7 +139,6 @@ impl<T> Request<T> {
     /// How long this call may take, everything included, instead of the
     /// client's [`timeout`](crate::ClientBuilder::timeout). Zero is refused
     /// when the call is sent.
-    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

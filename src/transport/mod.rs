@@ -1,7 +1,5 @@
 //! [`Transport`]: how bytes travel.
 
-mod agent;
-pub(crate) use self::agent::{
     AgentTransport, ClientCertificate, ProxySetting, Roots, TransportSettings,
 };
 
