@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use zeroize::Zeroizing;
 
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
@@ -16,14 +17,13 @@ use crate::retry::{Budget, RetryPolicy};
 use crate::secret::Secret;
 use crate::token::{ClientAuth, Credentials, TokenCache, TokenSettings};
 use crate::transport::{
-    AgentTransport, ClientCertificate, ProxySetting, Roots, Transport, TransportSettings,
+    AgentTransport, ClientCertificate, Environment, ProxySetting, Roots, Transport,
+    TransportSettings,
 };
 
 const API_URL: &str = "https://api.autharmor.com";
 const LOGIN_URL: &str = "https://login.autharmor.com";
 const USER_AGENT: &str = concat!("autharmor-rust/", env!("CARGO_PKG_VERSION"));
-
-type Lookup = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Settings for a [`Client`]. [`build`](Self::build) checks them all at once.
 ///
@@ -53,30 +53,13 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     timeout: Duration,
     retry: RetryPolicy,
-    roots: RootSetting,
-    client_certificate: Option<(Vec<u8>, Secret)>,
-    proxy: ProxyChoice,
+    roots: Roots,
+    client_certificate: Option<ClientCertificate>,
+    proxy: ProxySetting,
     user_agent_suffix: Option<String>,
     max_response_body: usize,
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
-    env: Lookup,
-}
-
-#[derive(Clone)]
-enum RootSetting {
-    Bundled,
-    BundledAnd(Vec<u8>),
-    Only(Vec<u8>),
-    #[cfg(feature = "platform-verifier")]
-    Platform,
-}
-
-#[derive(Clone)]
-enum ProxyChoice {
-    Environment,
-    Off,
-    Url(Secret),
 }
 
 impl ClientBuilder {
@@ -95,14 +78,13 @@ impl ClientBuilder {
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
             retry: RetryPolicy::default(),
-            roots: RootSetting::Bundled,
+            roots: Roots::Bundled,
             client_certificate: None,
-            proxy: ProxyChoice::Environment,
+            proxy: ProxySetting::Environment(Arc::new(process_env)),
             user_agent_suffix: None,
             max_response_body: 1 << 20,
             transport: None,
             clock: Arc::new(SystemClock),
-            env: Arc::new(|name| env::var(name).ok()),
         }
     }
 
@@ -112,10 +94,10 @@ impl ClientBuilder {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if one of the first two
     /// is not set.
     pub fn from_env() -> Result<Self, Error> {
-        Self::from_lookup(Arc::new(|name| env::var(name).ok()))
+        Self::from_lookup(Arc::new(process_env))
     }
 
-    pub(crate) fn from_lookup(env: Lookup) -> Result<Self, Error> {
+    pub(crate) fn from_lookup(env: Arc<Environment>) -> Result<Self, Error> {
         let get = |name| env(name).filter(|value| !value.is_empty());
         let need = |name| get(name).ok_or_else(|| Error::config(format!("{name} is not set")));
         let id = need("AUTHARMOR_CLIENT_ID")?;
@@ -126,7 +108,7 @@ impl ClientBuilder {
         if let Some(url) = get("AUTHARMOR_LOGIN_URL") {
             builder = builder.login_url(url);
         }
-        builder.env = env;
+        builder.proxy = ProxySetting::Environment(env);
         Ok(builder)
     }
 
@@ -214,18 +196,22 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these root certificates (PEM) besides the bundled ones. `build`
-    /// refuses a text without a certificate or with one that is damaged.
+    /// Trusts these root certificates (PEM) besides the bundled ones and those
+    /// of earlier calls. `build` refuses a text without a certificate or with one that is damaged.
     /// Defaults to the bundled roots of webpki-roots alone.
     pub fn add_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.roots = RootSetting::BundledAnd(pem.as_ref().to_vec());
+        let pem = pem.as_ref().to_vec();
+        match &mut self.roots {
+            Roots::BundledAnd(pems) => pems.push(pem),
+            roots => *roots = Roots::BundledAnd(vec![pem]),
+        }
         self
     }
 
     /// Trusts these root certificates (PEM) and no others, under the same
     /// check. Defaults to the bundled roots.
     pub fn only_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.roots = RootSetting::Only(pem.as_ref().to_vec());
+        self.roots = Roots::Only(vec![pem.as_ref().to_vec()]);
         self
     }
 
@@ -234,14 +220,17 @@ impl ClientBuilder {
     #[cfg(feature = "platform-verifier")]
     #[cfg_attr(docsrs, doc(cfg(feature = "platform-verifier")))]
     pub fn platform_verifier(mut self) -> Self {
-        self.roots = RootSetting::Platform;
+        self.roots = Roots::Platform;
         self
     }
 
     /// A client certificate chain and its private key, both PEM. `build`
     /// refuses what is damaged or does not fit together. Defaults to none.
     pub fn client_certificate(mut self, chain: impl AsRef<[u8]>, key: impl Into<Secret>) -> Self {
-        self.client_certificate = Some((chain.as_ref().to_vec(), key.into()));
+        self.client_certificate = Some(ClientCertificate {
+            chain: chain.as_ref().to_vec(),
+            key: Zeroizing::new(key.into().expose().as_bytes().to_vec()),
+        });
         self
     }
 
@@ -250,13 +239,13 @@ impl ClientBuilder {
     /// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say, for hosts that are not
     /// loopback addresses.
     pub fn proxy(mut self, url: impl Into<Secret>) -> Self {
-        self.proxy = ProxyChoice::Url(url.into());
+        self.proxy = ProxySetting::Url(url.into());
         self
     }
 
     /// Uses no proxy, whatever the environment says.
     pub fn no_proxy(mut self) -> Self {
-        self.proxy = ProxyChoice::Off;
+        self.proxy = ProxySetting::Off;
         self
     }
 
@@ -301,14 +290,20 @@ impl ClientBuilder {
             return Err(Error::config("max_response_body is zero"));
         }
         let user_agent = self.user_agent()?;
-        let transport = match &self.transport {
-            Some(transport) => Arc::clone(transport),
-            None => Arc::new(AgentTransport::new(self.transport_settings()?)?),
+        let scopes = scope_text(&self.scopes)?;
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => Arc::new(AgentTransport::new(TransportSettings {
+                connect_timeout: self.connect_timeout,
+                roots: self.roots,
+                client_certificate: self.client_certificate,
+                proxy: self.proxy,
+            })?),
         };
         let budget = Arc::new(Budget::new());
         let settings = TokenSettings {
             url: login.join("/connect/token")?,
-            scopes: scope_text(&self.scopes)?,
+            scopes,
             client_auth: self.client_auth,
             user_agent: user_agent.clone(),
             max_response_body: self.max_response_body,
@@ -355,31 +350,6 @@ impl ClientBuilder {
             )),
         }
     }
-
-    fn transport_settings(&self) -> Result<TransportSettings, Error> {
-        let roots = match &self.roots {
-            RootSetting::Bundled => Roots::Bundled,
-            RootSetting::BundledAnd(pem) => Roots::BundledAnd(Roots::read(pem)?),
-            RootSetting::Only(pem) => Roots::Only(Roots::read(pem)?),
-            #[cfg(feature = "platform-verifier")]
-            RootSetting::Platform => Roots::Platform,
-        };
-        let client_certificate = match &self.client_certificate {
-            Some((chain, key)) => Some(ClientCertificate::read(chain, key.expose().as_bytes())?),
-            None => None,
-        };
-        let proxy = match &self.proxy {
-            ProxyChoice::Off => ProxySetting::off(),
-            ProxyChoice::Environment => ProxySetting::from_env(&*self.env)?,
-            ProxyChoice::Url(url) => ProxySetting::url(url.expose())?,
-        };
-        Ok(TransportSettings {
-            connect_timeout: self.connect_timeout,
-            roots,
-            client_certificate,
-            proxy,
-        })
-    }
 }
 
 /// Shows where and how it will call, never a secret.
@@ -393,6 +363,10 @@ impl fmt::Debug for ClientBuilder {
             .field("max_response_body", &self.max_response_body)
             .finish_non_exhaustive()
     }
+}
+
+fn process_env(name: &str) -> Option<String> {
+    env::var(name).ok()
 }
 
 fn not_zero(timeout: Duration, what: &str) -> Result<(), Error> {

@@ -923,7 +923,6 @@ pub(super) fn private_json<'de, D: serde::Deserializer<'de>>(
 /// [`validate_authenticator_auth`].
 ///
 /// `POST /auth/authenticator/start` of v3 and v4.
-#[must_use]
 pub fn start_authenticator_auth(
     request: &StartAuthenticatorAuth,
 ) -> Request<StartAuthenticatorAuthResponse> {
@@ -937,7 +936,6 @@ pub fn start_authenticator_auth(
 /// an error is unverified: take both for "not signed in".
 ///
 /// `POST /auth/authenticator/validate` of v3 and v4.
-#[must_use]
 pub fn validate_authenticator_auth(request: &ValidateAuth) -> Request<ValidateAuthResponse> {
     Request::new(Endpoint::ValidateAuthenticatorAuth).body(request)
 }
@@ -948,7 +946,6 @@ pub fn validate_authenticator_auth(request: &ValidateAuth) -> Request<ValidateAu
 /// [`finish_webauthn_auth`].
 ///
 /// `POST /auth/webauthn/start` of v3 and v4.
-#[must_use]
 pub fn start_webauthn_auth(request: &StartWebauthnAuth) -> Request<StartWebauthnAuthResponse> {
     Request::new(Endpoint::StartWebauthnAuth).body(request)
 }
@@ -957,7 +954,6 @@ pub fn start_webauthn_auth(request: &StartWebauthnAuth) -> Request<StartWebauthn
 /// [`validate_webauthn_auth`], to which the answer has the token.
 ///
 /// `POST /auth/webauthn/finish` of v3 and v4.
-#[must_use]
 pub fn finish_webauthn_auth(request: &FinishWebauthnAuth) -> Request<FinishWebauthnAuthResponse> {
     Request::new(Endpoint::FinishWebauthnAuth).body(request)
 }
@@ -969,7 +965,6 @@ pub fn finish_webauthn_auth(request: &FinishWebauthnAuth) -> Request<FinishWebau
 /// an error is unverified: take both for "not signed in".
 ///
 /// `POST /auth/webauthn/validate` of v3 and v4.
-#[must_use]
 pub fn validate_webauthn_auth(request: &ValidateAuth) -> Request<ValidateAuthResponse> {
     Request::new(Endpoint::ValidateWebauthnAuth).body(&NonceInV4Only(request))
 }
@@ -979,7 +974,6 @@ pub fn validate_webauthn_auth(request: &ValidateAuth) -> Request<ValidateAuthRes
 /// [`validate_magiclink_email_auth`] wants.
 ///
 /// `POST /auth/magiclink_email/start` of v3 and v4.
-#[must_use]
 pub fn start_magiclink_email_auth(
     request: &StartMagiclinkEmailAuth,
 ) -> Request<StartMagiclinkEmailAuthResponse> {
@@ -993,7 +987,6 @@ pub fn start_magiclink_email_auth(
 /// an error is unverified: take both for "not signed in".
 ///
 /// `POST /auth/magiclink_email/validate` of v3 and v4.
-#[must_use]
 pub fn validate_magiclink_email_auth(request: &ValidateAuth) -> Request<ValidateAuthResponse> {
     Request::new(Endpoint::ValidateMagiclinkEmailAuth).body(&NonceInV4Only(request))
 }
@@ -1004,7 +997,6 @@ pub fn validate_magiclink_email_auth(request: &ValidateAuth) -> Request<Validate
 /// or is over. It signs nobody in.
 ///
 /// `GET /auth/{auth_request_id}` of v3 and v4.
-#[must_use]
 pub fn get_auth_info(auth_request_id: Uuid) -> Request<AuthInfo> {
     Request::new(Endpoint::GetAuthInfo).id(auth_request_id)
 }

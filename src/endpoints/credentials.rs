@@ -122,7 +122,9 @@ pub fn list_user_credentials(
     user: impl Into<UserKey>,
     page: &PageQuery,
 ) -> Request<Page<Credential>> {
-    Request::new(Endpoint::ListUserCredentials).user(user).query(page.pairs())
+    Request::new(Endpoint::ListUserCredentials)
+        .user(user)
+        .query(page.pairs())
 }
 
 /// Builds the request of [`Client::list_user_authenticator_credentials`].
@@ -130,7 +132,9 @@ pub fn list_user_authenticator_credentials(
     user: impl Into<UserKey>,
     page: &PageQuery,
 ) -> Request<Page<Credential>> {
-    Request::new(Endpoint::ListUserAuthenticatorCredentials).user(user).query(page.pairs())
+    Request::new(Endpoint::ListUserAuthenticatorCredentials)
+        .user(user)
+        .query(page.pairs())
 }
 
 /// Builds the request of [`Client::list_user_webauthn_credentials`].
@@ -138,7 +142,9 @@ pub fn list_user_webauthn_credentials(
     user: impl Into<UserKey>,
     page: &PageQuery,
 ) -> Request<Page<Credential>> {
-    Request::new(Endpoint::ListUserWebauthnCredentials).user(user).query(page.pairs())
+    Request::new(Endpoint::ListUserWebauthnCredentials)
+        .user(user)
+        .query(page.pairs())
 }
 
 /// Builds the request of [`Client::list_user_magiclink_email_credentials`].
@@ -146,7 +152,9 @@ pub fn list_user_magiclink_email_credentials(
     user: impl Into<UserKey>,
     page: &PageQuery,
 ) -> Request<Page<Credential>> {
-    Request::new(Endpoint::ListUserMagiclinkEmailCredentials).user(user).query(page.pairs())
+    Request::new(Endpoint::ListUserMagiclinkEmailCredentials)
+        .user(user)
+        .query(page.pairs())
 }
 
 /// Builds the request of [`Client::get_user_credential`].

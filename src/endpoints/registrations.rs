@@ -763,7 +763,6 @@ pub struct RegistrationInfo {
 ///
 /// `POST /users/authenticator/register/start` of v3,
 /// `POST /users/registrations/authenticator/start` of v4.
-#[must_use]
 pub fn start_authenticator_registration(
     request: &StartAuthenticatorRegistration,
 ) -> Request<StartAuthenticatorRegistrationResponse> {
@@ -776,7 +775,6 @@ pub fn start_authenticator_registration(
 /// `POST /users/{user_id}/authenticator/register/start` of v3,
 /// `POST /users/{user_id}/registrations/authenticator/start` of v4, without a
 /// body.
-#[must_use]
 pub fn start_authenticator_registration_for_user(
     user: impl Into<UserKey>,
 ) -> Request<StartAuthenticatorRegistrationResponse> {
@@ -790,7 +788,6 @@ pub fn start_authenticator_registration_for_user(
 /// of status 401 or 403.
 ///
 /// `POST /users/registrations/authenticator/{registration_id}/validate` of v4.
-#[must_use]
 pub fn validate_authenticator_registration(
     registration_id: Uuid,
     request: &ValidateRegistration,
@@ -807,7 +804,6 @@ pub fn validate_authenticator_registration(
 ///
 /// `POST /users/webauthn/register/start` of v3,
 /// `POST /users/registrations/webauthn/start` of v4.
-#[must_use]
 pub fn start_webauthn_registration(
     request: &StartWebauthnRegistration,
 ) -> Request<StartWebauthnRegistrationResponse> {
@@ -820,7 +816,6 @@ pub fn start_webauthn_registration(
 /// `POST /users/webauthn/register/finish` of v3, with the registration's id in
 /// the body, `POST /users/registrations/webauthn/{registration_id}/finish` of
 /// v4.
-#[must_use]
 pub fn finish_webauthn_registration(
     registration_id: Uuid,
     request: &FinishWebauthnRegistration,
@@ -835,7 +830,6 @@ pub fn finish_webauthn_registration(
 ///
 /// `POST /users/{user_id}/webauthn/register/start` of v3,
 /// `POST /users/{user_id}/registrations/webauthn/start` of v4.
-#[must_use]
 pub fn start_webauthn_registration_for_user(
     user: impl Into<UserKey>,
     request: &StartWebauthnRegistrationForUser,
@@ -853,7 +847,6 @@ pub fn start_webauthn_registration_for_user(
 /// registration's id in the body,
 /// `POST /users/{user_id}/registrations/webauthn/{registration_id}/finish` of
 /// v4.
-#[must_use]
 pub fn finish_webauthn_registration_for_user(
     user: impl Into<UserKey>,
     registration_id: Uuid,
@@ -871,7 +864,6 @@ pub fn finish_webauthn_registration_for_user(
 /// of status 401 or 403.
 ///
 /// `POST /users/registrations/webauthn/{registration_id}/validate` of v4.
-#[must_use]
 pub fn validate_webauthn_registration(
     registration_id: Uuid,
     request: &ValidateRegistration,
@@ -888,7 +880,6 @@ pub fn validate_webauthn_registration(
 ///
 /// `POST /users/magiclink_email/register/start` of v3,
 /// `POST /users/registrations/magiclink_email/start` of v4.
-#[must_use]
 pub fn start_magiclink_email_registration(
     request: &StartMagiclinkEmailRegistration,
 ) -> Request<StartMagiclinkEmailRegistrationResponse> {
@@ -900,7 +891,6 @@ pub fn start_magiclink_email_registration(
 ///
 /// `POST /users/{user_id}/magiclink_email/register/start` of v3,
 /// `POST /users/{user_id}/registrations/magiclink_email/start` of v4.
-#[must_use]
 pub fn start_magiclink_email_registration_for_user(
     user: impl Into<UserKey>,
     request: &StartMagiclinkEmailRegistration,
@@ -915,7 +905,6 @@ pub fn start_magiclink_email_registration_for_user(
 /// follow: see [`update_user`](crate::users::update_user).
 ///
 /// `POST /users/{user_id}/magiclink_email/update/start` of v3 and v4.
-#[must_use]
 pub fn start_change_magiclink_email(
     user: impl Into<UserKey>,
     request: &StartChangeMagiclinkEmail,
@@ -934,7 +923,6 @@ pub fn start_change_magiclink_email(
 /// `POST /users/register/magiclink_email/validate` of v3,
 /// `POST /users/registrations/magiclink_email/{registration_id}/validate` of
 /// v4.
-#[must_use]
 pub fn validate_magiclink_email_registration(
     request: &ValidateMagiclinkEmailRegistration,
 ) -> Request<ValidateMagiclinkEmailRegistrationResponse> {
@@ -950,7 +938,6 @@ pub fn validate_magiclink_email_registration(
 /// [`AcceptedPendingDeviceEnrollment`](RegistrationStatus::AcceptedPendingDeviceEnrollment).
 ///
 /// `GET /users/registrations/{registration_id}` of v4.
-#[must_use]
 pub fn get_registration_info(registration_id: Uuid) -> Request<RegistrationInfo> {
     Request::new(Endpoint::GetRegistrationInfo).id(registration_id)
 }

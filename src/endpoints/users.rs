@@ -192,7 +192,9 @@ open_number_enum! {
 /// Builds the request of [`Client::list_users`].
 pub fn list_users(query: impl Into<UserQuery>) -> Request<Page<User>> {
     let UserQuery { username, page } = query.into();
-    Request::new(Endpoint::ListUsers).filter(username).query(page.pairs())
+    Request::new(Endpoint::ListUsers)
+        .filter(username)
+        .query(page.pairs())
 }
 
 /// Builds the request of [`Client::get_user`].
@@ -210,7 +212,9 @@ pub fn get_user_auth_history(
     user: impl Into<UserKey>,
     page: &PageQuery,
 ) -> Request<Page<AuthInfo>> {
-    Request::new(Endpoint::GetUserAuthHistory).user(user).query(page.pairs())
+    Request::new(Endpoint::GetUserAuthHistory)
+        .user(user)
+        .query(page.pairs())
 }
 
 /// Users.

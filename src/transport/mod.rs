@@ -1,12 +1,23 @@
 //! [`Transport`]: how bytes travel.
 
-    AgentTransport, ClientCertificate, ProxySetting, Roots, TransportSettings,
-};
+mod addresses;
+mod agent;
+mod dial;
+mod proxy;
+mod stream;
+mod tls;
+mod wire;
+
+pub(crate) use agent::{AgentTransport, TransportSettings};
+pub(crate) use proxy::{Environment, ProxySetting};
+pub(crate) use tls::{ClientCertificate, Roots};
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use http::Uri;
 
 use crate::error::{Error, ErrorKind};
 use crate::message::{HttpRequest, HttpResponse};
@@ -42,11 +53,22 @@ use crate::message::{HttpRequest, HttpResponse};
 pub trait Transport: Send + Sync {
     /// Sends the request and reads the whole response.
     fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError>;
+
+    /// Prepares for a request to the host of `uri` that will come soon, by
+    /// opening a connection. Nothing of HTTP may be sent, and there is nobody
+    /// to tell of a failure. By default it does nothing.
+    fn warm_up(&self, uri: &Uri, limits: Limits) {
+        let _ = (uri, limits);
+    }
 }
 
 impl<T: Transport + ?Sized> Transport for Arc<T> {
     fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
         (**self).send(request, limits)
+    }
+
+    fn warm_up(&self, uri: &Uri, limits: Limits) {
+        (**self).warm_up(uri, limits);
     }
 }
 

@@ -1,0 +1,231 @@
+//! [`AgentTransport`]: HTTP by ureq, over connections of our own.
+
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, Method, Request, Uri};
+use ureq::config::AutoHeaderValue;
+use zeroize::Zeroizing;
+
+use super::addresses::Addresses;
+use super::dial::{Dialer, Spares};
+use super::proxy::ProxySetting;
+use super::tls::{self, ClientCertificate, Roots};
+use super::wire::{LONGEST_CALL, MAX_HEAD, NoResolver, OUTPUT, WireConnector};
+use super::{Limits, Transport, TransportError, TransportErrorKind};
+use crate::error::Error;
+use crate::message::{HttpRequest, HttpResponse};
+
+/// Threads that call in bursts shall find their connections again.
+const IDLE_PER_HOST: usize = 128;
+const IDLE: usize = 2 * IDLE_PER_HOST;
+
+/// Shorter than what servers and their load balancers commonly allow (60 s and
+/// more): a request that meets a connection which is just being closed fails,
+/// and one that must happen only once cannot be repeated.
+const IDLE_AGE: Duration = Duration::from_secs(30);
+
+/// Room for a response that does not announce its length. Enough for nearly
+/// all, so that no copies are left behind by growing.
+const BODY: usize = 4 * 1024;
+
+/// What is announced is believed up to here.
+const BELIEVED_BODY: usize = 64 * 1024;
+
+/// How an [`AgentTransport`] connects.
+pub(crate) struct TransportSettings {
+    /// Bounds TCP, the proxy's tunnel and TLS together.
+    pub(crate) connect_timeout: Duration,
+    pub(crate) roots: Roots,
+    pub(crate) client_certificate: Option<ClientCertificate>,
+    pub(crate) proxy: ProxySetting,
+}
+
+/// The transport that a client has unless it is given another.
+pub(crate) struct AgentTransport {
+    agent: ureq::Agent,
+    dialer: Arc<Dialer>,
+}
+
+impl AgentTransport {
+    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) where the
+    /// settings are wrong.
+    pub(crate) fn new(settings: TransportSettings) -> Result<Self, Error> {
+        Self::with_addresses(settings, Addresses::new())
+    }
+
+    pub(super) fn with_addresses(
+        settings: TransportSettings,
+        addresses: Addresses,
+    ) -> Result<Self, Error> {
+        let TransportSettings {
+            connect_timeout,
+            roots,
+            client_certificate,
+            proxy,
+        } = settings;
+        if connect_timeout.is_zero() {
+            return Err(Error::config("the connect timeout is zero"));
+        }
+        let dialer = Arc::new(Dialer {
+            addresses,
+            tls: tls::client_config(&roots, client_certificate.as_ref())?,
+            proxy: proxy.resolve()?,
+            connect_timeout,
+            spares: Spares::default(),
+        });
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // The dialer's business.
+            .proxy(None)
+            .user_agent(AutoHeaderValue::None)
+            .accept(AutoHeaderValue::None)
+            .accept_encoding("identity")
+            .max_response_header_size(MAX_HEAD)
+            .max_idle_connections(IDLE)
+            .max_idle_connections_per_host(IDLE_PER_HOST)
+            .max_idle_age(IDLE_AGE)
+            .build();
+        let agent = ureq::Agent::with_parts(config, WireConnector(dialer.clone()), NoResolver);
+        Ok(Self { agent, dialer })
+    }
+
+    fn run<B: ureq::AsSendBody>(
+        &self,
+        request: Request<B>,
+        limits: Limits,
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        let request = self
+            .agent
+            .configure_request(request)
+            .timeout_global(Some(limits.remaining().min(LONGEST_CALL)))
+            .build();
+        self.agent.run(request)
+    }
+}
+
+impl Transport for AgentTransport {
+    fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
+        if limits.remaining().is_zero() {
+            return Err(TransportError::new(TransportErrorKind::Timeout, false));
+        }
+        let HttpRequest {
+            method,
+            uri,
+            headers,
+            body,
+        } = request;
+        check_size(&uri, &headers)?;
+        let has_body = body.is_some() || matches!(method, Method::POST | Method::PUT);
+        let mut head = Request::new(());
+        *head.method_mut() = method;
+        *head.uri_mut() = uri;
+        *head.headers_mut() = headers;
+        let response = if has_body {
+            let body = body.as_ref().map_or(&[][..], |body| body.as_slice());
+            self.run(head.map(|()| body), limits)
+        } else {
+            self.run(head, limits)
+        };
+        let (parts, body) = response.map_err(explain)?.into_parts();
+        check_encoding(&parts.headers)?;
+        let body = read_body(body, limits.max_response_body)?;
+        Ok(http::Response::from_parts(parts, body).into())
+    }
+
+    fn warm_up(&self, uri: &Uri, limits: Limits) {
+        self.dialer.open_ahead(uri, limits.deadline);
+    }
+}
+
+impl fmt::Debug for AgentTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentTransport")
+            .field("proxy", &self.dialer.proxy)
+            .finish_non_exhaustive()
+    }
+}
+
+/// ureq would notice only after it had sent the headers before.
+fn check_size(uri: &Uri, headers: &HeaderMap) -> Result<(), TransportError> {
+    // Method, version, separators.
+    const REST: usize = 32;
+    let line = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let longest = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .fold(line, usize::max);
+    if longest + REST > OUTPUT {
+        return Err(TransportError::new(TransportErrorKind::Protocol, false)
+            .with_detail("the URL or a header of the request is too long"));
+    }
+    Ok(())
+}
+
+/// Nothing but `identity` was accepted.
+fn check_encoding(headers: &HeaderMap) -> Result<(), TransportError> {
+    let plain = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if plain {
+        Ok(())
+    } else {
+        Err(TransportError::new(TransportErrorKind::Protocol, true)
+            .with_detail("the answer is compressed"))
+    }
+}
+
+fn read_body(mut body: ureq::Body, limit: usize) -> Result<Vec<u8>, TransportError> {
+    let too_large = || {
+        TransportError::new(TransportErrorKind::Protocol, true)
+            .with_detail("the answer is too large")
+    };
+    let announced = body
+        .content_length()
+        .map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+    if announced > Some(limit) {
+        return Err(too_large());
+    }
+    let room = announced.unwrap_or(BODY).min(BELIEVED_BODY);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    // One more than allowed, to see whether there is more.
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    body.as_reader()
+        .take(most)
+        .read_to_end(&mut bytes)
+        .map_err(|error| explain(ureq::Error::from(error)))?;
+    if bytes.len() > limit {
+        return Err(too_large());
+    }
+    Ok(std::mem::take(&mut *bytes))
+}
+
+/// Says what an error of ureq means, and repeats none of its texts: there may
+/// be URLs in them, or what the server wrote.
+fn explain(error: ureq::Error) -> TransportError {
+    use TransportErrorKind::{Broken, Protocol, Timeout};
+    match error {
+        // From the dialer, which knows better.
+        ureq::Error::Other(error) => error
+            .downcast()
+            .map_or_else(|_| TransportError::new(Broken, true), |error| *error),
+        ureq::Error::Io(error) => match tls::as_tls_error(error) {
+            Ok(error) => tls::refused(error, true),
+            Err(error) => TransportError::new(Broken, true).with_source(error),
+        },
+        ureq::Error::Timeout(_) => TransportError::new(Timeout, true),
+        ureq::Error::LargeResponseHeader(..) => TransportError::new(Protocol, true)
+            .with_detail("the headers of the answer are too large"),
+        // Found before anything was sent.
+        ureq::Error::Http(_) | ureq::Error::BadUri(_) => {
+            TransportError::new(Protocol, false).with_detail("the request cannot be put into HTTP")
+        }
+        _ => TransportError::new(Protocol, true),
+    }
+}
