@@ -105,6 +105,7 @@ impl Bench {
 pub(crate) const SECRET: &str = "cl13nt-s3cr3t";
 
 /// An answer with a status and a body.
+#[expect(clippy::unnecessary_wraps, reason = "it is what a transport returns")]
 pub(crate) fn answer(status: u16, body: impl Into<String>) -> Answer {
     let response = http::Response::builder()
         .status(status)

@@ -131,7 +131,7 @@ impl Token {
     }
 
     fn wants_renewal(&self, now: Moment) -> bool {
-        self.fetched.age(now) >= self.life - MARGIN.min(self.life / 10)
+        self.fetched.age(now) + MARGIN.min(self.life / 10) >= self.life
     }
 }
 

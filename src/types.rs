@@ -350,6 +350,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    #![expect(unreachable_pub, reason = "the macros are made for public enums")]
+
     use super::*;
 
     open_text_enum! {
@@ -432,7 +434,11 @@ mod tests {
     #[cfg(feature = "jiff")]
     #[test]
     fn dates_parse_with_and_without_a_zone() {
-        let seconds = |text| Timestamp::from(text).to_jiff().map(|t| t.as_second());
+        let seconds = |text| {
+            Timestamp::from(text)
+                .to_jiff()
+                .map(jiff::Timestamp::as_second)
+        };
         assert_eq!(seconds("2020-07-11T17:09:44.7860965Z"), Some(1_594_487_384));
         assert_eq!(seconds("2020-07-11T17:09:44"), Some(1_594_487_384));
         assert_eq!(seconds("soon"), None);

@@ -80,9 +80,9 @@ fn a_token_is_renewed_before_it_ends_and_not_earlier() {
             |_, _, _| answer(200, "{}"),
         );
         call(&bench.client).unwrap();
-        bench
-            .clock
-            .advance(seconds(life.unsigned_abs() - margin) - Duration::from_millis(1));
+        bench.clock.advance(Duration::from_millis(
+            1000 * (life.unsigned_abs() - margin) - 1,
+        ));
         call(&bench.client).unwrap();
         assert_eq!(bench.token_requests(), 1, "life {life}");
         bench.clock.advance(Duration::from_millis(1));

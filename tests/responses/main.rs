@@ -9,6 +9,7 @@ mod users;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+#[expect(clippy::needless_pass_by_value, reason = "called with a literal")]
 fn decode<T: DeserializeOwned>(json: Value) -> T {
     // From text, as it comes from the wire.
     serde_json::from_str(&json.to_string()).unwrap()
