@@ -196,6 +196,9 @@ impl<T> Request<T> {
                  which looks the id up",
             ));
         }
+        if self.id.as_deref() == Some(NIL_UUID) {
+            return Err(Error::invalid("an id is the nil UUID"));
+        }
         let version = self.endpoint.version(target.version);
         let mut headers = HeaderMap::with_capacity(6);
         headers.insert(ACCEPT, JSON);
@@ -252,9 +255,6 @@ impl<T> Request<T> {
                         ))
                     })?;
                     url::check_segment(id)?;
-                    if id == NIL_UUID {
-                        return Err(Error::invalid("an id in the route is the nil UUID"));
-                    }
                     url::push_segment(&mut path, id);
                     id_is_placed = true;
                 }

@@ -212,10 +212,7 @@ fn get_auth_info() {
     };
     assert_eq!(v3(&request), expected("v3"));
     assert_eq!(v4(&request), expected("v4"));
-    assert_refused(
-        &auth::get_auth_info(Uuid::nil()),
-        "an id in the route is the nil UUID",
-    );
+    assert_refused(&auth::get_auth_info(Uuid::nil()), "an id is the nil UUID");
 }
 
 #[test]

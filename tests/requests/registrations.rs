@@ -153,7 +153,7 @@ fn validations_are_v4_in_both_versions() {
         );
         assert_refused(
             &validate(Uuid::nil(), &ValidateRegistration::new("t0ken")),
-            "an id in the route is the nil UUID",
+            "an id is the nil UUID",
         );
     }
 }
@@ -407,7 +407,7 @@ fn get_registration_info() {
     assert_eq!(v4(&request), expected);
     assert_refused(
         &registrations::get_registration_info(Uuid::nil()),
-        "an id in the route is the nil UUID",
+        "an id is the nil UUID",
     );
 }
 
