@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::ClientBuilder;
 use crate::error::{Error, ErrorKind};
 use crate::message::{HttpRequest, HttpResponse};
-use crate::request::{Endpoint, Request, Target};
+use crate::request::{ApiVersion, Endpoint, Request, Target};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
 use crate::token::{Credentials, Token, TokenCache};
@@ -86,6 +86,20 @@ impl Client {
 
     pub(crate) fn assemble(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    pub(crate) fn default_timeout(&self) -> Duration {
+        self.0.timeout
+    }
+
+    /// The version of the API that this client speaks.
+    #[must_use]
+    pub fn api_version(&self) -> ApiVersion {
+        self.0.target.version
     }
 
     /// Sends a request and decodes the answer.
@@ -202,7 +216,7 @@ impl Client {
                     return Err(error);
                 }
                 call.may_change_token = false;
-            } else if !retries.pause_after(&error, endpoint.is_read()) {
+            } else if !request.may_retry() || !retries.pause_after(&error, endpoint.is_read()) {
                 return Err(error);
             }
         }

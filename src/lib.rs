@@ -17,6 +17,7 @@ mod clock;
 mod config;
 mod endpoints;
 mod error;
+pub mod flow;
 mod message;
 mod page;
 mod request;

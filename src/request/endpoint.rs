@@ -1,9 +1,11 @@
 //! [`Endpoint`]: the table of all routes.
 
 use http::Method;
+use serde::{Deserialize, Serialize};
 
 /// Which version of the API a program speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ApiVersion {
     /// v3 wherever v3 has the endpoint, v4 for the nine that v3 lacks. A
     /// username travels in a header.

@@ -78,6 +78,7 @@ pub struct Request<T> {
     body: Option<Body>,
     fault: Option<Error>,
     timeout: Option<Duration>,
+    no_retries: bool,
     answer: PhantomData<fn() -> T>,
 }
 
@@ -92,6 +93,7 @@ impl<T> Request<T> {
             body: None,
             fault: None,
             timeout: None,
+            no_retries: false,
             answer: PhantomData,
         }
     }
@@ -142,6 +144,16 @@ impl<T> Request<T> {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
+    }
+
+    /// For a caller who has a rhythm of its own.
+    pub(crate) fn without_retries(mut self) -> Self {
+        self.no_retries = true;
+        self
+    }
+
+    pub(crate) fn may_retry(&self) -> bool {
+        !self.no_retries
     }
 
     /// The endpoint that it calls.
@@ -362,6 +374,7 @@ impl<T> Clone for Request<T> {
             body: self.body.clone(),
             fault: self.fault.clone(),
             timeout: self.timeout,
+            no_retries: self.no_retries,
             answer: PhantomData,
         }
     }

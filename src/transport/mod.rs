@@ -4,12 +4,14 @@ mod addresses;
 mod agent;
 mod dial;
 mod proxy;
+mod random;
 mod stream;
 mod tls;
 mod wire;
 
 pub(crate) use agent::{AgentTransport, TransportSettings};
 pub(crate) use proxy::{Environment, ProxySetting};
+pub(crate) use random::random_secret;
 pub(crate) use tls::{ClientCertificate, Roots};
 
 use std::error::Error as StdError;

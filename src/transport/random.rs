@@ -1,0 +1,30 @@
+//! Random values that nobody can guess.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::secret::Secret;
+
+/// 32 bytes from the TLS provider's secure source, as base64url.
+pub(crate) fn random_secret() -> Result<Secret, Error> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut *bytes)
+        .map_err(|_| Error::config("the system has no secure random source"))?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(*bytes).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_long_and_differ() {
+        let (a, b) = (random_secret().unwrap(), random_secret().unwrap());
+        assert_eq!(a.expose().len(), 43);
+        assert_ne!(a, b);
+    }
+}
