@@ -1,13 +1,11 @@
 //! Verified sign-in, one road per method.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::link::Callback;
 use super::state::{Flow, State, pending};
-use super::verify::{Expected, SignIn, judge, refused};
+use super::verify::{Expected, SignIn, judge, mismatch, refused};
 use super::wait::{AuthWait, WaitPolicy};
 use crate::auth::{
     FinishWebauthnAuth, StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth,
@@ -245,7 +243,7 @@ impl PendingAuthenticator {
     /// [`complete`](Self::complete) do.
     pub fn wait(&self, client: &Client, policy: &WaitPolicy<'_>) -> Result<SignIn, Error> {
         self.0.check(client)?;
-        let life = Duration::from_secs(self.0.life.unwrap_or(300));
+        let life = self.0.life();
         match client.wait_for_auth_within(self.0.id(), life, policy)? {
             AuthWait::ReadyToValidate => self.complete(client),
             AuthWait::StillPending | AuthWait::GivenUp => Ok(SignIn::StillPending),
@@ -299,11 +297,7 @@ impl PendingWebauthn {
             .clone_from(&state.webauthn_client_id);
         let answer = client.finish_webauthn_auth(&finish)?;
         if answer.auth_request_id != state.id() {
-            return Err(
-                Error::new(ErrorKind::Mismatch, "it is about another request")
-                    .in_area("finish_webauthn_auth")
-                    .with_sent(true),
-            );
+            return mismatch("it is about another request");
         }
         let token = token(answer.auth_validation_token, "finish_webauthn_auth")?;
         let validated = client.validate_webauthn_auth(&validate(state, Some(token))?)?;
@@ -343,10 +337,8 @@ impl PendingMagiclink {
             .auth_validation_token
             .ok_or_else(|| absent("auth_validation_token"))?;
         if id != state.id() {
-            return Err(Error::new(
-                ErrorKind::Mismatch,
-                "the link belongs to another request",
-            ));
+            let error = Error::new(ErrorKind::Mismatch, "the link belongs to another request");
+            return Err(error.in_area("flow"));
         }
         let answer = client.validate_magiclink_email_auth(&validate(state, Some(token))?)?;
         end(answer, state, None)
@@ -469,7 +461,7 @@ fn nonce(given: Option<Secret>) -> Result<Secret, Error> {
 }
 
 /// How long a request lives: by the service's word, or by our own wish.
-fn life(answered: Option<i64>, asked: Option<u32>) -> Option<u64> {
+pub(super) fn life(answered: Option<i64>, asked: Option<u32>) -> Option<u64> {
     answered
         .and_then(|seconds| u64::try_from(seconds).ok())
         .or(asked.map(u64::from))

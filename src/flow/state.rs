@@ -1,13 +1,17 @@
 //! What a sign-in or a registration must remember between its beginning and
 //! its end, and how that is kept.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::wait::{RegistrationWatch, USUAL_LIFE};
 use crate::client::Client;
 use crate::error::Error;
+use crate::registrations::MagiclinkEmailRegistrationType;
 use crate::request::ApiVersion;
-use crate::secret::Secret;
+use crate::secret::{Private, Secret};
 use crate::user_key::UserKey;
 
 /// The form in which states are written. Another one is refused.
@@ -70,6 +74,15 @@ pub(super) struct State {
     pub(super) ip_address: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) user_agent: Option<String>,
+    /// What tells an enrolment from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) watch: Option<RegistrationWatch>,
+    /// Whether a registration is for a user who exists already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) for_user: bool,
+    /// What a mail was sent for, and whereto.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mail: Option<(MagiclinkEmailRegistrationType, Private)>,
     /// How long the request lives, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) life: Option<u64>,
@@ -91,6 +104,9 @@ impl State {
             webauthn_client_id: None,
             ip_address: None,
             user_agent: None,
+            watch: None,
+            for_user: false,
+            mail: None,
             life: None,
         }
     }
@@ -106,6 +122,11 @@ impl State {
                 client.api_version().as_str()
             )))
         }
+    }
+
+    /// How long it may be waited for.
+    pub(super) fn life(&self) -> Duration {
+        self.life.map_or(USUAL_LIFE, Duration::from_secs)
     }
 
     /// The id, or the nil UUID, which is refused when it is sent.

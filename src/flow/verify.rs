@@ -173,7 +173,7 @@ pub(super) fn judge(answer: ValidateAuthResponse, expected: &Expected) -> Result
     if request.is_some_and(|request| disagree(&request, who, expected.ignore_case)) {
         return mismatch("its request is about another user than its response");
     }
-    check_user(user_id, who, expected)?;
+    check_user(user_id, who.username.as_ref(), expected)?;
     check_signed_message(&response, expected)?;
     let (method, use_type) = response
         .auth_method
@@ -189,7 +189,7 @@ pub(super) fn judge(answer: ValidateAuthResponse, expected: &Expected) -> Result
     })))
 }
 
-fn mismatch<T>(why: impl Into<std::borrow::Cow<'static, str>>) -> Result<T, Error> {
+pub(super) fn mismatch<T>(why: impl Into<std::borrow::Cow<'static, str>>) -> Result<T, Error> {
     Err(Error::new(ErrorKind::Mismatch, why)
         .in_area("sign-in")
         .with_sent(true))
@@ -252,34 +252,37 @@ fn disagree(a: &AuthProfileDetails, b: &AuthProfileDetails, ignore_case: bool) -
     by_id || by_name
 }
 
-fn check_user(user_id: Uuid, who: &AuthProfileDetails, expected: &Expected) -> Result<(), Error> {
+/// Whether this is the user who was asked for: by id where one was given, by
+/// name only where none is known.
+pub(super) fn check_user(
+    user_id: Uuid,
+    username: Option<&Private>,
+    expected: &Expected,
+) -> Result<(), Error> {
+    let known = |id: Option<Uuid>| id.filter(|id| !id.is_nil());
     let by_id = match expected.user {
         Some(UserKey::Id(id)) => Some(id),
-        _ => None,
+        _ => known(expected.started_for),
     };
-    let known = |id: &Option<Uuid>| id.filter(|id| !id.is_nil());
     let ids = [
         by_id,
-        known(&expected.started_for),
-        known(&expected.finished_by),
+        known(expected.started_for),
+        known(expected.finished_by),
     ];
     if ids.iter().flatten().any(|id| *id != user_id) {
-        return mismatch("another user signed in");
+        return mismatch("it is about another user");
     }
     // The finish answer says who was there, not whose name was asked for, so
-    // its id alone does not stand for the name.
-    let asked_by_id = by_id.or(known(&expected.started_for)).is_some();
-    let Some(UserKey::Username(name)) = &expected.user else {
-        return Ok(());
-    };
-    let is_theirs = who
-        .username
-        .as_ref()
-        .is_some_and(|found| same_name(found, name, expected.ignore_case));
-    if asked_by_id || is_theirs {
-        Ok(())
-    } else {
-        mismatch("a user of another name signed in")
+    // its id does not stand for the name.
+    match &expected.user {
+        Some(UserKey::Username(name)) if by_id.is_none() => {
+            if username.is_some_and(|found| same_name(found, name, expected.ignore_case)) {
+                Ok(())
+            } else {
+                mismatch("it is about a user of another name")
+            }
+        }
+        _ => Ok(()),
     }
 }
 

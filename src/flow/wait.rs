@@ -17,7 +17,7 @@ use crate::users::{self, AuthMethodId, EnrolledAuthMethod};
 
 /// How long to wait where nothing says how long: the longest time that a
 /// sign-in may be given.
-const LONGEST_SIGN_IN: Duration = Duration::from_secs(300);
+pub(super) const USUAL_LIFE: Duration = Duration::from_secs(300);
 /// Polls never follow each other faster.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a caller who wants to see progress is called.
@@ -190,7 +190,7 @@ impl Client {
         auth_request_id: Uuid,
         policy: &WaitPolicy<'_>,
     ) -> Result<AuthWait, Error> {
-        self.wait_for_auth_within(auth_request_id, LONGEST_SIGN_IN, policy)
+        self.wait_for_auth_within(auth_request_id, USUAL_LIFE, policy)
     }
 
     pub(super) fn wait_for_auth_within(
@@ -230,27 +230,30 @@ impl Client {
         watch: &RegistrationWatch,
         policy: &WaitPolicy<'_>,
     ) -> Result<RegistrationWait, Error> {
+        self.wait_for_registration_within(watch, USUAL_LIFE, policy)
+    }
+
+    pub(super) fn wait_for_registration_within(
+        &self,
+        watch: &RegistrationWatch,
+        life: Duration,
+        policy: &WaitPolicy<'_>,
+    ) -> Result<RegistrationWait, Error> {
         let polled = match &watch.0 {
             Watch::Registration(id) => {
                 let request = registrations::get_registration_info(*id);
-                poll(self, policy, LONGEST_SIGN_IN, &request, |answer| {
+                poll(self, policy, life, &request, |answer| {
                     Ok(registration_wait(answer?.registration_status_code))
                 })?
             }
             Watch::User { user, before } => {
                 let request = users::get_user(user);
-                poll(
-                    self,
-                    policy,
-                    LONGEST_SIGN_IN,
-                    &request,
-                    |answer| match answer {
-                        Ok(details) => Ok(has_new(&details.enrolled_auth_methods, before)
-                            .then_some(RegistrationWait::Enrolled)),
-                        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                        Err(error) => Err(error),
-                    },
-                )?
+                poll(self, policy, life, &request, |answer| match answer {
+                    Ok(details) => Ok(has_new(&details.enrolled_auth_methods, before)
+                        .then_some(RegistrationWait::Enrolled)),
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                    Err(error) => Err(error),
+                })?
             }
         };
         Ok(match polled {

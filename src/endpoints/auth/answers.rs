@@ -134,7 +134,7 @@ open_number_enum! {
     }
 }
 
-/// The answer of [`start_authenticator_auth`].
+/// The answer of [`start_authenticator_auth`](super::start_authenticator_auth).
 ///
 /// Its [`Secret`]s are left out when it is serialised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,7 +144,7 @@ pub struct StartAuthenticatorAuthResponse {
     pub auth_request_id: Uuid,
     /// The user, if the request named one.
     pub user_id: Option<Uuid>,
-    /// What [`ValidateAuth::new`] wants. Not for the page.
+    /// What [`ValidateAuth::new`](super::ValidateAuth::new) wants. Not for the page.
     #[serde(skip_serializing)]
     pub auth_validation_token: Option<Secret>,
     /// What your page shows to the user, who finds it again in the app. Empty
@@ -169,7 +169,7 @@ pub struct StartAuthenticatorAuthResponse {
     pub timeout_utc_datetime: Option<Timestamp>,
 }
 
-/// The answer of [`start_webauthn_auth`]: what the page needs.
+/// The answer of [`start_webauthn_auth`](super::start_webauthn_auth): what the page needs.
 ///
 /// Its [`Secret`]s are left out when it is serialised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,7 +177,7 @@ pub struct StartAuthenticatorAuthResponse {
 pub struct StartWebauthnAuthResponse {
     /// Names this sign-in from now on.
     pub auth_request_id: Uuid,
-    /// Goes back as [`aa_sig`](FinishWebauthnAuth::new) of the finish call,
+    /// Goes back as [`aa_sig`](super::FinishWebauthnAuth::new) of the finish call,
     /// under that other name.
     #[serde(skip_serializing)]
     pub aa_guid: Option<Secret>,
@@ -187,8 +187,8 @@ pub struct StartWebauthnAuthResponse {
     pub fido2_json_options: Option<Private>,
 }
 
-/// The answer of [`finish_webauthn_auth`]. It signs nobody in: go on with
-/// [`validate_webauthn_auth`].
+/// The answer of [`finish_webauthn_auth`](super::finish_webauthn_auth). It signs nobody in: go on with
+/// [`validate_webauthn_auth`](super::validate_webauthn_auth).
 ///
 /// Its [`Secret`] is left out when it is serialised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,7 +196,7 @@ pub struct StartWebauthnAuthResponse {
 pub struct FinishWebauthnAuthResponse {
     /// The sign-in.
     pub auth_request_id: Uuid,
-    /// What [`ValidateAuth::new`] wants.
+    /// What [`ValidateAuth::new`](super::ValidateAuth::new) wants.
     #[serde(skip_serializing)]
     pub auth_validation_token: Option<Secret>,
     /// Who is about to be signed in.
@@ -205,7 +205,7 @@ pub struct FinishWebauthnAuthResponse {
     pub username: Option<Private>,
 }
 
-/// The answer of [`start_magiclink_email_auth`]. The validation token is not
+/// The answer of [`start_magiclink_email_auth`](super::start_magiclink_email_auth). The validation token is not
 /// in it: it travels in the mailed link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -221,7 +221,7 @@ pub struct StartMagiclinkEmailAuthResponse {
     pub timeout_utc_datetime: Option<Timestamp>,
 }
 
-/// The answer of [`get_auth_info`], and a record of a user's history: how far
+/// The answer of [`get_auth_info`](super::get_auth_info), and a record of a user's history: how far
 /// an auth request has come. **It signs nobody in.**
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -286,7 +286,7 @@ pub struct ValidateAuthDetails {
     pub authorized: Option<bool>,
     /// Who did what, and how.
     pub auth_details: Option<AuthDetails>,
-    /// What was given to [`StartMagiclinkEmailAuth::context_data`].
+    /// What was given to [`StartMagiclinkEmailAuth::context_data`](super::StartMagiclinkEmailAuth::context_data).
     #[serde(default, deserialize_with = "lenient_context")]
     pub context_data: ContextData,
 }

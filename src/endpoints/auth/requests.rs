@@ -74,7 +74,7 @@ impl LocationData {
     }
 }
 
-/// What [`start_authenticator_auth`] asks for.
+/// What [`start_authenticator_auth`](super::start_authenticator_auth) asks for.
 ///
 /// ```
 /// use autharmor::auth::StartAuthenticatorAuth;
@@ -133,7 +133,7 @@ impl StartAuthenticatorAuth {
         /// [`user`](Self::user). Service's default: no.
         send_push: bool,
         /// Whether to make up a value that your page shows and the app asks
-        /// for; see [`StartAuthenticatorAuthResponse::visual_verify_value`].
+        /// for; see [`StartAuthenticatorAuthResponse::visual_verify_value`](super::StartAuthenticatorAuthResponse::visual_verify_value).
         /// Service's default: no.
         use_visual_verify: bool,
         /// How long the user may take, in seconds: 15 to 300. Default: the
@@ -162,7 +162,7 @@ impl Payload for StartAuthenticatorAuth {
     }
 }
 
-/// What [`start_webauthn_auth`] asks for.
+/// What [`start_webauthn_auth`](super::start_webauthn_auth) asks for.
 ///
 /// Its location, action name and message go into the user's history only.
 ///
@@ -250,7 +250,7 @@ impl Payload for StartWebauthnAuth {
     }
 }
 
-/// What [`finish_webauthn_auth`] hands in.
+/// What [`finish_webauthn_auth`](super::finish_webauthn_auth) hands in.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct FinishWebauthnAuth {
@@ -266,7 +266,7 @@ pub struct FinishWebauthnAuth {
 impl FinishWebauthnAuth {
     /// * `auth_request_id`: as the start call answered.
     /// * `aa_sig`: what the start call answered under the other name
-    ///   [`aa_guid`](StartWebauthnAuthResponse::aa_guid). Not empty.
+    ///   [`aa_guid`](super::StartWebauthnAuthResponse::aa_guid). Not empty.
     /// * `authenticator_response_data`: what the page made of the browser's
     ///   answer, **as JSON text**: an object with `id`, `authenticator_data`,
     ///   `client_data`, `signature` and so on, written as text. (A
@@ -298,7 +298,7 @@ impl Payload for FinishWebauthnAuth {
     }
 }
 
-/// What [`start_magiclink_email_auth`] asks for.
+/// What [`start_magiclink_email_auth`](super::start_magiclink_email_auth) asks for.
 ///
 /// ```
 /// use autharmor::auth::StartMagiclinkEmailAuth;
@@ -415,8 +415,8 @@ pub struct ValidateAuth {
 }
 
 impl ValidateAuth {
-    /// The token comes with the answer of [`start_authenticator_auth`] or
-    /// [`finish_webauthn_auth`], or in the query of the mailed link. It is not
+    /// The token comes with the answer of [`start_authenticator_auth`](super::start_authenticator_auth) or
+    /// [`finish_webauthn_auth`](super::finish_webauthn_auth), or in the query of the mailed link. It is not
     /// empty.
     #[must_use]
     pub fn new(auth_request_id: Uuid, auth_validation_token: impl Into<Secret>) -> Self {
@@ -431,7 +431,7 @@ impl ValidateAuth {
 
     setters! {
         /// The nonce that was given to the start call. v3 knows it in
-        /// [`validate_authenticator_auth`] only, v4 in all three.
+        /// [`validate_authenticator_auth`](super::validate_authenticator_auth) only, v4 in all three.
         nonce: impl Into<Secret>,
         /// The IP address of the user's browser, if one was given to the start
         /// call.

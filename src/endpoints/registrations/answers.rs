@@ -48,8 +48,8 @@ open_number_enum! {
     }
 }
 
-/// The answer of [`start_authenticator_registration`] and
-/// [`start_authenticator_registration_for_user`].
+/// The answer of [`start_authenticator_registration`](super::start_authenticator_registration) and
+/// [`start_authenticator_registration_for_user`](super::start_authenticator_registration_for_user).
 ///
 /// Its [`Secret`]s are left out when it is serialised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,14 +68,14 @@ pub struct StartAuthenticatorRegistrationResponse {
     /// Text to draw as a QR code for the app.
     #[serde(skip_serializing)]
     pub qr_code_data: Option<Secret>,
-    /// What [`ValidateRegistration::new`] wants. Not for the page. Probably
+    /// What [`ValidateRegistration::new`](super::ValidateRegistration::new) wants. Not for the page. Probably
     /// missing under v3.
     #[serde(skip_serializing)]
     pub registration_validation_token: Option<Secret>,
 }
 
-/// The answer of [`start_webauthn_registration`] and
-/// [`start_webauthn_registration_for_user`]: what the page needs.
+/// The answer of [`start_webauthn_registration`](super::start_webauthn_registration) and
+/// [`start_webauthn_registration_for_user`](super::start_webauthn_registration_for_user): what the page needs.
 ///
 /// Its [`Secret`] is left out when it is serialised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,8 +95,8 @@ pub struct StartWebauthnRegistrationResponse {
     pub user_id: Option<Uuid>,
 }
 
-/// The answer of [`finish_webauthn_registration`] and
-/// [`finish_webauthn_registration_for_user`].
+/// The answer of [`finish_webauthn_registration`](super::finish_webauthn_registration) and
+/// [`finish_webauthn_registration_for_user`](super::finish_webauthn_registration_for_user).
 ///
 /// Its [`Secret`] is left out when it is serialised.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,13 +106,13 @@ pub struct FinishWebauthnRegistrationResponse {
     pub user_id: Option<Uuid>,
     /// The user's name.
     pub username: Option<Private>,
-    /// What [`ValidateRegistration::new`] wants. Probably missing under v3.
+    /// What [`ValidateRegistration::new`](super::ValidateRegistration::new) wants. Probably missing under v3.
     #[serde(skip_serializing)]
     pub registration_validation_token: Option<Secret>,
 }
 
-/// The answer of [`validate_authenticator_registration`] and
-/// [`validate_webauthn_registration`]: who has what new way to sign in.
+/// The answer of [`validate_authenticator_registration`](super::validate_authenticator_registration) and
+/// [`validate_webauthn_registration`](super::validate_webauthn_registration): who has what new way to sign in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ValidatedOnTheWire")]
 #[non_exhaustive]
@@ -146,9 +146,9 @@ impl From<ValidatedOnTheWire> for ValidateRegistrationResponse {
     }
 }
 
-/// The answer of [`start_magiclink_email_registration`],
-/// [`start_magiclink_email_registration_for_user`] and
-/// [`start_change_magiclink_email`]. It has no id: that, if any, travels in the
+/// The answer of [`start_magiclink_email_registration`](super::start_magiclink_email_registration),
+/// [`start_magiclink_email_registration_for_user`](super::start_magiclink_email_registration_for_user) and
+/// [`start_change_magiclink_email`](super::start_change_magiclink_email). It has no id: that, if any, travels in the
 /// mailed link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -160,7 +160,7 @@ pub struct StartMagiclinkEmailRegistrationResponse {
     pub timeout_utc_datetime: Option<Timestamp>,
 }
 
-/// The answer of [`validate_magiclink_email_registration`].
+/// The answer of [`validate_magiclink_email_registration`](super::validate_magiclink_email_registration).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ValidateMagiclinkEmailRegistrationResponse {
@@ -177,7 +177,7 @@ pub struct ValidateMagiclinkEmailRegistrationResponse {
     pub context_data: ContextData,
 }
 
-/// The answer of [`get_registration_info`].
+/// The answer of [`get_registration_info`](super::get_registration_info).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RegistrationInfo {

@@ -54,7 +54,7 @@ open_text_enum! {
     }
 }
 
-/// What [`start_authenticator_registration`] asks for.
+/// What [`start_authenticator_registration`](super::start_authenticator_registration) asks for.
 ///
 /// ```
 /// use autharmor::registrations::StartAuthenticatorRegistration;
@@ -116,7 +116,7 @@ impl Payload for StartAuthenticatorRegistration {
     }
 }
 
-/// What [`start_webauthn_registration`] asks for: a new user.
+/// What [`start_webauthn_registration`](super::start_webauthn_registration) asks for: a new user.
 ///
 /// ```
 /// use autharmor::registrations::{AuthenticatorAttachment, StartWebauthnRegistration};
@@ -201,7 +201,7 @@ impl Payload for StartWebauthnRegistration {
     }
 }
 
-/// What [`start_webauthn_registration_for_user`] asks for.
+/// What [`start_webauthn_registration_for_user`](super::start_webauthn_registration_for_user) asks for.
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct StartWebauthnRegistrationForUser {
@@ -282,8 +282,8 @@ impl Fido2RegistrationData {
     }
 }
 
-/// What [`finish_webauthn_registration`] and
-/// [`finish_webauthn_registration_for_user`] hand in.
+/// What [`finish_webauthn_registration`](super::finish_webauthn_registration) and
+/// [`finish_webauthn_registration_for_user`](super::finish_webauthn_registration_for_user) hand in.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct FinishWebauthnRegistration {
@@ -322,8 +322,8 @@ impl Payload for FinishWebauthnRegistration {
     }
 }
 
-/// What [`validate_authenticator_registration`] and
-/// [`validate_webauthn_registration`] hand in.
+/// What [`validate_authenticator_registration`](super::validate_authenticator_registration) and
+/// [`validate_webauthn_registration`](super::validate_webauthn_registration) hand in.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ValidateRegistration {
@@ -351,8 +351,8 @@ impl Payload for ValidateRegistration {
     }
 }
 
-/// What [`start_magiclink_email_registration`] and
-/// [`start_magiclink_email_registration_for_user`] ask for.
+/// What [`start_magiclink_email_registration`](super::start_magiclink_email_registration) and
+/// [`start_magiclink_email_registration_for_user`](super::start_magiclink_email_registration_for_user) ask for.
 ///
 /// ```
 /// use autharmor::registrations::StartMagiclinkEmailRegistration;
@@ -439,7 +439,7 @@ impl Payload for StartMagiclinkEmailRegistration {
     }
 }
 
-/// What [`start_change_magiclink_email`] asks for.
+/// What [`start_change_magiclink_email`](super::start_change_magiclink_email) asks for.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct StartChangeMagiclinkEmail {
@@ -500,7 +500,7 @@ impl Payload for StartChangeMagiclinkEmail {
     }
 }
 
-/// What [`validate_magiclink_email_registration`] hands in.
+/// What [`validate_magiclink_email_registration`](super::validate_magiclink_email_registration) hands in.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ValidateMagiclinkEmailRegistration {
