@@ -9,6 +9,7 @@ use super::{
     faults::{Damage, Faults},
     http::{Message, Reply},
     passkey::SoftwareAuthenticator,
+    person::EmulatorError,
     record::{Record, RecordedRequest},
     routes::Route,
     server::{Outcome, Service, Stop, lock},
@@ -20,8 +21,7 @@ pub(super) struct App {
     pub(super) state: Mutex<State>,
     pub(super) faults: Mutex<Faults>,
     pub(super) record: Mutex<Record>,
-    /// The person's passkeys. Not part of the service's state: a browser does
-    /// not forget because a server does.
+    /// The person's passkeys; the other half of the state.
     pub(super) passkeys: Mutex<SoftwareAuthenticator>,
     pub(super) base_url: String,
     pub(super) ca_pem: String,
@@ -36,6 +36,17 @@ impl fmt::Debug for App {
 }
 
 impl App {
+    /// Back to the beginning: the same users, the same ids again.
+    pub(super) fn reset(&self) -> Result<(), EmulatorError> {
+        let phone = lock(&self.state).phone.fresh();
+        let state = State::new(&self.config, phone)?;
+        *lock(&self.state) = state;
+        *lock(&self.passkeys) = SoftwareAuthenticator::new(self.config.seed);
+        lock(&self.faults).clear();
+        lock(&self.record).clear();
+        Ok(())
+    }
+
     fn serve(&self, message: Message, stop: &Stop) -> Outcome {
         let route = Route::of(&message.method, message.path());
         if route == Route::Control {

@@ -38,10 +38,6 @@ impl Stamp {
             date.microsecond()
         )
     }
-
-    pub(super) fn unix_seconds(self) -> i64 {
-        self.0.div_euclid(1_000_000)
-    }
 }
 
 #[derive(Debug)]

@@ -123,25 +123,10 @@ pub(super) const fn invalid_client_status(basic: bool) -> u16 {
     if basic { 401 } else { 400 }
 }
 
+/// Whether v3 gives `fido2_json_options` of a registration as text, as v4 and
+/// the sign-in do, or as an object.
+pub(super) const V3_OPTIONS_ARE_TEXT: bool = false;
+
 /// How passkey answers name their signing method: the known names are those
 /// of older methods.
 pub(super) const PASSKEY_SIGNING_METHOD: &str = "FIDO_U2F";
-
-/// The decisions that are not a value, for the list in the docs.
-///
-/// - Unknown query parameters and fields are refused with 400; v3 does not
-///   take the name in the query, v4 does not look at the name headers.
-/// - A real id together with a username is refused with 400.
-/// - Empty `user_id` and `username` in a body count as missing.
-/// - A validate call for a request that still waits answers 200 with
-///   `authorized` false and changes nothing.
-/// - A user exists once a registration is complete: under v3 when the phone
-///   has enrolled or finish was called, under v4 when it is validated. The
-///   `user_id` of a start answer is kept for that moment.
-/// - Starting a registration for a name or address in use is a 409; if two
-///   registrations race, the later one is refused at its end.
-/// - A trailing slash makes another route, which the service does not have.
-/// - The start answer of a usernameless request holds the zero UUID.
-/// - A link works once; a second click finds nothing.
-#[derive(Debug)]
-pub(super) struct Rest;

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde_json::{Value, json};
+
 use super::{RecordedRequest, http::Reply, server::Outcome};
 
 /// Something that goes wrong on purpose.
@@ -169,6 +172,61 @@ impl Fault {
     }
 }
 
+/// A fault as the control route takes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FaultSpec {
+    kind: String,
+    endpoint: Option<String>,
+    times: Option<u32>,
+    processed: Option<bool>,
+    status: Option<u16>,
+    retry_after: Option<String>,
+    content_type: Option<String>,
+    body: Option<String>,
+    milliseconds: Option<u64>,
+}
+
+impl TryFrom<FaultSpec> for Fault {
+    type Error = String;
+
+    fn try_from(spec: FaultSpec) -> Result<Self, String> {
+        let mut fault = match spec.kind.as_str() {
+            "status" => {
+                let status = spec.status.filter(|status| (200..=599).contains(status));
+                Self::status(status.ok_or("status has to be from 200 to 599")?)
+            }
+            "latency" => Self::latency(Duration::from_millis(
+                spec.milliseconds.ok_or("milliseconds are missing")?,
+            )),
+            "drop_before_answer" => Self::drop_before_answer(),
+            "drop_in_answer" => Self::drop_in_answer(),
+            "garbage" => Self::garbage(),
+            "truncated_body" => Self::truncated_body(),
+            "broken_chunks" => Self::broken_chunks(),
+            "expired_token" => Self::expired_token(),
+            _ => return Err("unknown kind of fault".to_owned()),
+        };
+        if let Some(value) = spec.retry_after {
+            fault = fault.retry_after(value);
+        }
+        if let Some(text) = spec.body {
+            let content_type = spec.content_type.as_deref().unwrap_or("application/json");
+            fault = fault.body(content_type, text);
+        }
+        if let Some(endpoint) = spec.endpoint {
+            fault = fault.on(endpoint);
+        }
+        fault.left = spec.times;
+        fault.processed = spec.processed;
+        if fault.target_exists() {
+            Ok(fault)
+        } else {
+            Err("unknown endpoint".to_owned())
+        }
+    }
+}
+
 /// The faults that are waiting, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Fault>);
@@ -197,6 +255,19 @@ pub(super) enum Damage {
 impl Faults {
     pub(super) fn add(&mut self, fault: Fault) {
         self.0.push(fault);
+    }
+
+    pub(super) fn describe(&self) -> Vec<Value> {
+        self.0
+            .iter()
+            .map(|fault| {
+                json!({
+                    "kind": fault.kind.name(),
+                    "endpoint": fault.target,
+                    "times": fault.left,
+                })
+            })
+            .collect()
     }
 
     pub(super) fn clear(&mut self) {
@@ -245,6 +316,19 @@ impl Faults {
 }
 
 impl Kind {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Status { .. } => "status",
+            Self::Latency(_) => "latency",
+            Self::DropBeforeAnswer => "drop_before_answer",
+            Self::DropInAnswer => "drop_in_answer",
+            Self::Garbage => "garbage",
+            Self::TruncatedBody => "truncated_body",
+            Self::BrokenChunks => "broken_chunks",
+            Self::ExpiredToken => "expired_token",
+        }
+    }
+
     fn damage(&self) -> Damage {
         match self {
             Self::Status {

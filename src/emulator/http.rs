@@ -83,6 +83,7 @@ pub(super) struct Reader {
     scratch: Box<[u8; 8192]>,
 }
 
+#[derive(Clone, Copy)]
 enum Length {
     Fixed(usize),
     Chunked,
@@ -112,13 +113,8 @@ impl Reader {
         }
     }
 
-    /// Waits for the next request. `began` is called as soon as its first
-    /// byte is there.
-    pub(super) fn next<S: Read + Write>(
-        &mut self,
-        stream: &mut S,
-        mut began: impl FnMut(),
-    ) -> Incoming {
+    /// Waits for the next request.
+    pub(super) fn next<S: Read + Write>(&mut self, stream: &mut S) -> Incoming {
         let mut deadline = None;
         let mut tried = 0;
         loop {
@@ -147,7 +143,6 @@ impl Reader {
             match self.fill(stream) {
                 Ok(true) => {
                     if deadline.is_none() {
-                        began();
                         deadline = Some(Instant::now() + REQUEST_DEADLINE);
                     } else if deadline.is_some_and(|deadline| Instant::now() > deadline) {
                         return Incoming::Refused(408);

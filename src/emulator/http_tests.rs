@@ -34,7 +34,7 @@ fn pieces(input: &str, size: usize) -> Pieces {
 }
 
 fn read(input: &str) -> Incoming {
-    Reader::new().next(&mut pieces(input, 8192), || {})
+    Reader::new().next(&mut pieces(input, 8192))
 }
 
 fn refused(input: &str) -> u16 {
@@ -52,19 +52,19 @@ fn reads_requests_in_any_pieces() {
     for size in [1, 2, 7, 8192] {
         let mut stream = pieces(input, size);
         let mut reader = Reader::new();
-        let Incoming::Request(first) = reader.next(&mut stream, || {}) else {
+        let Incoming::Request(first) = reader.next(&mut stream) else {
             panic!("size {size}")
         };
         assert_eq!((first.path(), first.query()), ("/a", Some("b=c")));
         assert_eq!(first.body, b"abc");
-        let Incoming::Request(second) = reader.next(&mut stream, || {}) else {
+        let Incoming::Request(second) = reader.next(&mut stream) else {
             panic!("size {size}")
         };
         assert_eq!(
             (second.method.as_str(), second.body.as_slice()),
             ("PUT", &b"ef"[..])
         );
-        assert!(matches!(reader.next(&mut stream, || {}), Incoming::Closed));
+        assert!(matches!(reader.next(&mut stream), Incoming::Closed));
     }
 }
 
@@ -151,7 +151,7 @@ fn ambiguous_or_broken_requests_are_refused() {
 fn a_client_that_waits_is_told_to_continue() {
     let head = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
     let mut stream = pieces(&format!("{head}x"), head.len());
-    let incoming = Reader::new().next(&mut stream, || {});
+    let incoming = Reader::new().next(&mut stream);
     assert!(matches!(incoming, Incoming::Request(m) if m.body == b"x"));
     assert_eq!(stream.output, b"HTTP/1.1 100 Continue\r\n\r\n");
 }

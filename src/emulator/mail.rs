@@ -6,8 +6,6 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::clock::Stamp;
-
 /// A mail that the service would have sent.
 ///
 /// `Debug` shows neither the address nor the link, which is a key.
@@ -82,10 +80,8 @@ impl fmt::Debug for Mail {
 /// Where a link leads.
 #[derive(Clone)]
 pub(super) struct Link {
-    pub(super) mail: Uuid,
     pub(super) redirect: String,
     pub(super) purpose: LinkPurpose,
-    pub(super) sent: Stamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

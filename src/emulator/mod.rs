@@ -51,6 +51,7 @@ use uuid::Uuid;
 
 use self::{
     app::{App, Front},
+    clock::Stamp,
     config::Config,
     faults::Faults,
     passkey::SoftwareAuthenticator,
@@ -183,6 +184,102 @@ impl Emulator {
         lock(&self.app.state).decide(auth_request_id, None, false)
     }
 
+    /// The ids and names of all users, oldest first.
+    #[must_use]
+    pub fn users(&self) -> Vec<(Uuid, String)> {
+        lock(&self.app.state)
+            .users()
+            .map(|user| (user.id, user.username.clone()))
+            .collect()
+    }
+
+    /// Approves a sign-in on the phone of this user: for requests that were
+    /// made for nobody in particular.
+    pub fn approve_as(&self, auth_request_id: Uuid, username: &str) -> Result<(), EmulatorError> {
+        lock(&self.app.state).decide(auth_request_id, Some(username), true)
+    }
+
+    /// Declines a sign-in on the phone of this user.
+    pub fn decline_as(&self, auth_request_id: Uuid, username: &str) -> Result<(), EmulatorError> {
+        lock(&self.app.state).decide(auth_request_id, Some(username), false)
+    }
+
+    /// Scans the code that a page shows (`qr_code_data`).
+    ///
+    /// A sign-in is then on the phone of `username`, to be approved or
+    /// declined; for one that was made for a user, `username` may be left out.
+    /// A registration is done at once, as the phone enrols by itself.
+    pub fn scan_qr(
+        &self,
+        qr_code_data: &str,
+        username: Option<&str>,
+    ) -> Result<Scanned, EmulatorError> {
+        lock(&self.app.state).scan(qr_code_data, username)
+    }
+
+    /// The registrations that wait for a person, oldest first.
+    #[must_use]
+    pub fn pending_registrations(&self) -> Vec<PendingRegistration> {
+        lock(&self.app.state).pending_registrations()
+    }
+
+    /// Accepts an authenticator registration on the phone without finishing
+    /// it: the state in between, which a slow phone makes visible.
+    pub fn accept_registration(&self, registration_id: Uuid) -> Result<(), EmulatorError> {
+        lock(&self.app.state).accept_registration(registration_id)
+    }
+
+    /// Accepts an authenticator registration on the phone and enrols, as
+    /// [`scan_qr`](Self::scan_qr) with its code does.
+    pub fn enrol_phone(&self, registration_id: Uuid) -> Result<(), EmulatorError> {
+        lock(&self.app.state).enrol_phone(registration_id)
+    }
+
+    /// Declines an authenticator registration on the phone.
+    pub fn decline_registration(&self, registration_id: Uuid) -> Result<(), EmulatorError> {
+        lock(&self.app.state).decline_registration(registration_id)
+    }
+
+    /// The mails that were sent, oldest first.
+    #[must_use]
+    pub fn outbox(&self) -> Vec<Mail> {
+        lock(&self.app.state).outbox.iter().cloned().collect()
+    }
+
+    /// Clicks the link of a mail and returns the URL on which the browser
+    /// lands: the redirect with the tokens in its query. A link works once.
+    pub fn click(&self, link: &str) -> Result<String, EmulatorError> {
+        lock(&self.app.state).click(link)
+    }
+
+    /// Makes a passkey, as a browser would on a page of `origin` with the
+    /// `fido2_json_options` of a registration, and returns what the page sends
+    /// back as `authenticator_response_data`.
+    pub fn create_passkey(
+        &self,
+        fido2_json_options: &str,
+        origin: &str,
+    ) -> Result<serde_json::Value, EmulatorError> {
+        Ok(lock(&self.app.passkeys).create(fido2_json_options, origin)?)
+    }
+
+    /// Uses a passkey, as a browser would on a page of `origin` with the
+    /// `fido2_json_options` of a sign-in, and returns what the page sends back
+    /// as `authenticator_response_data`.
+    pub fn use_passkey(
+        &self,
+        fido2_json_options: &str,
+        origin: &str,
+    ) -> Result<serde_json::Value, EmulatorError> {
+        Ok(lock(&self.app.passkeys).get(fido2_json_options, origin)?)
+    }
+
+    /// The origin of the pages that may use passkeys.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.app.config.origin
+    }
+
     /// The requests that came in, oldest first: the last 10 000 of them unless
     /// [`keep_requests`](EmulatorBuilder::keep_requests) says otherwise.
     #[must_use]
@@ -207,6 +304,24 @@ impl Emulator {
         lock(&self.app.state).clock.advance(time);
     }
 
+    /// The time by the emulator's clock, as the service writes dates.
+    #[must_use]
+    pub fn now(&self) -> String {
+        lock(&self.app.state).clock.now().iso()
+    }
+
+    /// Makes all access tokens invalid.
+    pub fn expire_tokens(&self) {
+        lock(&self.app.state).revoke_all_tokens();
+    }
+
+    /// Back to the beginning: the users of the builder, the ids that follow
+    /// from the seed, no faults, no records, the clock at its start.
+    pub fn reset(&self) {
+        // The users were accepted once; they are again.
+        let _ = self.app.reset();
+    }
+
     /// Lets something go wrong.
     pub fn fault(&self, fault: Fault) {
         lock(&self.app.faults).add(fault);
@@ -229,6 +344,122 @@ impl EmulatorBuilder {
     #[must_use]
     pub fn user(mut self, user: impl Into<NewUser>) -> Self {
         self.config.users.push(user.into());
+        self
+    }
+
+    /// The seed of all ids and tokens. Defaults to 0.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = seed;
+        self
+    }
+
+    /// The loopback address to listen on. Defaults to `127.0.0.1` and a free
+    /// port.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.config.listen = address;
+        self
+    }
+
+    /// Speaks plain HTTP, for clients that cannot be told to trust a CA.
+    #[must_use]
+    pub fn plain_http(mut self) -> Self {
+        self.config.tls = false;
+        self
+    }
+
+    /// The one client that gets tokens. Defaults to `emulator-client` and
+    /// `emulator-secret`.
+    #[must_use]
+    pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.config.client_id = id.into();
+        self.config.client_secret = secret.into();
+        self
+    }
+
+    /// How long an access token lives. Defaults to 600 seconds.
+    #[must_use]
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.config.token_lifetime = lifetime;
+        self
+    }
+
+    /// How long after the approval a request can be validated. Defaults to 60
+    /// seconds.
+    #[must_use]
+    pub fn validation_window(mut self, window: Duration) -> Self {
+        self.config.validation_window = window;
+        self
+    }
+
+    /// Starts the clock at this time, in seconds since 1970, and lets it stand
+    /// still: only [`Emulator::advance`] moves it. Defaults to a clock that
+    /// runs from the system's time.
+    #[must_use]
+    pub fn clock_at(mut self, unix_seconds: u64) -> Self {
+        self.config.clock_start = Some(Stamp::from_unix_seconds(unix_seconds));
+        self
+    }
+
+    /// Allows a redirect for registrations and address changes, and from then
+    /// on no other that was not allowed. An entry allows the URLs that equal
+    /// it up to the query. Defaults to every `http` and `https` URL.
+    #[must_use]
+    pub fn allow_registration_redirect(mut self, url: impl Into<String>) -> Self {
+        self.config.registration_redirects.push(url.into());
+        self
+    }
+
+    /// Allows a redirect for signing in by mail, in the same way.
+    #[must_use]
+    pub fn allow_auth_redirect(mut self, url: impl Into<String>) -> Self {
+        self.config.auth_redirects.push(url.into());
+        self
+    }
+
+    /// The origin of the pages that use passkeys, and the relying party's id.
+    /// Defaults to `https://localhost` and `localhost`.
+    #[must_use]
+    pub fn website(mut self, origin: impl Into<String>, rp_id: impl Into<String>) -> Self {
+        self.config.origin = origin.into();
+        self.config.rp_id = rp_id.into();
+        self
+    }
+
+    /// The project's name, for mails and passkeys. Defaults to `Emulated
+    /// Project`.
+    #[must_use]
+    pub fn project_name(mut self, name: impl Into<String>) -> Self {
+        self.config.project_name = name.into();
+        self
+    }
+
+    /// How many of the last requests are kept for [`Emulator::requests`].
+    /// Defaults to 10 000.
+    #[must_use]
+    pub fn keep_requests(mut self, count: usize) -> Self {
+        self.config.kept_requests = count;
+        self
+    }
+
+    /// How many connections may be open. When one more comes, that which has
+    /// been waiting longest for its client is closed. Defaults to 1024.
+    #[must_use]
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.config.connections = count.max(1);
+        self
+    }
+
+    /// Called with every request and the status of its answer, 0 for an answer
+    /// that a fault has spoilt, on the thread of the connection. It must not
+    /// drop the emulator.
+    #[must_use]
+    pub fn on_request(
+        mut self,
+        observer: impl Fn(&RecordedRequest, u16) + Send + Sync + 'static,
+    ) -> Self {
+        self.config.observer = Some(Box::new(observer));
         self
     }
 

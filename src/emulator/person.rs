@@ -264,10 +264,8 @@ pub(super) fn send_mail(state: &mut State, base_url: &str, draft: Draft<'_>) {
     state.links.insert(
         code,
         Link {
-            mail: id,
             redirect: draft.redirect.to_owned(),
             purpose: draft.purpose,
-            sent: now,
         },
     );
 }

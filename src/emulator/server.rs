@@ -269,7 +269,7 @@ impl Shared {
     ) {
         let mut reader = Reader::new();
         loop {
-            let incoming = reader.next(stream, || {});
+            let incoming = reader.next(stream);
             if self.stop.is_set() {
                 return;
             }

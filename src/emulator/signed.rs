@@ -1,6 +1,6 @@
 //! The message that a device signs when a person answers.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use base64::{
     Engine as _,
@@ -21,9 +21,9 @@ use super::{
 };
 
 /// The key of the emulated phone.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PhoneKey {
-    pair: EcdsaKeyPair,
+    pair: Arc<EcdsaKeyPair>,
     random: SystemRandom,
     counter: u64,
 }
@@ -38,10 +38,18 @@ impl PhoneKey {
             EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref(), &random)
                 .map_err(|_| io::Error::other("no key for the emulated phone"))?;
         Ok(Self {
-            pair,
+            pair: Arc::new(pair),
             random,
             counter: 0,
         })
+    }
+
+    /// The same key before its first use.
+    pub(super) fn fresh(&self) -> Self {
+        Self {
+            counter: 0,
+            ..self.clone()
+        }
     }
 
     /// `SubjectPublicKeyInfo` of the key.
