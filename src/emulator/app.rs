@@ -9,7 +9,7 @@ use super::{
     faults::{Damage, Faults},
     http::{Message, Reply},
     passkey::SoftwareAuthenticator,
-    person::EmulatorError,
+    pending::EmulatorError,
     record::{Record, RecordedRequest},
     routes::Route,
     server::{Outcome, Service, Stop, lock},

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use super::{RecordedRequest, clock::Stamp, person::NewUser};
+use super::{RecordedRequest, clock::Stamp, pending::NewUser};
 
 /// Called with every request and the status of its answer.
 pub(super) type Observer = Box<dyn Fn(&RecordedRequest, u16) + Send + Sync>;

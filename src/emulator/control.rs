@@ -11,7 +11,7 @@ use super::{
     app::App,
     faults::{Fault, FaultSpec},
     http::{Message, Reply},
-    person::{EmulatorError, NewUser, Scanned},
+    pending::{EmulatorError, NewUser, Scanned},
     server::lock,
     state::Method,
 };

@@ -138,13 +138,14 @@ impl Drop for Server {
         let Some(acceptor) = self.acceptor.take() else {
             return;
         };
-        // The acceptor waits for a client; so one comes.
-        while !acceptor.is_finished() {
-            if TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).is_err() {
+        // The acceptor waits for a client; so one comes. It may as well be
+        // waiting for a free place, where it sees for itself that it is over.
+        let mut wake = None;
+        while wake.is_none() && !acceptor.is_finished() {
+            wake = TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).ok();
+            if wake.is_none() {
                 thread::sleep(Duration::from_millis(1));
             }
-            // If it was waiting for a free place instead.
-            self.shared.freed.notify_all();
         }
         let workers = acceptor.join().unwrap_or_default();
         for connection in lock(&self.shared.connections).values() {

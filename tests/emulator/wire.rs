@@ -14,40 +14,42 @@ use rustls::{
 };
 use serde_json::Value;
 
-pub trait Stream: Read + Write + Send {}
+use crate::shapes;
+
+pub(crate) trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
 /// One connection.
-pub struct Wire {
+pub(crate) struct Wire {
     stream: BufReader<Box<dyn Stream>>,
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(have, _)| have.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(&self.body)))
     }
 }
 
-pub fn tls(emulator: &Emulator) -> Arc<ClientConfig> {
+pub(crate) fn tls(emulator: &Emulator) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(emulator.ca_pem().as_bytes()).unwrap())
@@ -63,7 +65,7 @@ pub fn tls(emulator: &Emulator) -> Arc<ClientConfig> {
 }
 
 impl Wire {
-    pub fn open(emulator: &Emulator) -> Self {
+    pub(crate) fn open(emulator: &Emulator) -> Self {
         let socket = TcpStream::connect(emulator.address()).unwrap();
         socket.set_nodelay(true).unwrap();
         let stream: Box<dyn Stream> = if emulator.ca_pem().is_empty() {
@@ -78,14 +80,14 @@ impl Wire {
         }
     }
 
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let stream = self.stream.get_mut();
         stream.write_all(bytes)?;
         stream.flush()
     }
 
     /// Everything until the end of the connection.
-    pub fn rest(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) fn rest(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         match self.stream.read_to_end(&mut bytes) {
             Ok(_) => Ok(bytes),
@@ -94,7 +96,7 @@ impl Wire {
         }
     }
 
-    pub fn read(&mut self) -> io::Result<Answer> {
+    pub(crate) fn read(&mut self) -> io::Result<Answer> {
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
@@ -133,11 +135,17 @@ impl Wire {
     }
 
     /// Sends a request and reads its answer. Lines of `headers` end in CRLF.
-    pub fn send(&mut self, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> Answer {
         self.try_send(method, target, headers, body).unwrap()
     }
 
-    pub fn try_send(
+    pub(crate) fn try_send(
         &mut self,
         method: &str,
         target: &str,
@@ -157,50 +165,54 @@ impl Wire {
 }
 
 /// A connection with a token.
-pub struct Api {
-    pub wire: Wire,
-    pub token: String,
+pub(crate) struct Api {
+    pub(crate) wire: Wire,
+    pub(crate) token: String,
 }
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
 impl Api {
-    pub fn open(emulator: &Emulator) -> Self {
+    pub(crate) fn open(emulator: &Emulator) -> Self {
         let mut wire = Wire::open(emulator);
         let token = token(&mut wire, emulator);
         Self { wire, token }
     }
 
-    pub fn raw(&mut self, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
+    pub(crate) fn raw(&mut self, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
         let headers = format!("Authorization: Bearer {}\r\n{headers}", self.token);
         self.wire.send(method, target, &headers, body)
     }
 
-    pub fn get(&mut self, target: &str) -> Answer {
+    pub(crate) fn get(&mut self, target: &str) -> Answer {
         self.raw("GET", target, "", b"")
     }
 
-    pub fn post(&mut self, target: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&mut self, target: &str, body: &Value) -> Answer {
         self.raw("POST", target, JSON, body.to_string().as_bytes())
     }
 
-    pub fn put(&mut self, target: &str, body: &Value) -> Answer {
+    pub(crate) fn put(&mut self, target: &str, body: &Value) -> Answer {
         self.raw("PUT", target, JSON, body.to_string().as_bytes())
     }
 
-    /// A call that has to succeed.
-    pub fn ok(&mut self, method: &str, target: &str, body: &Value) -> Value {
+    /// A call that has to succeed and, under v4, to have the declared shape.
+    pub(crate) fn ok(&mut self, method: &str, target: &str, body: &Value) -> Value {
         let answer = if body.is_null() {
             self.raw(method, target, "", b"")
         } else {
             self.raw(method, target, JSON, body.to_string().as_bytes())
         };
         assert_eq!(answer.status, 200, "{method} {target}: {}", answer.text());
-        answer.json()
+        let value = answer.json();
+        if target.starts_with("/v4/") {
+            shapes::check(shapes::response_of(method, target), &value);
+        }
+        value
     }
 }
 
-pub fn token(wire: &mut Wire, emulator: &Emulator) -> String {
+pub(crate) fn token(wire: &mut Wire, emulator: &Emulator) -> String {
     let form = format!(
         "grant_type=client_credentials&client_id={}&client_secret={}",
         emulator.client_id(),
@@ -211,10 +223,10 @@ pub fn token(wire: &mut Wire, emulator: &Emulator) -> String {
     answer.json()["access_token"].as_str().unwrap().to_owned()
 }
 
-pub const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+pub(crate) const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
 /// A text field.
-pub fn text<'a>(value: &'a Value, path: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, path: &str) -> &'a str {
     value
         .pointer(path)
         .and_then(Value::as_str)
