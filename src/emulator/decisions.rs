@@ -63,20 +63,26 @@ pub(super) const NO_DATE: &str = "0001-01-01T00:00:00Z";
 /// How long an approved request may wait for its validate call, in seconds.
 pub(super) const VALIDATION_WINDOW: u64 = 60;
 
-/// Seconds that a person has where the request does not say: sign-in by
-/// authenticator or passkey, sign-in by mail, and the registrations.
+/// Seconds that a person has to sign in by authenticator or passkey, where the
+/// request does not say.
 pub(super) const AUTH_TIMEOUT: u32 = 60;
-/// See [`AUTH_TIMEOUT`].
+
+/// Seconds that a person has to click a link, where the request does not say.
 pub(super) const MAGICLINK_TIMEOUT: u32 = 300;
-/// See [`AUTH_TIMEOUT`].
+
+/// Seconds that a person has to enrol a phone or a passkey, where the request
+/// does not say.
 pub(super) const REGISTRATION_TIMEOUT: u32 = 120;
+
 /// Accepted `timeout_in_seconds` of registrations.
 pub(super) const REGISTRATION_TIMEOUTS: (i64, i64) = (1, 86_400);
 
-/// The first page.
+/// Number of the first page.
 pub(super) const FIRST_PAGE: i64 = 1;
-/// Records on a page where the request does not say.
+
+/// Records on a page, where the request does not say.
 pub(super) const PAGE_SIZE: i64 = 20;
+
 /// The largest page; more is refused.
 pub(super) const LARGEST_PAGE: i64 = 100;
 
@@ -93,8 +99,10 @@ pub(super) fn name_key(username: &str) -> String {
 
 /// Longest text in fields for which no limit is known, in characters.
 pub(super) const LONGEST_TEXT: usize = 1024;
+
 /// Longest binary text, such as an attestation.
 pub(super) const LONGEST_BINARY: usize = 64 * 1024;
+
 /// Longest redirect URL.
 pub(super) const LONGEST_URL: usize = 2048;
 

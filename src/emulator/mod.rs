@@ -16,6 +16,97 @@
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! As many as wanted run side by side, each with its own port and state. One
+//! that is dropped takes its threads and sockets with it. Nothing it does
+//! leaves the machine, and it listens on loopback addresses only: whoever
+//! reaches it can play the person's part.
+//!
+//! # The person's side
+//!
+//! | Auth Armor | here |
+//! | --- | --- |
+//! | the app shows a sign-in | [`pending_requests`](Emulator::pending_requests), [`approve`](Emulator::approve), [`decline`](Emulator::decline) |
+//! | the camera sees a QR code | [`scan_qr`](Emulator::scan_qr), then [`approve`](Emulator::approve) if it was a sign-in |
+//! | a mail arrives | [`outbox`](Emulator::outbox), [`click`](Emulator::click) |
+//! | the browser asks for a passkey | [`create_passkey`](Emulator::create_passkey), [`use_passkey`](Emulator::use_passkey) |
+//! | time passes | [`advance`](Emulator::advance) |
+//! | something breaks | [`fault`](Emulator::fault) |
+//!
+//! # For other languages: control routes
+//!
+//! All of that goes over HTTP, too, next to the API. A body is JSON with its
+//! content type; a failure is a 4xx with `{"error": "…"}`. None of these
+//! routes needs a token, and none is recorded.
+//!
+//! | route below `/_emulator/` | body | answer |
+//! | --- | --- | --- |
+//! | `GET` (the root) | | a page for people |
+//! | `GET health` | | `status`, `version`, `api_url`, `login_url`, `client_id`, `seed`, `rp_id`, `origin` |
+//! | `POST reset` | | back to the beginning |
+//! | `GET users` | | `users` |
+//! | `POST users` | `username`, `email_address`?, `without_methods`? | `user_id` |
+//! | `GET requests/pending` | | `requests` that wait for a person |
+//! | `POST approve`, `POST decline` | `auth_request_id`, `username`? | |
+//! | `GET registrations/pending` | | `registrations` that wait for a person |
+//! | `POST registrations/accept`, `POST registrations/decline` | `registration_id` | |
+//! | `POST scan` | `qr_code_data`, `username`?; or `registration_id` | `auth_request_id` or `registration_id` |
+//! | `GET outbox` | | `mails` with `id`, `kind`, `to`, `subject`, `short_msg`, `link`, `date` |
+//! | `POST click` | `id` or `link` | `url` on which the browser lands |
+//! | `GET link/{code}` | | the link of a mail: 302 to that URL |
+//! | `POST passkeys/create`, `POST passkeys/get` | `options` (text or object), `origin`? | what the page sends back |
+//! | `GET clock` | | `now` |
+//! | `POST clock/advance` | `seconds` | `now` |
+//! | `POST tokens/expire` | | all access tokens are invalid |
+//! | `GET faults` | | `faults` |
+//! | `POST faults` | `kind`, `endpoint`?, `times`?, `processed`?; see below | |
+//! | `DELETE faults` | | |
+//! | `GET recorded` | | `requests` with `endpoint`, `request_line`, `headers`, `body`; `total` |
+//! | `DELETE recorded` | | |
+//!
+//! Kinds of faults: `status` (with `status`, `retry_after`?, `body`?,
+//! `content_type`?), `latency` (with `milliseconds`), `drop_before_answer`,
+//! `drop_in_answer`, `garbage`, `truncated_body`, `broken_chunks`,
+//! `expired_token`.
+//!
+//! # What is emulated and what is not
+//!
+#![doc = include_str!("routes.md")]
+//!
+//! Not emulated at all: the dashboard, other API versions, the browser SDK's
+//! own API, the signatures of a token (it has the shape of a JWT, but holds no
+//! claims), several projects or clients.
+//!
+//! # What is not known of the service
+//!
+//! The emulator had to decide where no public source says how the service
+//! behaves. A program should depend on none of this:
+//!
+#![doc = include_str!("decisions.md")]
+//! - Unknown query parameters and fields are refused with 400. v3 does not take
+//!   the name in the query; v4 does not look at the name headers.
+//! - A real id together with a username is refused with 400.
+//! - Empty `user_id` and `username` in a body count as missing.
+//! - Explicit nulls count as missing, also where the description of v4 does not
+//!   call the field nullable.
+//! - A validate call for a sign-in that still waits, was declined or timed out
+//!   answers 200 with `authorized` false and changes nothing.
+//! - A user exists once a registration is complete: under v3 when the phone has
+//!   enrolled, finish was called or the link validated, under v4 when it is
+//!   validated. The `user_id` of a start answer is kept for that moment.
+//! - Starting a registration for a name or address in use is a 409. If two
+//!   registrations race for a name, the later one is refused at its end.
+//! - v3's authenticator registration answers without `user_id`, for new users
+//!   as well.
+//! - The start answer of a sign-in for nobody in particular holds the zero UUID.
+//! - A trailing slash makes another route, which the service does not have.
+//! - Without a wish about the order, users and credentials come oldest first,
+//!   the history newest first. It can be sorted by status and by `date`.
+//! - While a sign-in waits, v3 has null for `auth_response`; v4 has an object
+//!   with every declared field.
+//! - A link works once.
+//! - Only one address of a user is enrolled for links: a new one disables the
+//!   credential of the old.
 
 mod api;
 mod app;
@@ -26,6 +117,8 @@ mod clock;
 mod config;
 mod control;
 mod decisions;
+#[cfg(test)]
+mod docs;
 mod faults;
 mod http;
 mod ids;
