@@ -1,0 +1,17 @@
+//! The emulator, seen by clients that do not know it.
+#![cfg(feature = "emulator")]
+
+#[path = "emulator/control.rs"]
+mod control;
+#[path = "emulator/faults.rs"]
+mod faults;
+#[path = "emulator/flows.rs"]
+mod flows;
+#[path = "emulator/server.rs"]
+mod server;
+#[path = "emulator/shapes.rs"]
+mod shapes;
+#[path = "emulator/strict.rs"]
+mod strict;
+#[path = "emulator/wire.rs"]
+mod wire;
