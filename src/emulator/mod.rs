@@ -1,1 +1,3 @@
 //! A stateful stand-in for the service.
+
+pub mod passkey;
