@@ -1,0 +1,130 @@
+//! Users and their history.
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        auth,
+        decisions::filter_matches,
+        mail::masked,
+        routes::Endpoint,
+        state::{Credential, Method, State, User},
+    },
+    Call, Paging, Refusal, Result, check_name,
+};
+
+pub(super) fn answer(call: &Call<'_>, state: &mut State) -> Result<Value> {
+    match call.endpoint {
+        Endpoint::ListUsers => list(call, state),
+        Endpoint::UpdateUser => update(call, state),
+        Endpoint::GetUserAuthHistory => history(call, state),
+        _ => Ok(details(call.user(state)?)),
+    }
+}
+
+/// `user`.
+fn record(user: &User) -> Value {
+    json!({
+        "user_id": user.id,
+        "username": user.username,
+        "email_address": user.email,
+        "date_created": user.created.iso(),
+    })
+}
+
+/// `get_user_response`.
+pub(in super::super) fn details(user: &User) -> Value {
+    let mut details = record(user);
+    let methods: Vec<Value> = [Method::Authenticator, Method::Magiclink, Method::Webauthn]
+        .into_iter()
+        .filter_map(|method| user.credential(method))
+        .map(enrolled)
+        .collect();
+    if let Value::Object(details) = &mut details {
+        details.insert("enrolled_auth_methods".to_owned(), Value::Array(methods));
+    }
+    details
+}
+
+fn enrolled(credential: &Credential) -> Value {
+    let info = match credential.method {
+        Method::Magiclink => masked(&credential.name),
+        _ => credential.name.clone(),
+    };
+    json!({
+        "auth_method_id": credential.method.id(),
+        "auth_method_name": credential.method.name(),
+        "auth_method_masked_info": info,
+    })
+}
+
+fn list(call: &Call<'_>, state: &State) -> Result<Value> {
+    let paging = Paging::of(
+        call,
+        &["user_id", "username", "email_address", "date_created"],
+    )?;
+    let filter = if call.v3() {
+        call.name_header("x-autharmor-userfilterstring")?
+    } else {
+        call.parameter("username").map(str::to_owned)
+    };
+    let mut users: Vec<&User> = state
+        .users()
+        .filter(|user| {
+            filter
+                .as_deref()
+                .is_none_or(|filter| filter_matches(&user.username, filter))
+        })
+        .collect();
+    paging.sort(&mut users, |user, column| match column {
+        "user_id" => user.id.to_string(),
+        "email_address" => user.email.clone().unwrap_or_default(),
+        "date_created" => user.created.iso(),
+        _ => user.username.clone(),
+    });
+    let (page, info) = paging.cut(&users);
+    let records: Vec<Value> = page.iter().map(|user| record(user)).collect();
+    Ok(json!({ "user_records": records, "page_info": info }))
+}
+
+fn update(call: &Call<'_>, state: &mut State) -> Result<Value> {
+    let id = call.user(state)?.id;
+    let username = call.required("new_username")?;
+    check_name("new_username", username)?;
+    if !state.rename_user(&id, username) {
+        return Err(Refusal::conflict("the username is in use"));
+    }
+    state
+        .user(&id)
+        .map(record)
+        .ok_or_else(|| Refusal::not_found("user"))
+}
+
+fn history(call: &Call<'_>, state: &State) -> Result<Value> {
+    let paging = Paging::of(
+        call,
+        &["auth_request_status_id", "auth_request_status_name", "date"],
+    )?;
+    let user = call.user(state)?;
+    // Without any wish about the order the newest come first.
+    let newest_first = paging.column.is_none() && call.parameter("sort_direction").is_none();
+    let mut ids: Vec<_> = user.history.iter().collect();
+    if newest_first {
+        ids.reverse();
+    }
+    let now = state.clock.now();
+    paging.sort(&mut ids, |id, column| {
+        state.auth.get(id).map(|request| match column {
+            "date" => request.created.iso(),
+            // One name for one id, in the same order.
+            _ => request.phase(now).status_id().to_string(),
+        })
+    });
+    let (page, info) = paging.cut(&ids);
+    let records: Vec<Value> = page
+        .iter()
+        .filter_map(|id| state.auth.get(id))
+        .map(|request| auth::info(state, request, call.version))
+        .collect();
+    Ok(json!({ "auth_history_records": records, "page_info": info }))
+}
