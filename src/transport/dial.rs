@@ -9,7 +9,7 @@ use http::Uri;
 use http::uri::{Authority, Scheme};
 use rustls::ClientConfig;
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, port_of};
 use super::proxy::Proxy;
 use super::stream::{Socket, Stream};
 use super::tls::handshake;
@@ -141,7 +141,7 @@ impl Target {
                 "http" => 80,
                 _ => return None,
             };
-            let port = authority.port_u16().unwrap_or(default_port);
+            let port = port_of(&authority, Some(default_port))?;
             Some(Self {
                 scheme,
                 authority,
