@@ -160,9 +160,9 @@ impl Server {
         self.wait_until(|log| log.ended == log.connections);
     }
 
-    /// Waits until a script stalls.
-    pub(crate) fn wait_until_stalled(&self) {
-        self.wait_until(|log| log.stalled > 0);
+    /// Waits until so many scripts have stalled.
+    pub(crate) fn wait_until_stalled(&self, scripts: usize) {
+        self.wait_until(|log| log.stalled >= scripts);
     }
 
     fn wait_until(&self, condition: impl Fn(&Log) -> bool) {

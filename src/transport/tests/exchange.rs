@@ -129,6 +129,10 @@ fn bodies_come_in_all_framings() {
             "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
             "ok",
         ),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+            "ok",
+        ),
         ("HTTP/1.1 204 No Content\r\n\r\n", ""),
         (
             "HTTP/1.1 200 OK\r\ncontent-encoding: Identity\r\ncontent-length: 1\r\n\r\nx",
@@ -190,6 +194,11 @@ fn what_is_not_http_is_a_protocol_error() {
         format!("HTTP/1.1 200 {}", "x".repeat(200_000)),
         format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(300)),
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nada\r\nx".to_owned(),
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\nx".to_owned(),
+        format!(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{}",
+            "0".repeat(200_000)
+        ),
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nabada\r\n0\r\n\r\n".to_owned(),
     ] {
         let (kind, sent) = kind(answered(&answer));
@@ -317,6 +326,27 @@ fn connections_are_kept() {
 }
 
 #[test]
+fn a_crowd_finds_its_connections_again() {
+    const CROWD: usize = 8;
+    let ca = Ca::new();
+    let mut acts = vec![Act::Read, Act::Stall, Act::write(OK)];
+    acts.extend([Act::Read, Act::write(OK)].into_iter().cycle().take(100));
+    let server = server(&ca, acts);
+    let transport = trusting(&ca);
+    for _ in 0..3 {
+        std::thread::scope(|scope| {
+            for _ in 0..CROWD {
+                scope.spawn(|| get(&transport, &server.https("/")).unwrap());
+            }
+            // In the first round all of them are there at once.
+            server.wait_until_stalled(CROWD);
+            server.release();
+        });
+        assert_eq!(server.connections(), CROWD);
+    }
+}
+
+#[test]
 fn an_idle_connection_that_was_closed_is_replaced() {
     let ca = Ca::new();
     for end in [vec![], vec![Act::Cut]] {
@@ -361,7 +391,7 @@ fn what_follows_an_answer_unasked_does_not_become_the_next_one() {
         let transport = trusting(&ca);
         get(&transport, &server.https("/")).unwrap();
         // The forged answer is on its way, or here.
-        server.wait_until_stalled();
+        server.wait_until_stalled(1);
         assert_eq!(get(&transport, &server.https("/")).unwrap().body(), b"{}");
         assert_eq!(server.connections(), 2);
     }

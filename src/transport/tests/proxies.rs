@@ -73,6 +73,24 @@ fn a_proxy_may_speak_tls_itself() {
 }
 
 #[test]
+fn a_proxy_is_not_shown_our_certificate() {
+    let ca = Ca::new();
+    let identity = ca.issue(&["client.example"], (2020, 2120));
+    let proxy = Server::start(vec![vec![
+        Act::Tls(ca.demanding()),
+        Act::Read,
+        Act::write(OPEN),
+    ]]);
+    let transport = with_settings(TransportSettings {
+        proxy: ProxySetting::Url(proxy.https("")),
+        ..with_identity(&ca, identity.certificate_pem(), identity.key_pem())
+    });
+    let result = post(&transport, "https://api.example/");
+    assert_eq!(kind(result), (AtProxy, false));
+    assert!(proxy.requests().is_empty());
+}
+
+#[test]
 fn a_connection_can_be_opened_ahead_through_a_proxy() {
     let ca = Ca::new();
     let proxy = Server::start(vec![vec![
@@ -229,7 +247,7 @@ fn some_hosts_need_no_proxy() {
     ] {
         assert_eq!(proxy.serves(host, port), served, "{host}:{port}");
     }
-    let none = super::super::proxy::Proxy::from_env(&|name| match name {
+    let none = Proxy::from_env(&|name| match name {
         "ALL_PROXY" => Some("http://p:1".to_owned()),
         "NO_PROXY" => Some(" * ".to_owned()),
         _ => None,
