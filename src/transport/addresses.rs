@@ -7,6 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use http::uri::Authority;
+
 use super::{TransportError, TransportErrorKind};
 
 /// How long an answer is used.
@@ -69,9 +71,7 @@ impl Addresses {
         port: u16,
         deadline: Instant,
     ) -> Result<Arc<[SocketAddr]>, TransportError> {
-        // `http` keeps the brackets around an IPv6 address.
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        if let Ok(address) = bare.parse::<IpAddr>() {
+        if let Ok(address) = bare(host).parse::<IpAddr>() {
             return Ok(Arc::new([SocketAddr::new(address, port)]));
         }
         match self.question(host, port)?.wait(deadline) {
@@ -146,6 +146,24 @@ impl Question {
             .wait_timeout_while(lock(&self.answer), left, |answer| answer.is_none())
             .unwrap_or_else(PoisonError::into_inner);
         answer.clone()
+    }
+}
+
+/// A host without the brackets that `http` leaves around an IPv6 address.
+pub(super) fn bare(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+/// The port that an authority names, or the default. `http` takes one that is
+/// no number for none.
+pub(super) fn port_of(authority: &Authority, default: Option<u16>) -> Option<u16> {
+    let text = authority.as_str();
+    let place = text.rsplit_once('@').map_or(text, |(_, place)| place);
+    match place.strip_prefix(authority.host())?.strip_prefix(':') {
+        None | Some("") => default,
+        Some(port) => port.parse().ok(),
     }
 }
 

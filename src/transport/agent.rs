@@ -70,10 +70,19 @@ impl AgentTransport {
         if connect_timeout.is_zero() {
             return Err(Error::config("the connect timeout is zero"));
         }
+        let proxy = proxy.resolve()?;
+        let tls = tls::client_config(&roots, client_certificate.as_ref())?;
+        // Who we are is the API's business, not the proxy's.
+        let proxy_tls = if client_certificate.is_some() && proxy.as_ref().is_some_and(|p| p.tls) {
+            tls::client_config(&roots, None)?
+        } else {
+            tls.clone()
+        };
         let dialer = Arc::new(Dialer {
             addresses,
-            tls: tls::client_config(&roots, client_certificate.as_ref())?,
-            proxy: proxy.resolve()?,
+            tls,
+            proxy,
+            proxy_tls,
             connect_timeout,
             spares: Spares::default(),
         });

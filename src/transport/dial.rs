@@ -9,7 +9,7 @@ use http::Uri;
 use http::uri::{Authority, Scheme};
 use rustls::ClientConfig;
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, port_of};
 use super::proxy::Proxy;
 use super::stream::{Socket, Stream};
 use super::tls::handshake;
@@ -23,6 +23,8 @@ pub(super) struct Dialer {
     pub(super) addresses: Addresses,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) proxy: Option<Proxy>,
+    /// For a proxy that speaks TLS itself.
+    pub(super) proxy_tls: Arc<ClientConfig>,
     /// Bounds TCP, proxy and TLS together.
     pub(super) connect_timeout: Duration,
     pub(super) spares: Spares,
@@ -74,7 +76,7 @@ impl Dialer {
     ) -> Result<Stream, TransportError> {
         let mut stream = self.dial_tcp(&proxy.host, proxy.port, deadline)?;
         if proxy.tls {
-            stream = handshake(&self.tls, &proxy.host, stream)?;
+            stream = handshake(&self.proxy_tls, &proxy.host, stream)?;
         }
         proxy.open_tunnel(&mut stream, target.authority.host(), target.port)?;
         Ok(stream)
@@ -141,7 +143,7 @@ impl Target {
                 "http" => 80,
                 _ => return None,
             };
-            let port = authority.port_u16().unwrap_or(default_port);
+            let port = port_of(&authority, Some(default_port))?;
             Some(Self {
                 scheme,
                 authority,

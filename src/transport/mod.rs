@@ -9,6 +9,12 @@ mod stream;
 mod tls;
 mod wire;
 
+#[cfg(all(test, feature = "emulator"))]
+#[path = "../../tests/support/scripted.rs"]
+mod scripted;
+#[cfg(all(test, feature = "emulator"))]
+mod tests;
+
 pub(crate) use agent::{AgentTransport, TransportSettings};
 pub(crate) use proxy::{Environment, ProxySetting};
 pub(crate) use random::random_secret;

@@ -12,6 +12,7 @@ use http::Uri;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
+use super::addresses::{bare, port_of};
 use super::stream::Stream;
 use super::{TransportError, TransportErrorKind};
 use crate::error::Error;
@@ -112,7 +113,7 @@ impl Proxy {
             }
             Some(_) => return Err(wrong()),
         };
-        let port = authority.port_u16().or(default_port).ok_or_else(wrong)?;
+        let port = port_of(authority, default_port).ok_or_else(wrong)?;
         if authority.host().is_empty() || !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return Err(wrong());
         }
@@ -229,11 +230,6 @@ fn host_and_port(entry: &str) -> (String, Option<u16>) {
     };
     let host = bare(host.trim_start_matches('.')).to_ascii_lowercase();
     (host, port)
-}
-
-/// `http` keeps the brackets around an IPv6 address.
-fn bare(host: &str) -> &str {
-    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// `user:password` of an authority as HTTP Basic wants it.

@@ -11,6 +11,7 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
+use super::addresses::bare;
 use super::stream::Stream;
 use super::{TransportError, TransportErrorKind};
 use crate::error::Error;
@@ -124,9 +125,7 @@ pub(super) fn handshake(
     host: &str,
     mut stream: Stream,
 ) -> Result<Stream, TransportError> {
-    // `http` keeps the brackets around an IPv6 address.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+    let name = ServerName::try_from(bare(host).to_owned()).map_err(|_| {
         TransportError::new(TransportErrorKind::Tls, false)
             .with_detail("no certificate can be for such a host name")
     })?;
