@@ -123,7 +123,7 @@ mod faults;
 mod http;
 mod ids;
 mod mail;
-pub mod passkey;
+mod passkey;
 mod pending;
 mod person;
 mod record;
@@ -149,6 +149,7 @@ pub use self::{
     builder::EmulatorBuilder,
     faults::Fault,
     mail::{Mail, MailKind},
+    passkey::PasskeyError,
     pending::{EmulatorError, NewUser, PendingRegistration, PendingRequest, Scanned},
     record::RecordedRequest,
 };
@@ -340,24 +341,28 @@ impl Emulator {
 
     /// Makes a passkey, as a browser would on a page of `origin` with the
     /// `fido2_json_options` of a registration, and returns what the page sends
-    /// back as `authenticator_response_data`.
+    /// back as `authenticator_response_data`, as JSON.
     pub fn create_passkey(
         &self,
         fido2_json_options: &str,
         origin: &str,
-    ) -> Result<serde_json::Value, EmulatorError> {
-        Ok(lock(&self.app.passkeys).create(fido2_json_options, origin)?)
+    ) -> Result<String, EmulatorError> {
+        Ok(lock(&self.app.passkeys)
+            .create(fido2_json_options, origin)?
+            .to_string())
     }
 
     /// Uses a passkey, as a browser would on a page of `origin` with the
     /// `fido2_json_options` of a sign-in, and returns what the page sends back
-    /// as `authenticator_response_data`.
+    /// as `authenticator_response_data`, as JSON.
     pub fn use_passkey(
         &self,
         fido2_json_options: &str,
         origin: &str,
-    ) -> Result<serde_json::Value, EmulatorError> {
-        Ok(lock(&self.app.passkeys).get(fido2_json_options, origin)?)
+    ) -> Result<String, EmulatorError> {
+        Ok(lock(&self.app.passkeys)
+            .get(fido2_json_options, origin)?
+            .to_string())
     }
 
     /// The origin of the pages that may use passkeys.

@@ -120,7 +120,7 @@ impl std::error::Error for PasskeyError {}
 /// What the service keeps of a registration that passed every check.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct VerifiedRegistration {
+pub(super) struct VerifiedRegistration {
     /// The credential's id as base64url without padding.
     pub credential_id: String,
     /// The public key as an uncompressed P-256 point, 65 bytes. That the point
@@ -140,7 +140,7 @@ impl fmt::Debug for VerifiedRegistration {
 
 /// The kept parts of a credential, lent for checking a sign-in with it.
 #[derive(Clone, Copy)]
-pub struct StoredCredential<'a> {
+pub(super) struct StoredCredential<'a> {
     /// The credential's id as base64url.
     pub credential_id: &'a str,
     /// The public key as an uncompressed P-256 point.
@@ -163,7 +163,7 @@ impl fmt::Debug for StoredCredential<'_> {
 /// `client_data` are base64url text from the browser.
 ///
 /// Returns the [`PasskeyError`] of the first check that failed.
-pub fn verify_registration(
+pub(super) fn verify_registration(
     challenge: &[u8],
     origin: &str,
     rp_id: &str,
@@ -205,7 +205,7 @@ pub fn verify_registration(
     clippy::too_many_arguments,
     reason = "each is a distinct input of the ceremony and is used once"
 )]
-pub fn verify_assertion(
+pub(super) fn verify_assertion(
     challenge: &[u8],
     origin: &str,
     rp_id: &str,
@@ -462,7 +462,7 @@ fn read_ec_point(cose_key: &[u8]) -> Option<Vec<u8>> {
 ///
 /// Credential ids follow from the seed and the order of creation, so that runs
 /// can be compared; keys and signatures are random.
-pub struct SoftwareAuthenticator {
+pub(super) struct SoftwareAuthenticator {
     seed: u64,
     created: u64,
     credentials: Vec<Credential>,
@@ -488,7 +488,7 @@ impl SoftwareAuthenticator {
     /// An authenticator without credentials. Those with the same seed hand out
     /// the same credential ids.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             seed,
             created: 0,
@@ -505,7 +505,11 @@ impl SoftwareAuthenticator {
     /// relying party, [`PasskeyError::Algorithm`] where ES256 is not asked for,
     /// [`PasskeyError::Excluded`] where a listed credential lives here already,
     /// and [`PasskeyError::Random`] if the system has no randomness.
-    pub fn create(&mut self, options_json: &str, origin: &str) -> Result<Value, PasskeyError> {
+    pub(super) fn create(
+        &mut self,
+        options_json: &str,
+        origin: &str,
+    ) -> Result<Value, PasskeyError> {
         let options = Options::parse(options_json)?;
         let rp_id = options.rp_id(origin)?;
         let user_id = options.user.as_ref().and_then(|user| user.id.as_deref());
@@ -558,7 +562,7 @@ impl SoftwareAuthenticator {
     /// [`PasskeyError::RelyingParty`] where the origin may not speak for the
     /// relying party, [`PasskeyError::NoCredential`] where none fits, and
     /// [`PasskeyError::Random`] if the system has no randomness.
-    pub fn get(&mut self, options_json: &str, origin: &str) -> Result<Value, PasskeyError> {
+    pub(super) fn get(&mut self, options_json: &str, origin: &str) -> Result<Value, PasskeyError> {
         let options = Options::parse(options_json)?;
         let rp_id = options.rp_id(origin)?;
         let challenge = options.challenge()?;

@@ -430,6 +430,7 @@ fn register_passkey(emulator: &Emulator, api: &mut Api, v: &str, username: &str)
     let made = emulator
         .create_passkey(&options, emulator.origin())
         .unwrap();
+    let made: Value = serde_json::from_str(&made).unwrap();
     let mut body = json!({
         "aa_sig": started["aa_sig"],
         "authenticator_response_data": {
@@ -475,7 +476,7 @@ fn passkey_registration_and_sign_in() {
             let mut finish = json!({
                 "auth_request_id": started["auth_request_id"],
                 "aa_sig": "wrong",
-                "authenticator_response_data": used.to_string(),
+                "authenticator_response_data": used,
                 "webauthn_client_id": null,
             });
             let path = format!("/{v}/auth/webauthn/finish");
@@ -519,7 +520,7 @@ fn a_passkey_of_another_page_is_refused() {
     let finish = json!({
         "auth_request_id": started["auth_request_id"],
         "aa_sig": started["aa_guid"],
-        "authenticator_response_data": used.to_string(),
+        "authenticator_response_data": used,
     });
     assert_eq!(api.post("/v4/auth/webauthn/finish", &finish).status, 400);
     let id = text(&started, "/auth_request_id");
@@ -550,6 +551,7 @@ fn a_passkey_for_a_user() {
         let made = emulator
             .create_passkey(&options, emulator.origin())
             .unwrap();
+        let made: Value = serde_json::from_str(&made).unwrap();
         let mut body = json!({
             "aa_sig": started["aa_sig"],
             "authenticator_response_data": {
@@ -853,7 +855,7 @@ fn a_disabled_passkey_signs_nobody_in() {
         .unwrap();
     let finish = json!({
         "auth_request_id": started["auth_request_id"], "aa_sig": started["aa_guid"],
-        "authenticator_response_data": used.to_string(),
+        "authenticator_response_data": used,
     });
     assert_eq!(api.post("/v4/auth/webauthn/finish", &finish).status, 400);
 }
