@@ -139,6 +139,8 @@ use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
+use crate::{Client, ClientBuilder};
+
 use self::{
     app::App,
     server::{Server, lock},
@@ -222,6 +224,27 @@ impl Emulator {
     #[must_use]
     pub fn client_secret(&self) -> &str {
         &self.app.config.client_secret
+    }
+
+    /// Settings for a client of this emulator: its URLs, its credentials and
+    /// its certificate authority, and no proxy.
+    ///
+    /// ```
+    /// let emulator = autharmor::emulator::Emulator::start()?;
+    /// let client = emulator.client_builder().build()?;
+    /// client.check_credentials()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn client_builder(&self) -> ClientBuilder {
+        let builder = Client::builder(self.client_id(), self.client_secret())
+            .api_url(self.api_url())
+            .login_url(self.login_url())
+            .no_proxy();
+        if self.ca_pem().is_empty() {
+            builder.allow_http_on_loopback(true)
+        } else {
+            builder.only_root_certificates(self.ca_pem())
+        }
     }
 
     /// Adds a user and returns its id.

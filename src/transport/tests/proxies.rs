@@ -10,7 +10,7 @@ const OPEN: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
 fn through(url: String, ca: &Ca) -> AgentTransport {
     with_settings(TransportSettings {
-        proxy: ProxySetting::Url(url),
+        proxy: ProxySetting::Url(url.into()),
         ..settings(Roots::Only(vec![ca.pem()]))
     })
 }
@@ -82,7 +82,7 @@ fn a_proxy_is_not_shown_our_certificate() {
         Act::write(OPEN),
     ]]);
     let transport = with_settings(TransportSettings {
-        proxy: ProxySetting::Url(proxy.https("")),
+        proxy: ProxySetting::Url(proxy.https("").into()),
         ..with_identity(&ca, identity.certificate_pem(), identity.key_pem())
     });
     let result = post(&transport, "https://api.example/");
@@ -210,7 +210,7 @@ fn what_is_no_proxy_is_an_error_that_names_the_variable() {
         assert!(!text.contains("hunter2"), "{text}");
 
         let setting = TransportSettings {
-            proxy: ProxySetting::Url(value.to_owned()),
+            proxy: ProxySetting::Url(value.into()),
             ..settings(Roots::Bundled)
         };
         let error = AgentTransport::new(setting).expect_err(value);

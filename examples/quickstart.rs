@@ -1,0 +1,81 @@
+//! Looks a user up by name and signs the user in with a push to the phone.
+//!
+//! Without any settings it plays against the embedded emulator, whose user
+//! approves at once. With `AUTHARMOR_CLIENT_ID`, `AUTHARMOR_CLIENT_SECRET` and
+//! `AUTHARMOR_QUICKSTART_USER` set it does the same against the real service.
+
+use std::env;
+use std::error::Error;
+
+use autharmor::Client;
+use autharmor::auth::StartAuthenticatorAuth;
+use autharmor::emulator::Emulator;
+use autharmor::flow::{SignIn, WaitPolicy};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    if env::var("AUTHARMOR_CLIENT_ID").is_ok_and(|id| !id.is_empty()) {
+        let user = env::var("AUTHARMOR_QUICKSTART_USER")
+            .map_err(|_| "AUTHARMOR_QUICKSTART_USER names nobody to sign in")?;
+        return sign_in(&Client::from_env()?, &user, |qr_code_data| {
+            println!(
+                "answer the push on your phone, or scan: {}",
+                qr_code_data.escape_debug()
+            );
+            Ok(())
+        });
+    }
+
+    let emulator = Emulator::builder().user("ada@example.com").start()?;
+    println!(
+        "no AUTHARMOR_CLIENT_ID: using the emulator at {}",
+        emulator.base_url()
+    );
+    let client = emulator.client_builder().build()?;
+    sign_in(&client, "ada@example.com", |_| {
+        for request in emulator.pending_requests() {
+            emulator.approve(request.auth_request_id)?;
+        }
+        println!("the emulated phone approves");
+        Ok(())
+    })?;
+
+    println!("\nwhat the server saw, without a name in any line:");
+    for request in emulator.requests() {
+        println!("  {}", request.request_line());
+    }
+    Ok(())
+}
+
+/// The main job. `show` is given the data of the QR code.
+fn sign_in(
+    client: &Client,
+    username: &str,
+    show: impl FnOnce(&str) -> Result<(), Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    let user = client.get_user(username)?;
+    println!("found user {}", user.user_id);
+
+    let request = StartAuthenticatorAuth::new()
+        .user(username)
+        .action_name("Quickstart")
+        .short_msg("The quickstart of autharmor signs you in");
+    let started = client.begin_authenticator_sign_in(&request)?;
+    show(
+        started
+            .qr_code_data
+            .as_ref()
+            .map_or("", |data| data.expose()),
+    )?;
+
+    match started.pending.wait(client, &WaitPolicy::new())? {
+        SignIn::SignedIn(user) => {
+            println!(
+                "signed in: {} ({})",
+                user.username().unwrap_or("?"),
+                user.user_id()
+            );
+            Ok(())
+        }
+        other => Err(format!("not signed in: {other:?}").into()),
+    }
+}
