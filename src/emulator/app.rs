@@ -67,9 +67,8 @@ impl App {
         for latency in &plan.latencies {
             stop.sleep(*latency);
         }
-        if plan.expires_token
-            && let Some(token) = api::bearer(request.message())
-        {
+        let spoilt = api::bearer(request.message()).filter(|_| plan.expires_token);
+        if let Some(token) = spoilt {
             lock(&self.state).revoke_token(token);
         }
         let processed = plan.processed.then(|| api::answer(self, &request, &route));

@@ -73,9 +73,11 @@ impl ChunkDecoder {
             if self.state == State::Done {
                 return (input.len() - rest.len(), Progress::Done);
             }
-            if let State::Size(size) | State::Extension(size) = self.state
-                && size > limit
-            {
+            let announced = match self.state {
+                State::Size(size) | State::Extension(size) => size,
+                _ => 0,
+            };
+            if announced > limit {
                 return (input.len() - rest.len(), Progress::TooLarge);
             }
         }

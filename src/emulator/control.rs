@@ -42,9 +42,11 @@ type Result = std::result::Result<Value, Failure>;
 pub(super) fn answer(app: &App, message: &Message) -> Reply {
     let path = message.path().trim_start_matches("/_emulator");
     let path = path.strip_prefix('/').unwrap_or(path);
-    if let Some(origin) = message.header("origin")
-        && !is_own_page(origin, message.header("host").unwrap_or_default())
-    {
+    let host = message.header("host").unwrap_or_default();
+    let foreign = message
+        .header("origin")
+        .is_some_and(|origin| !is_own_page(origin, host));
+    if foreign {
         return failure(&Failure(403, "not from the emulator's own page".to_owned()));
     }
     let method = message.method.as_str();

@@ -46,7 +46,7 @@ fn coverage(endpoint: Endpoint) -> (&'static str, &'static str) {
         E::UpdateUser => ("unique names", ""),
         E::GetUserAuthHistory => (
             "every sign-in of the user with its end; paging, sorting",
-            "only the last 20 000 sign-ins of all users are kept",
+            "only the last 10 000 sign-ins of all users are kept",
         ),
         E::StartAuthenticatorRegistration => (
             "unique names, QR code, time-out; under v3 reset and revocation of invites",

@@ -22,7 +22,7 @@ use super::{
 /// How many auth requests, registrations, mails and tokens are kept before
 /// the oldest are forgotten: an emulator that serves a million sign-ins must
 /// not hold them all.
-const KEPT: usize = 20_000;
+const KEPT: usize = 10_000;
 
 /// A way to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -276,10 +276,10 @@ impl State {
         let token = format!("eyJhbGciOiJub25lIn0.{token}.emulator");
         self.tokens.insert(token.clone(), now.plus(lifetime));
         self.token_order.push_back(token.clone());
-        if self.token_order.len() > KEPT
-            && let Some(oldest) = self.token_order.pop_front()
-        {
-            self.tokens.remove(&oldest);
+        if self.token_order.len() > KEPT {
+            if let Some(oldest) = self.token_order.pop_front() {
+                self.tokens.remove(&oldest);
+            }
         }
         token
     }
@@ -305,11 +305,12 @@ impl State {
         if let Some(id) = request.user {
             self.remember(&id, request.id);
         }
-        if let Some(gone) = self.auth.insert(request.id, request)
-            && let Some(user) = gone.user.and_then(|id| self.users.get_mut(&id))
-            && let Some(at) = user.history.iter().position(|id| *id == gone.id)
-        {
-            user.history.remove(at);
+        let Some(gone) = self.auth.insert(request.id, request) else {
+            return;
+        };
+        if let Some(user) = gone.user.and_then(|id| self.users.get_mut(&id)) {
+            let at = user.history.iter().position(|id| *id == gone.id);
+            at.and_then(|at| user.history.remove(at));
         }
     }
 

@@ -66,6 +66,12 @@ fn two_hundred_emulators_leave_nothing_behind() {
 }
 
 #[test]
+fn an_emulator_can_be_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Emulator>();
+}
+
+#[test]
 fn a_stopped_emulator_frees_its_port() {
     let emulator = Emulator::start().unwrap();
     let address = emulator.address();

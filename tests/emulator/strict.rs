@@ -363,6 +363,8 @@ fn content_types() {
         (JSON, "{} {}", 400),
         (JSON, "null", 400),
         (JSON, "\u{feff}{}", 400),
+        (JSON, &"[".repeat(500_000), 400),
+        (JSON, &"{\"context_data\":".repeat(100), 400),
     ] {
         let answer = api.raw("POST", path, header, body.as_bytes());
         assert_eq!(answer.status, status, "{header:?} {body:?}");
