@@ -15,7 +15,7 @@ use crate::request::url::BaseUrl;
 use crate::request::{ApiVersion, Target};
 use crate::retry::{Budget, RetryPolicy};
 use crate::secret::Secret;
-use crate::token::{ClientAuth, Credentials, TokenCache, TokenSettings};
+use crate::token::{ClientAuth, Credentials, Grant, TokenCache, TokenSettings, TokenStore};
 use crate::transport::{
     AgentTransport, ClientCertificate, Environment, ProxySetting, Roots, Transport,
     TransportSettings,
@@ -58,6 +58,7 @@ pub struct ClientBuilder {
     proxy: ProxySetting,
     user_agent_suffix: Option<String>,
     max_response_body: usize,
+    token_store: Option<Arc<dyn TokenStore>>,
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
 }
@@ -83,6 +84,7 @@ impl ClientBuilder {
             proxy: ProxySetting::Environment(Arc::new(process_env)),
             user_agent_suffix: None,
             max_response_body: 1 << 20,
+            token_store: None,
             transport: None,
             clock: Arc::new(SystemClock),
         }
@@ -264,6 +266,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps the access token in this store as well, for other processes and
+    /// later runs, see [`TokenStore`]. Defaults to none: the token stays in
+    /// memory.
+    pub fn token_store(mut self, store: impl TokenStore + 'static) -> Self {
+        self.token_store = Some(Arc::new(store));
+        self
+    }
+
     /// Sends requests through this transport instead of the crate's own;
     /// connect timeout, roots, client certificate and proxy are then its
     /// business.
@@ -302,12 +312,16 @@ impl ClientBuilder {
         };
         let budget = Arc::new(Budget::new());
         let settings = TokenSettings {
-            url: login.join("/connect/token")?,
-            scopes,
-            client_auth: self.client_auth,
-            user_agent: user_agent.clone(),
-            max_response_body: self.max_response_body,
+            grant: Grant {
+                url: login.join("/connect/token")?,
+                scopes,
+                client_auth: self.client_auth,
+                user_agent: user_agent.clone(),
+            },
             retry: self.retry.clone(),
+            max_response_body: self.max_response_body,
+            store: self.token_store,
+            api: api.join("/")?,
         };
         let tokens = TokenCache::new(
             credentials,
