@@ -191,7 +191,7 @@ pub(super) fn judge(answer: ValidateAuthResponse, expected: &Expected) -> Result
 
 pub(super) fn mismatch<T>(why: impl Into<std::borrow::Cow<'static, str>>) -> Result<T, Error> {
     Err(Error::new(ErrorKind::Mismatch, why)
-        .in_area("sign-in")
+        .in_area("flow")
         .with_sent(true))
 }
 

@@ -161,7 +161,7 @@ fn assert_mismatch(answer: &Json, expected: &Expected, why: &str) {
 }
 
 const NOBODY: &str = "does not say who signed in";
-const OTHER_USER: &str = "another user signed in";
+const OTHER_USER: &str = "about another user";
 const OTHER_NAME: &str = "a user of another name";
 const DISAGREES: &str = "its request is about another user";
 const OTHER_NONCE: &str = "another nonce";

@@ -360,7 +360,7 @@ fn a_wait_lasts_as_long_as_the_request_unless_the_policy_says_otherwise() {
         (seconds(60), WaitPolicy::new(), seconds(60)),
         (seconds(60), for_seconds(20), seconds(20)),
         (seconds(60), for_seconds(400), seconds(400)),
-        (LONGEST_SIGN_IN, WaitPolicy::new(), seconds(300)),
+        (USUAL_LIFE, WaitPolicy::new(), seconds(300)),
     ] {
         let bench = bench(|_| pending());
         let end = bench.client.wait_for_auth_within(ID, life, &policy);
