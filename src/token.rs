@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::answer;
+use crate::answer::{self, Outcome};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::message::{HttpRequest, HttpResponse};
@@ -362,8 +362,10 @@ impl TokenCache {
     /// One token request, tried again as the policy says.
     fn fetch(&self, credentials: &Credentials, deadline: Instant) -> Result<Arc<Token>, Error> {
         let mut retries = Retries::new(&self.settings.retry, &self.budget, &*self.clock, deadline);
+        let mut attempt = 0;
         loop {
-            match self.attempt(credentials, deadline) {
+            attempt += 1;
+            match self.attempt(credentials, deadline, attempt) {
                 Ok(token) => {
                     self.budget.refill();
                     return Ok(Arc::new(token));
@@ -377,16 +379,26 @@ impl TokenCache {
         }
     }
 
-    fn attempt(&self, credentials: &Credentials, deadline: Instant) -> Result<Token, Error> {
+    fn attempt(
+        &self,
+        credentials: &Credentials,
+        deadline: Instant,
+        attempt: u32,
+    ) -> Result<Token, Error> {
         // The token's life is counted from before the request, to be safe.
         let fetched = Moment::now(&*self.clock);
         let limits = Limits {
             deadline,
             max_response_body: self.settings.max_response_body,
         };
-        let response = self.transport.send(self.request(credentials)?, limits)?;
-        log::debug!("token: status {}", response.status().as_u16());
-        let answer = TokenAnswer::read(&response)?;
+        let request = self.request(credentials)?;
+        let result = self.transport.send(request, limits).map_err(Error::from);
+        log::debug!(
+            "token: attempt {attempt}: {} after {:?}",
+            Outcome(&result),
+            self.clock.now().saturating_duration_since(fetched.mono),
+        );
+        let answer = TokenAnswer::read(&result?)?;
         Ok(Token {
             header: answer.header()?,
             fetched,
