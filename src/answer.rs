@@ -1,6 +1,8 @@
-//! Reading answers: success bodies, error bodies, `Retry-After`.
+//! Reading answers: success bodies, error bodies, `Retry-After`; and how the
+//! log shows them.
 
 use std::any::type_name;
+use std::fmt;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
@@ -73,6 +75,18 @@ fn is_html(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
+}
+
+/// A result as the log shows it.
+pub(crate) struct Outcome<'a>(pub(crate) &'a Result<HttpResponse, Error>);
+
+impl fmt::Display for Outcome<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Ok(response) => write!(f, "status {}", response.status().as_u16()),
+            Err(error) => write!(f, "{:?}", error.kind()),
+        }
+    }
 }
 
 /// An error body, in v4's spelling or v3's, or OAuth2's.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::answer::{self, ErrorBody};
+use crate::answer::{self, ErrorBody, Outcome};
 use crate::clock::Clock;
 use crate::config::ClientBuilder;
 use crate::error::{Error, ErrorKind};
@@ -323,18 +323,6 @@ impl Client {
                 "the look-up found another user or none",
             )
             .in_area(Endpoint::GetUser.name())),
-        }
-    }
-}
-
-/// A result as the log shows it.
-struct Outcome<'a>(&'a Result<HttpResponse, Error>);
-
-impl fmt::Display for Outcome<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Ok(response) => write!(f, "status {}", response.status().as_u16()),
-            Err(error) => write!(f, "{:?}", error.kind()),
         }
     }
 }

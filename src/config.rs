@@ -162,8 +162,9 @@ impl ClientBuilder {
 
     /// Allows usernames in the query of v4 URLs, the only way by which v4
     /// takes them. **They then end up wherever URLs are logged**: in proxies,
-    /// in the service's access log, and in ureq's own debug records on this
-    /// machine. Without this, [`ApiVersion::V4`] with a username is an error
+    /// in the service's access log, and on this machine in ureq's own debug
+    /// records, where the log filter lets its trace records pass as well.
+    /// Without this, [`ApiVersion::V4`] with a username is an error
     /// and nothing is sent. Defaults to `false`.
     pub fn username_in_query(mut self, allow: bool) -> Self {
         self.username_in_query = allow;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{RecordedRequest, http::Reply, server::Outcome};
+use crate::Private;
 
 /// Something that goes wrong on purpose.
 ///
@@ -34,7 +35,8 @@ enum Kind {
     Status {
         status: u16,
         retry_after: Option<String>,
-        body: Option<(String, String)>,
+        /// Content type and text, which may repeat what a client sent.
+        body: Option<(String, Private)>,
     },
     Latency(Duration),
     DropBeforeAnswer,
@@ -133,7 +135,7 @@ impl Fault {
     #[must_use]
     pub fn body(mut self, content_type: impl Into<String>, text: impl Into<String>) -> Self {
         if let Kind::Status { body, .. } = &mut self.kind {
-            *body = Some((content_type.into(), text.into()));
+            *body = Some((content_type.into(), Private::from(text.into())));
         }
         self
     }
@@ -342,7 +344,7 @@ impl Kind {
                 }
                 if let Some((content_type, text)) = body {
                     reply = reply.with("content-type", content_type);
-                    reply.body = text.clone().into_bytes();
+                    reply.body = text.as_bytes().to_vec();
                 }
                 Damage::Instead(reply)
             }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderValue, Uri};
 
 use self::grant::{LONGEST_LIFE, TokenAnswer};
+use crate::answer::Outcome;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::retry::{Budget, Retries, RetryPolicy};
@@ -402,8 +403,10 @@ impl TokenCache {
     /// One token request, tried again as the policy says.
     fn fetch(&self, credentials: &Credentials, deadline: Instant) -> Result<Token, Error> {
         let mut retries = Retries::new(&self.settings.retry, &self.budget, &*self.clock, deadline);
+        let mut attempt = 0;
         loop {
-            match self.attempt(credentials, deadline) {
+            attempt += 1;
+            match self.attempt(credentials, deadline, attempt) {
                 Ok(token) => {
                     self.budget.refill();
                     return Ok(token);
@@ -414,13 +417,23 @@ impl TokenCache {
         }
     }
 
-    fn attempt(&self, credentials: &Credentials, deadline: Instant) -> Result<Token, Error> {
+    fn attempt(
+        &self,
+        credentials: &Credentials,
+        deadline: Instant,
+        attempt: u32,
+    ) -> Result<Token, Error> {
         // The token's life is counted from before the request, to be safe.
         let fetched = Moment::now(&*self.clock);
         let request = self.settings.grant.request(credentials)?;
-        let response = self.transport.send(request, self.limits(deadline))?;
-        log::debug!("token: status {}", response.status().as_u16());
-        let answer = TokenAnswer::read(&response)?;
+        let sent = self.transport.send(request, self.limits(deadline));
+        let result = sent.map_err(Error::from);
+        log::debug!(
+            "token: attempt {attempt}: {} after {:?}",
+            Outcome(&result),
+            self.clock.now().saturating_duration_since(fetched.mono),
+        );
+        let answer = TokenAnswer::read(&result?)?;
         Ok(Token {
             header: answer.header()?,
             life: answer.life(),

@@ -160,8 +160,8 @@ pub struct StartAuthenticatorAuthResponse {
     /// Its meaning is unverified.
     #[serde(default, deserialize_with = "optional_number")]
     pub response_code: Option<i64>,
-    /// Its meaning is unverified.
-    pub response_message: Option<String>,
+    /// Its meaning is unverified; it may name a user.
+    pub response_message: Option<Private>,
     /// How long the user may take, in seconds.
     #[serde(default, deserialize_with = "optional_number")]
     pub timeout_in_seconds: Option<i64>,
@@ -243,8 +243,8 @@ pub struct AuthResponse {
     pub auth_history_id: Option<Uuid>,
     /// How it ended, or what it waits for.
     pub result_code: Option<ResultCode>,
-    /// The same in words.
-    pub result_message: Option<String>,
+    /// The same in the service's words, which may name a user.
+    pub result_message: Option<Private>,
     /// What the service says about an auth request that may not be validated
     /// yet. **Do not sign a user in by it**: only
     /// [`ValidateAuthDetails::authorized`] does that. Anything but a JSON bool
@@ -276,8 +276,8 @@ pub struct ValidateAuthDetails {
     pub auth_history_id: Option<Uuid>,
     /// How it ended.
     pub result_code: Option<ResultCode>,
-    /// The same in words.
-    pub result_message: Option<String>,
+    /// The same in the service's words, which may name a user.
+    pub result_message: Option<Private>,
     /// **`Some(true)` means that the user of
     /// [`auth_profile_details`](AuthResponseDetails::auth_profile_details) is
     /// signed in.** Nothing else does, and anything but a JSON bool is read as
