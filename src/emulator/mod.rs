@@ -37,7 +37,9 @@
 //!
 //! All of that goes over HTTP, too, next to the API. A body is JSON with its
 //! content type; a failure is a 4xx with `{"error": "…"}`. None of these
-//! routes needs a token, and none is recorded.
+//! routes needs a token, and none is recorded. `Host` has to be `localhost` or
+//! a loopback address, and a browser gets through from the emulator's own page
+//! only: no website can play the person's part.
 //!
 //! | route below `/_emulator/` | body | answer |
 //! | --- | --- | --- |

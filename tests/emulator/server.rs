@@ -244,7 +244,7 @@ fn connections_are_kept_and_requests_may_be_pipelined() {
     for _ in 0..20 {
         assert_eq!(api.wire.read().unwrap().status, 200);
     }
-    let close = "GET /_emulator/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let close = "GET /_emulator/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     api.wire.write(close.as_bytes()).unwrap();
     let answer = api.wire.read().unwrap();
     assert_eq!(answer.header("connection"), Some("close"));
