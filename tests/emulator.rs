@@ -3,6 +3,8 @@
 
 #[path = "emulator/control.rs"]
 mod control;
+#[path = "emulator/declared.rs"]
+mod declared;
 #[path = "emulator/faults.rs"]
 mod faults;
 #[path = "emulator/flows.rs"]

@@ -290,10 +290,10 @@ impl State {
                 return None;
             }
         }
-        let stored = self.user_mut(&user)?;
         if let Some(email) = &email {
-            stored.email = Some(email.clone());
+            self.set_address(&user, email);
         }
+        let stored = self.user_mut(&user)?;
         // A user has one address, and an invitation that resets clears the
         // phones there were.
         let replaces = method == Method::Magiclink || resets;

@@ -17,7 +17,7 @@ const REDIRECT: &str = "http://localhost:3000/landing";
 const JSON: &str = "Content-Type: application/json\r\n";
 
 /// A call of a control route that has to succeed.
-fn control(api: &mut Api, method: &str, path: &str, body: &Value) -> Value {
+pub(crate) fn control(api: &mut Api, method: &str, path: &str, body: &Value) -> Value {
     let answer = answer(api, method, path, body);
     assert_eq!(answer.0, 200, "{method} {path}: {}", answer.1);
     serde_json::from_str(&answer.1).unwrap()
@@ -35,7 +35,7 @@ fn answer(api: &mut Api, method: &str, path: &str, body: &Value) -> (u16, String
 }
 
 /// What a person's browser finds in the query of the page it lands on.
-fn land(api: &mut Api) -> Value {
+pub(crate) fn land(api: &mut Api) -> Value {
     let outbox = control(api, "GET", "outbox", &Value::Null);
     let mail = outbox["mails"].as_array().unwrap().last().unwrap().clone();
     let link = text(&mail, "/link");
@@ -58,7 +58,7 @@ fn options(started: &Value) -> Value {
 
 /// Registers and signs in by all methods and looks at everything, under one
 /// version and with nothing but routes.
-fn tour(api: &mut Api, v: &str) {
+pub(crate) fn tour(api: &mut Api, v: &str) {
     let v3 = v == "v3";
     let user = format!("{v}-phone");
     let path =
@@ -371,10 +371,7 @@ fn the_same_seed_gives_the_same_run() {
     assert_ne!(a.1, c.1);
 
     // And so does a reset.
-    let mut api = Api {
-        wire: Wire::open(&a.4),
-        token: String::new(),
-    };
+    let mut api = Api::with(Wire::open(&a.4), String::new());
     control(&mut api, "POST", "reset", &json!({}));
     api.token = crate::wire::token(&mut api.wire, &a.4);
     assert_eq!(api.token, a.0);
@@ -473,10 +470,7 @@ fn control_routes_are_strict_as_well() {
         .user("ada")
         .start()
         .unwrap();
-    let mut api = Api {
-        wire: Wire::open(&emulator),
-        token: String::new(),
-    };
+    let mut api = Api::with(Wire::open(&emulator), String::new());
     for (method, path, body, status) in [
         ("GET", "nothing", Value::Null, 404),
         ("GET", "approve", Value::Null, 405),

@@ -261,21 +261,19 @@ fn assert(
     };
     let failed = || Refusal::new(BAD_SIGNATURE, "the assertion does not verify");
     let wanted = assertion.id.trim_end_matches('=');
-    let owners: Vec<&User> = match request.user {
-        Some(id) => state.user(&id).into_iter().collect(),
-        None => state.users().collect(),
-    };
-    let (user, credential, passkey) = owners
+    let owner = match request.user {
+        Some(id) => state.user(&id),
+        None => state.passkey_owner(wanted),
+    }
+    .ok_or_else(failed)?;
+    let user = owner.id;
+    let (credential, passkey) = owner
+        .credentials
         .iter()
-        .flat_map(|user| {
-            user.credentials
-                .iter()
-                .map(|credential| (user.id, credential))
-        })
-        .filter(|(_, credential)| credential.enabled)
-        .find_map(|(user, credential)| {
+        .filter(|credential| credential.enabled)
+        .find_map(|credential| {
             let passkey = credential.passkey.as_ref()?;
-            (passkey.credential_id == wanted).then_some((user, credential, passkey))
+            (passkey.credential_id == wanted).then_some((credential, passkey))
         })
         .ok_or_else(failed)?;
     let site = (

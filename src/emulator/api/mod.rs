@@ -6,6 +6,8 @@ mod registrations;
 mod token;
 mod users;
 
+use std::ops::Range;
+
 use percent_encoding::percent_decode;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -448,24 +450,27 @@ impl<'a> Paging<'a> {
 
     /// The records of the page, and `page_info`.
     fn cut<'r, T>(&self, records: &'r [T]) -> (&'r [T], Value) {
-        let total = i64::try_from(records.len()).unwrap_or(i64::MAX);
+        let (range, info) = self.range(records.len());
+        (records.get(range).unwrap_or_default(), info)
+    }
+
+    /// Which of so many records are on the page, and `page_info`.
+    fn range(&self, total: usize) -> (Range<usize>, Value) {
+        let total = i64::try_from(total).unwrap_or(i64::MAX);
         let pages = total.div_euclid(self.size) + i64::from(total % self.size != 0);
         let start = (self.number - FIRST_PAGE)
             .saturating_mul(self.size)
             .min(total);
         let end = start.saturating_add(self.size).min(total);
-        let page = usize::try_from(start)
-            .ok()
-            .zip(usize::try_from(end).ok())
-            .and_then(|(start, end)| records.get(start..end))
-            .unwrap_or_default();
+        // Neither is negative or more than a `usize` was.
+        let [start, end] = [start, end].map(|at| usize::try_from(at).unwrap_or_default());
         let info = json!({
             "currnet_page_number": self.number,
             "currnet_page_size": self.size,
             "total_page_count": pages,
             "total_record_count": total,
         });
-        (page, info)
+        (start..end, info)
     }
 }
 

@@ -354,12 +354,7 @@ fn attest(call: &Call<'_>, state: &State, ceremony: &PasskeyCeremony) -> Result<
         client_data,
     )
     .map_err(|error| Refusal::new(BAD_SIGNATURE, error.to_string()))?;
-    let known = state
-        .users()
-        .flat_map(|user| &user.credentials)
-        .filter_map(|credential| credential.passkey.as_ref())
-        .any(|passkey| passkey.credential_id == verified.credential_id);
-    if known {
+    if state.passkey_owner(&verified.credential_id).is_some() {
         return Err(Refusal::conflict("the passkey is registered already"));
     }
     Ok(Passkey {

@@ -1,6 +1,7 @@
 //! Users and their history.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     super::{
@@ -68,6 +69,20 @@ fn list(call: &Call<'_>, state: &State) -> Result<Value> {
     } else {
         call.parameter("username").map(str::to_owned)
     };
+    if filter.is_none() && paging.column.is_none_or(|column| column == "date_created") {
+        // As they are: no need to look at more than the page.
+        let ids = state.user_ids();
+        let (range, info) = paging.range(ids.len());
+        let page: Vec<&Uuid> = if paging.descending {
+            let turned = ids.len() - range.end..ids.len() - range.start;
+            ids.get(turned).unwrap_or_default().iter().rev().collect()
+        } else {
+            ids.get(range).unwrap_or_default().iter().collect()
+        };
+        let users = page.into_iter().filter_map(|id| state.user(id));
+        let records: Vec<Value> = users.map(record).collect();
+        return Ok(json!({ "user_records": records, "page_info": info }));
+    }
     let mut users: Vec<&User> = state
         .users()
         .filter(|user| {
