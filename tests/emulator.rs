@@ -9,6 +9,8 @@ mod declared;
 mod faults;
 #[path = "emulator/flows.rs"]
 mod flows;
+#[path = "emulator/outside.rs"]
+mod outside;
 #[path = "emulator/server.rs"]
 mod server;
 #[path = "emulator/shapes.rs"]
