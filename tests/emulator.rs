@@ -9,6 +9,8 @@ mod declared;
 mod faults;
 #[path = "emulator/flows.rs"]
 mod flows;
+#[path = "emulator/fuzz.rs"]
+mod fuzz;
 #[path = "emulator/outside.rs"]
 mod outside;
 #[path = "emulator/server.rs"]
