@@ -75,8 +75,8 @@ fn the_default_build_reads_none_of_its_files() {
                 files
                     .iter()
                     .filter_map(Value::as_str)
-                    .find(|file| file.ends_with(".rmeta"))
                     .map(PathBuf::from)
+                    .find(|file| file.extension().is_some_and(|kind| kind == "rmeta"))
             })
             .expect("a library");
         read_by(&library)

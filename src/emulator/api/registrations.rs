@@ -10,7 +10,8 @@ use super::{
         auth::{Pairing, PasskeyCeremony},
         decisions::{
             BAD_SIGNATURE, EARLY_VALIDATION, ENDED_REGISTRATION, MAGICLINK_TIMEOUT, NOT_ENROLLED,
-            REGISTRATION_TIMEOUT, REPLAYED_TOKEN, V3_OPTIONS_ARE_TEXT, WRONG_TOKEN,
+            REGISTRATION_TIMEOUT, REPLAYED_TOKEN, V3_OPTIONS_ARE_TEXT, V3_REGISTRATION_HAS_USER,
+            WRONG_TOKEN, enrolling_completes, passkey_username,
         },
         ids::Kind,
         mail::{LinkPurpose, MailKind, is_address},
@@ -154,8 +155,10 @@ fn begin_authenticator(call: &Call<'_>, state: &mut State, target: Target, reset
         "auth_method": registration.method.name(),
         "qr_code_data": qr_code,
     });
-    if !call.v3() {
+    if !call.v3() || V3_REGISTRATION_HAS_USER {
         add(&mut answer, "user_id", json!(registration.user));
+    }
+    if !call.v3() {
         let token = json!(registration.token);
         add(&mut answer, "registration_validation_token", token);
     }
@@ -171,9 +174,7 @@ fn add(answer: &mut Value, name: &str, value: Value) {
 
 fn start_webauthn(call: &Call<'_>, state: &mut State) -> Result<Value> {
     let email = call.non_empty("email_address");
-    let username = call
-        .non_empty("username")
-        .or(email)
+    let username = passkey_username(call.non_empty("username"), email)
         .ok_or_else(|| Refusal::bad("username or email_address is required"))?;
     check_name("username", username)?;
     if state.name_is_taken(username) {
@@ -327,8 +328,7 @@ fn finish_webauthn(call: &Call<'_>, state: &mut State) -> Result<Value> {
         "user_id": registration.user,
         "username": registration.username,
     });
-    if call.v3() {
-        // Nothing is validated under v3.
+    if enrolling_completes(call.version) {
         state.complete(id).ok_or_else(taken)?;
     } else {
         let token = json!(registration.token);
