@@ -3,10 +3,16 @@
 
 #[path = "emulator/control.rs"]
 mod control;
+#[path = "emulator/declared.rs"]
+mod declared;
 #[path = "emulator/faults.rs"]
 mod faults;
 #[path = "emulator/flows.rs"]
 mod flows;
+#[path = "emulator/fuzz.rs"]
+mod fuzz;
+#[path = "emulator/outside.rs"]
+mod outside;
 #[path = "emulator/server.rs"]
 mod server;
 #[path = "emulator/shapes.rs"]

@@ -5,7 +5,10 @@ use uuid::Uuid;
 
 use super::{
     clock::Stamp,
-    decisions::{AUTHORIZED_BEFORE_VALIDATION, NO_DATE, PASSKEY_SIGNING_METHOD, WAITING_RESULT},
+    decisions::{
+        AUTHORIZED_BEFORE_VALIDATION, NO_DATE, NOBODY, PASSKEY_SIGNING_METHOD, WAITING_RESULT,
+        context_comes_back, status_name, waits_with_details,
+    },
     routes::Version,
     state::{Method, State, User},
 };
@@ -88,11 +91,7 @@ impl Phase {
     }
 
     const fn status_name(self) -> &'static str {
-        match self {
-            Self::Waiting => "Pending Approval",
-            Self::Approved => "Pending Validation",
-            _ => "Completed",
-        }
+        status_name(self.status_id())
     }
 
     pub(super) const fn result(self) -> (i32, &'static str) {
@@ -147,7 +146,7 @@ impl AuthRequest {
 /// `get_auth_request_response`.
 pub(super) fn info(state: &State, request: &AuthRequest, version: Version) -> Value {
     let phase = request.phase(state.clock.now());
-    let details = if phase == Phase::Waiting && version == Version::V3 {
+    let details = if phase == Phase::Waiting && !waits_with_details(version) {
         Value::Null
     } else {
         details(state, request, version, phase)
@@ -164,8 +163,10 @@ pub(super) fn validated(state: &State, request: &AuthRequest, version: Version) 
     let phase = request.phase(state.clock.now());
     let mut details = details(state, request, version, phase);
     if let Value::Object(details) = &mut details {
-        // Only who is signed in gets back what the page had put there.
-        let context = request.context.clone().filter(|_| phase == Phase::Success);
+        let context = request
+            .context
+            .clone()
+            .filter(|_| context_comes_back(phase));
         details.insert("context_data".to_owned(), context.unwrap_or(Value::Null));
     }
     json!({
@@ -203,14 +204,14 @@ fn details(state: &State, request: &AuthRequest, version: Version, phase: Phase)
 /// Nobody is the zero UUID where there has to be one.
 fn profile(user: Option<&User>) -> Value {
     json!({
-        "user_id": user.map_or(Uuid::nil(), |user| user.id),
+        "user_id": user.map_or(NOBODY, |user| user.id),
         "username": user.map(|user| user.username.as_str()),
     })
 }
 
 fn response_details(request: &AuthRequest, user: Option<&User>, version: Version) -> Value {
     let answered = request.answered();
-    if answered.is_none() && version == Version::V3 {
+    if answered.is_none() && !waits_with_details(version) {
         return Value::Null;
     }
     let (platform, model) = match request.method {

@@ -149,7 +149,7 @@ impl EmulatorBuilder {
     }
 
     /// How many of the last requests are kept for [`Emulator::requests`].
-    /// Defaults to 10 000.
+    /// Defaults to 10 000. However many it is, they take no more than 64 MiB.
     #[must_use]
     pub fn keep_requests(mut self, count: usize) -> Self {
         self.config.kept_requests = count;

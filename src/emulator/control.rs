@@ -1,6 +1,9 @@
 //! The control routes: what Rust callers do by method, over HTTP.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -18,6 +21,12 @@ use super::{
 
 /// The page for people.
 const PAGE: &str = include_str!("page.html");
+/// What the page may do; it says so itself, too.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
+     style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; \
+     form-action 'none'";
+/// Nothing else here is for showing.
+const DATA_POLICY: &str = "default-src 'none'";
 
 /// Why a control call failed.
 struct Failure(u16, String);
@@ -40,20 +49,38 @@ impl From<EmulatorError> for Failure {
 type Result = std::result::Result<Value, Failure>;
 
 pub(super) fn answer(app: &App, message: &Message) -> Reply {
+    let reply = if let Err(refused) = check_sender(message) {
+        failure(&refused)
+    } else {
+        dispatch(app, message)
+    };
+    let policy = if reply.content_type == Some(HTML) {
+        PAGE_POLICY
+    } else {
+        DATA_POLICY
+    };
+    // Not in a frame, where a click might be stolen; not kept by caches; not
+    // taken for something else; and no address with a code in it told on.
+    reply
+        .with(
+            "content-security-policy",
+            format!("{policy}; frame-ancestors 'none'"),
+        )
+        .with("x-content-type-options", "nosniff")
+        .with("referrer-policy", "no-referrer")
+        .with("cache-control", "no-store")
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+
+fn dispatch(app: &App, message: &Message) -> Reply {
     let path = message.path().trim_start_matches("/_emulator");
     let path = path.strip_prefix('/').unwrap_or(path);
-    let host = message.header("host").unwrap_or_default();
-    let foreign = message
-        .header("origin")
-        .is_some_and(|origin| !is_own_page(origin, host));
-    if foreign {
-        return failure(&Failure(403, "not from the emulator's own page".to_owned()));
-    }
     let method = message.method.as_str();
     match (method, path) {
         ("GET", "") => {
-            let mut reply = Reply::empty(200).with("cache-control", "no-store");
-            reply.content_type = Some("text/html; charset=utf-8");
+            let mut reply = Reply::empty(200);
+            reply.content_type = Some(HTML);
             reply.body = PAGE.as_bytes().to_vec();
             return reply;
         }
@@ -65,27 +92,62 @@ pub(super) fn answer(app: &App, message: &Message) -> Reply {
         _ => {}
     }
     match route(app, message, method, path) {
-        Ok(value) => Reply::json(200, &value).with("cache-control", "no-store"),
+        Ok(value) => Reply::json(200, &value),
         Err(failed) => failure(&failed),
     }
 }
 
-fn failure(failed: &Failure) -> Reply {
-    Reply::json(failed.0, &json!({ "error": failed.1 }))
+/// Whoever reaches the emulator can play the person's part, but no website
+/// may use a browser on this machine to reach it. A name that leads here by
+/// its owner's DNS is not one of ours, so `Host` gives that away; all other
+/// ways are given away by `Origin` or `Sec-Fetch-Site`. Links may be followed
+/// from anywhere.
+fn check_sender(message: &Message) -> std::result::Result<(), Failure> {
+    let refused = |reason: &str| Err(Failure(403, reason.to_owned()));
+    let text = |name| {
+        message
+            .header(name)
+            .map(|value| std::str::from_utf8(value).unwrap_or_default())
+    };
+    let host = text("host").unwrap_or_default();
+    if !is_own_host(host) {
+        return refused("Host is not a name of this machine");
+    }
+    let own_page = |origin: &str| {
+        origin
+            .split_once("://")
+            .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host))
+    };
+    if text("origin").is_some_and(|origin| !own_page(origin)) {
+        return refused("not from the emulator's own page");
+    }
+    let follows = message.method == "GET" && text("sec-fetch-mode") == Some("navigate");
+    match text("sec-fetch-site") {
+        None | Some("same-origin" | "none") => Ok(()),
+        Some(_) if follows => Ok(()),
+        Some(_) => refused("not from the emulator's own page"),
+    }
 }
 
-/// Other sites may not use a browser to reach the emulator. Where there is an
-/// origin, it has to be the page that the emulator serves, under one of its
-/// own names.
-fn is_own_page(origin: &[u8], host: &[u8]) -> bool {
-    let (Ok(origin), Ok(host)) = (std::str::from_utf8(origin), std::str::from_utf8(host)) else {
-        return false;
+/// Whether `Host` is `localhost` or a loopback address, with any port: there
+/// may be a tunnel.
+fn is_own_host(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
     };
-    let own = origin
-        .split_once("://")
-        .is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    own && ["localhost", "127.0.0.1", "[::1]"].contains(&name.to_ascii_lowercase().as_str())
+    let address = match name.strip_prefix('[') {
+        Some(v6) => v6
+            .strip_suffix(']')
+            .and_then(|v6| v6.parse::<Ipv6Addr>().ok())
+            .map(IpAddr::V6),
+        None => name.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+    };
+    name.eq_ignore_ascii_case("localhost") || address.is_some_and(|ip| ip.is_loopback())
+}
+
+fn failure(failed: &Failure) -> Reply {
+    Reply::json(failed.0, &json!({ "error": failed.1 }))
 }
 
 /// A person's browser opens the link of a mail.
@@ -412,4 +474,47 @@ fn recorded(app: &App) -> Value {
         })
         .collect();
     json!({ "requests": requests, "total": total })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_names_the_policy_that_it_is_sent_with() {
+        assert!(PAGE.contains(&format!(
+            "http-equiv=\"Content-Security-Policy\" content=\"{PAGE_POLICY}\""
+        )));
+    }
+
+    #[test]
+    fn names_of_this_machine() {
+        for host in [
+            "localhost",
+            "LocalHost:8443",
+            "127.0.0.1",
+            "127.9.9.9:1",
+            "[::1]",
+            "[::1]:8443",
+        ] {
+            assert!(is_own_host(host), "{host}");
+        }
+        for host in [
+            "",
+            ":80",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example:8443",
+            "evil.localhost.example",
+            "192.0.2.1",
+            "0.0.0.0",
+            "[::]",
+            "::1",
+            "[::1",
+            "localhost:x",
+            "user@localhost",
+        ] {
+            assert!(!is_own_host(host), "{host}");
+        }
+    }
 }

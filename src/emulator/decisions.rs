@@ -1,17 +1,44 @@
 //! What no public source proves about the service, and what the emulator does
 //! instead of guessing in a hundred places.
 //!
-//! Every constant here is a decision, not a fact. A program should not depend
-//! on any of them; where the service turns out to differ, this is the file to
-//! change.
+//! Everything here is a decision, not a fact. A program should not depend on
+//! any of it; where the service turns out to differ, this is the file to change.
+//! The docs list the comments below, each with its value.
+
+use uuid::Uuid;
+
+use super::{auth::Phase, routes::Version};
 
 /// A failed validate call with the wrong token is refused with this status.
 pub(super) const WRONG_TOKEN: u16 = 401;
 
 /// A validation token that has done its work is refused with this status.
-/// It is not the answer to a request that ended otherwise: that one is a 200
-/// whose `authorized` is false, however often it is asked.
 pub(super) const REPLAYED_TOKEN: u16 = 403;
+
+/// Only a sign-in that succeeded before is refused when it is validated. One
+/// that still waits, was declined or timed out answers 200 with `authorized`
+/// false, however often it is asked, and is not changed by it.
+pub(super) const fn validation_is_refused(phase: Phase) -> bool {
+    matches!(phase, Phase::Success)
+}
+
+/// The context data comes back only to a sign-in that succeeded, not to one
+/// that was declined or is not over.
+pub(super) const fn context_comes_back(phase: Phase) -> bool {
+    matches!(phase, Phase::Success)
+}
+
+/// A user exists once a registration is complete: under v3 when the phone has
+/// enrolled, finish was called or the link validated, under v4 when it is
+/// validated. The `user_id` of a start answer is kept for that moment.
+pub(super) const fn enrolling_completes(version: Version) -> bool {
+    matches!(version, Version::V3)
+}
+
+/// Starting a registration for a name or address in use, taking such a name,
+/// or enrolling a passkey twice is refused with this status. If two
+/// registrations race for a name, the later one is refused with it at its end.
+pub(super) const IN_USE: u16 = 409;
 
 /// A registration that timed out, was declined or broke the pairing of
 /// address and agent is refused with this status when it is validated.
@@ -44,13 +71,104 @@ pub(super) const fn error_code(status: u16) -> u16 {
     status
 }
 
-/// Ids in a route that are not UUIDs are refused with this status; UUIDs that
-/// name nothing are 404.
+/// Ids that are not UUIDs are refused with this status, in routes and in
+/// bodies.
 pub(super) const MALFORMED_ID: u16 = 400;
+
+/// Ids and names that name nothing are refused with this status, also those of
+/// a user for whom a sign-in is to start.
+pub(super) const NOT_FOUND: u16 = 404;
+
+/// Bodies and queries that do not fit are refused with this status: unknown
+/// fields and query parameters, parameters given twice, values of the wrong
+/// type or length, and a `send_push` for nobody.
+pub(super) const MALFORMED: u16 = 400;
+
+/// A body that is not JSON by its content type, or that is missing without
+/// one, is refused with this status. JSON may be any of the four types that v4
+/// lists, in UTF-8.
+pub(super) const NOT_JSON: u16 = 415;
+
+/// Whether a trailing slash is ignored. If not, it makes another route, which
+/// the service does not have.
+pub(super) const TRAILING_SLASH_IS_IGNORED: bool = false;
+
+/// v4 takes a username in the query and does not look at the name headers; v3
+/// takes the headers and refuses the query.
+pub(super) const fn name_is_in_query(version: Version) -> bool {
+    matches!(version, Version::V4)
+}
+
+/// A real id together with a username is refused with this status, in routes
+/// and in bodies.
+pub(super) const ID_AND_NAME: u16 = 400;
+
+/// Explicit nulls count as missing, also where the description of v4 does not
+/// call the field nullable.
+pub(super) const fn is_missing(value: Option<&serde_json::Value>) -> bool {
+    matches!(value, None | Some(serde_json::Value::Null))
+}
+
+/// Empty texts count as missing wherever one is needed or would name somebody.
+pub(super) const fn is_given(text: &str) -> bool {
+    !text.is_empty()
+}
+
+/// Names must not hold control characters, nor begin or end with white space.
+pub(super) fn may_be_name(name: &str) -> bool {
+    !name.chars().any(char::is_control) && name.trim() == name
+}
+
+/// Who registers a passkey and gives an address but no name is named by the
+/// address.
+pub(super) fn passkey_username<'a>(
+    username: Option<&'a str>,
+    address: Option<&'a str>,
+) -> Option<&'a str> {
+    username.or(address)
+}
+
+/// A `webauthn_client_id` may be any. One that was given at the start and comes
+/// again at finish has to be the same; it may be left out.
+pub(super) fn client_ids_agree(at_start: Option<&str>, at_finish: Option<&str>) -> bool {
+    at_start.is_none() || at_finish.is_none() || at_start == at_finish
+}
 
 /// Result code of a sign-in that waits for the person (0 and 1 are both
 /// known).
 pub(super) const WAITING_RESULT: i32 = 1;
+
+/// The texts of `auth_request_status_name` are "Pending Approval", "Pending
+/// Validation" and "Completed".
+pub(super) const fn status_name(id: i32) -> &'static str {
+    match id {
+        3 => "Pending Approval",
+        4 => "Pending Validation",
+        _ => "Completed",
+    }
+}
+
+/// `registration_status_code` and name of an invite that was revoked.
+pub(super) const REVOKED_INVITE: (i32, &str) = (5, "Timeout");
+
+/// The user of a start answer that is for nobody in particular.
+pub(super) const NOBODY: Uuid = Uuid::nil();
+
+/// Whether v3's authenticator registration answers with `user_id`.
+pub(super) const V3_REGISTRATION_HAS_USER: bool = false;
+
+/// While a sign-in waits, v3 has null for `auth_response` and `response_details`;
+/// v4 has objects with every declared field.
+pub(super) const fn waits_with_details(version: Version) -> bool {
+    matches!(version, Version::V4)
+}
+
+/// Whether a link works only once.
+pub(super) const LINK_WORKS_ONCE: bool = true;
+
+/// Whether only one address of a user is enrolled for links: a new one then
+/// disables the credential of the old.
+pub(super) const ONE_ADDRESS: bool = true;
 
 /// `authorized` before the validate call, in what `get_auth_info` shows of an
 /// approved request. Only after a validate call that succeeded is it true.
@@ -85,6 +203,26 @@ pub(super) const PAGE_SIZE: i64 = 20;
 
 /// The largest page; more is refused.
 pub(super) const LARGEST_PAGE: i64 = 100;
+
+/// Whether the history comes newest first if no order is asked for. Users and
+/// credentials come oldest first.
+pub(super) const HISTORY_IS_NEWEST_FIRST: bool = true;
+
+/// Columns by which users are sorted.
+pub(super) const USER_COLUMNS: [&str; 4] = ["user_id", "username", "email_address", "date_created"];
+
+/// Columns by which the history is sorted.
+pub(super) const HISTORY_COLUMNS: [&str; 3] =
+    ["auth_request_status_id", "auth_request_status_name", "date"];
+
+/// Columns by which credentials are sorted.
+pub(super) const CREDENTIAL_COLUMNS: [&str; 5] = [
+    "credential_id",
+    "name",
+    "device_type",
+    "date_created",
+    "enabled",
+];
 
 /// The user filter matches parts of names, without regard to ASCII case.
 pub(super) fn filter_matches(username: &str, filter: &str) -> bool {
@@ -125,8 +263,9 @@ pub(super) const TOKEN_LIFETIME: u64 = 600;
 /// Scopes of the client.
 pub(super) const SCOPES: [&str; 2] = ["aarmor.api.request_auth", "aarmor.api.generate_invite_code"];
 
-/// The status of `invalid_client`, by whether HTTP Basic was used; all other
-/// refusals of the token endpoint are 400.
+/// The status of `invalid_client` is 401 if HTTP Basic was used, otherwise 400.
+/// All other refusals of the token endpoint are 400, or 415 for a body that is
+/// no form.
 pub(super) const fn invalid_client_status(basic: bool) -> u16 {
     if basic { 401 } else { 400 }
 }

@@ -17,12 +17,12 @@ fn coverage(endpoint: Endpoint) -> (&'static str, &'static str) {
             "target by id, name or nobody; push flag, visual value, QR code, pairing, time-out, location",
             "no push leaves the machine; the project has no defaults to set",
         ),
-        E::ValidateAuthenticatorAuth | E::ValidateMagiclinkAuth => (
-            "token valid once, in time, with its pairing; every result code but 4",
-            "no attempts are counted",
+        E::ValidateAuthenticatorAuth => (
+            "token valid once, in time, with its pairing; result codes 1, 2, 3, 5, 9, 10",
+            "4, which is a phone that was tampered with; no attempts are counted",
         ),
-        E::ValidateWebauthnAuth => (
-            "token valid once, in time, with its pairing",
+        E::ValidateWebauthnAuth | E::ValidateMagiclinkAuth => (
+            "token valid once, in time, with its pairing; result codes 2, 9, 10",
             "no attempts are counted",
         ),
         E::StartWebauthnAuth => (
@@ -41,9 +41,12 @@ fn coverage(endpoint: Endpoint) -> (&'static str, &'static str) {
             "status and result by the emulator's clock, signed message",
             "the older forms of the signed message",
         ),
-        E::ListUsers => ("paging, sorting, filtering", ""),
-        E::GetUser => ("by id and name; enrolled methods", ""),
-        E::UpdateUser => ("unique names", ""),
+        E::ListUsers => ("paging, sorting, filtering by a part of the name", ""),
+        E::GetUser => (
+            "by id and name; enrolled methods, their addresses masked",
+            "",
+        ),
+        E::UpdateUser => ("another name, if it is free; the address stays", ""),
         E::GetUserAuthHistory => (
             "every sign-in of the user with its end; paging, sorting",
             "only the last 10 000 sign-ins of all users are kept",
@@ -52,7 +55,10 @@ fn coverage(endpoint: Endpoint) -> (&'static str, &'static str) {
             "unique names, QR code, time-out; under v3 reset and revocation of invites",
             "the app store page behind the code",
         ),
-        E::StartAuthenticatorRegistrationForUser => ("another phone for a user", ""),
+        E::StartAuthenticatorRegistrationForUser => (
+            "another phone for a user: QR code, time-out",
+            "the app store page behind the code",
+        ),
         E::ValidateAuthenticatorRegistration | E::ValidateWebauthnRegistration => {
             ("token valid once and in time; enrols the credential", "")
         }
@@ -76,12 +82,12 @@ fn coverage(endpoint: Endpoint) -> (&'static str, &'static str) {
             "token valid once and in time; new user, new method or new address",
             "",
         ),
-        E::GetRegistrationInfo => ("every status but 0", ""),
+        E::GetRegistrationInfo => ("every status but 0, by the emulator's clock", ""),
         E::ListUserCredentials
         | E::ListUserAuthenticatorCredentials
         | E::ListUserWebauthnCredentials
         | E::ListUserMagiclinkCredentials => ("paging, sorting; disabled ones too", ""),
-        E::GetUserCredential => ("of this user only", ""),
+        E::GetUserCredential => ("of this user only; disabled ones too", ""),
         E::DisableUserCredential => (
             "takes effect at once, also for what is pending",
             "no way back, as in the API",
@@ -91,23 +97,25 @@ fn coverage(endpoint: Endpoint) -> (&'static str, &'static str) {
 
 fn routes() -> String {
     let mut table = String::from(
-        "| endpoint | v3 | v4 | emulated | not emulated |\n| --- | --- | --- | --- | --- |\n",
+        "| endpoint | below `/v3/` | below `/v4/` | emulated | not emulated |\n\
+         | --- | --- | --- | --- | --- |\n",
     );
     for &endpoint in Endpoint::ALL {
         let (does, lacks) = coverage(endpoint);
-        let has = |version| {
-            if endpoint.route(version).is_some() {
-                "yes"
-            } else {
-                "–"
-            }
+        let method = endpoint.method();
+        let route = |version| match endpoint.route(version) {
+            Some(route) => format!("`{method} {route}`"),
+            None => "–".to_owned(),
         };
+        let (v3, mut v4) = (route(Version::V3), route(Version::V4));
+        if v3 == v4 {
+            "the same".clone_into(&mut v4);
+        }
+        let lacks = if lacks.is_empty() { "–" } else { lacks };
         writeln!(
             table,
-            "| `{}` | {} | {} | {does} | {lacks} |",
+            "| `{}` | {v3} | {v4} | {does} | {lacks} |",
             endpoint.name(),
-            has(Version::V3),
-            has(Version::V4),
         )
         .unwrap();
     }
@@ -131,13 +139,18 @@ fn decided() -> String {
                 && !item.contains("fn ")
                 && !item.ends_with(';')
             {
+                if item.ends_with(['=', ',']) {
+                    item.push(' ');
+                }
                 item.push_str(lines.next().unwrap().trim());
             }
             let value = item
                 .strip_prefix("pub(super) const ")
                 .filter(|item| !item.starts_with("fn "))
                 .and_then(|item| item.split_once(" = "))
-                .map(|(_, value)| format!(" (`{}`)", value.trim_end_matches(';')))
+                .map(|(_, value)| {
+                    format!(" (`{}`)", value.trim_end_matches(';').replace(", ]", "]"))
+                })
                 .unwrap_or_default();
             writeln!(list, "-{}{value}", comment.trim_end()).unwrap();
             comment.clear();

@@ -37,7 +37,9 @@
 //!
 //! All of that goes over HTTP, too, next to the API. A body is JSON with its
 //! content type; a failure is a 4xx with `{"error": "…"}`. None of these
-//! routes needs a token, and none is recorded.
+//! routes needs a token, and none is recorded. `Host` has to be `localhost` or
+//! a loopback address, and a browser gets through from the emulator's own page
+//! only: no website can play the person's part.
 //!
 //! | route below `/_emulator/` | body | answer |
 //! | --- | --- | --- |
@@ -71,6 +73,9 @@
 //!
 //! # What is emulated and what is not
 //!
+//! The token endpoint is `POST /connect/token`. A dash means that nothing is
+//! known to be missing.
+//!
 #![doc = include_str!("routes.md")]
 //!
 //! Not emulated at all: the dashboard, other API versions, the browser SDK's
@@ -83,30 +88,6 @@
 //! behaves. A program should depend on none of this:
 //!
 #![doc = include_str!("decisions.md")]
-//! - Unknown query parameters and fields are refused with 400. v3 does not take
-//!   the name in the query; v4 does not look at the name headers.
-//! - A real id together with a username is refused with 400.
-//! - Empty `user_id` and `username` in a body count as missing.
-//! - Explicit nulls count as missing, also where the description of v4 does not
-//!   call the field nullable.
-//! - A validate call for a sign-in that still waits, was declined or timed out
-//!   answers 200 with `authorized` false and changes nothing.
-//! - A user exists once a registration is complete: under v3 when the phone has
-//!   enrolled, finish was called or the link validated, under v4 when it is
-//!   validated. The `user_id` of a start answer is kept for that moment.
-//! - Starting a registration for a name or address in use is a 409. If two
-//!   registrations race for a name, the later one is refused at its end.
-//! - v3's authenticator registration answers without `user_id`, for new users
-//!   as well.
-//! - The start answer of a sign-in for nobody in particular holds the zero UUID.
-//! - A trailing slash makes another route, which the service does not have.
-//! - Without a wish about the order, users and credentials come oldest first,
-//!   the history newest first. It can be sorted by status and by `date`.
-//! - While a sign-in waits, v3 has null for `auth_response`; v4 has an object
-//!   with every declared field.
-//! - A link works once.
-//! - Only one address of a user is enrolled for links: a new one disables the
-//!   credential of the old.
 
 mod api;
 mod app;

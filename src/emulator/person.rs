@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{
     auth::{AuthRequest, Phase, Progress},
+    decisions::{LINK_WORKS_ONCE, ONE_ADDRESS, enrolling_completes},
     ids::Kind,
     mail::{Link, LinkPurpose, Mail, MailKind, is_address, with_query},
     pending::{EmulatorError, NewUser, PendingRegistration, PendingRequest, Scanned},
@@ -253,7 +254,7 @@ impl State {
         let now = self.clock.now();
         let registration = self.phone_registration(id)?;
         registration.progress = registration::Progress::Enrolled(now);
-        if registration.version == Version::V3 {
+        if enrolling_completes(registration.version) {
             self.complete(id).ok_or(EmulatorError::BadUser)?;
         }
         Ok(())
@@ -290,13 +291,12 @@ impl State {
                 return None;
             }
         }
-        let stored = self.user_mut(&user)?;
         if let Some(email) = &email {
-            stored.email = Some(email.clone());
+            self.set_address(&user, email);
         }
-        // A user has one address, and an invitation that resets clears the
-        // phones there were.
-        let replaces = method == Method::Magiclink || resets;
+        let stored = self.user_mut(&user)?;
+        // An invitation that resets clears the phones there were.
+        let replaces = (method == Method::Magiclink && ONE_ADDRESS) || resets;
         for credential in &mut stored.credentials {
             if credential.method == method && replaces {
                 credential.enabled = false;
@@ -358,7 +358,9 @@ impl State {
                 with_query(&link.redirect, &pairs)
             }
         };
-        self.links.remove(code);
+        if LINK_WORKS_ONCE {
+            self.links.remove(code);
+        }
         Ok(landing)
     }
 }

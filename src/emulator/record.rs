@@ -1,6 +1,6 @@
 //! What the clients have sent.
 
-use std::{fmt, sync::Arc};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
 use super::http::Message;
 
@@ -24,6 +24,16 @@ impl RecordedRequest {
         Self {
             inner: Arc::new(Inner { message, endpoint }),
         }
+    }
+
+    /// About as many bytes as it takes to keep it.
+    fn weight(&self) -> usize {
+        let message = self.message();
+        let headers = message.headers.iter();
+        let headers: usize = headers
+            .map(|(name, value)| name.len() + value.len() + 64)
+            .sum();
+        256 + message.method.len() + message.target.len() + headers + message.body.len()
     }
 
     pub(super) fn message(&self) -> &Message {
@@ -111,19 +121,27 @@ impl fmt::Debug for RecordedRequest {
     }
 }
 
+/// How much the kept requests may weigh, whatever their number.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
 /// The last requests, and how many there were in all.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    kept: std::collections::VecDeque<RecordedRequest>,
+    kept: VecDeque<RecordedRequest>,
+    bytes: usize,
     total: u64,
 }
 
 impl Record {
     pub(super) fn push(&mut self, request: RecordedRequest, limit: usize) {
         self.total = self.total.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(request.weight());
         self.kept.push_back(request);
-        while self.kept.len() > limit {
-            self.kept.pop_front();
+        while self.kept.len() > limit || self.bytes > MOST_BYTES {
+            let Some(oldest) = self.kept.pop_front() else {
+                break;
+            };
+            self.bytes = self.bytes.saturating_sub(oldest.weight());
         }
     }
 
@@ -137,5 +155,37 @@ impl Record {
 
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(body: usize) -> RecordedRequest {
+        let message = Message {
+            method: "POST".to_owned(),
+            target: "/".to_owned(),
+            minor_version: 1,
+            headers: Vec::new(),
+            body: vec![0; body],
+        };
+        RecordedRequest::new(message, None)
+    }
+
+    #[test]
+    fn neither_many_nor_large_requests_fill_the_memory() {
+        let mut record = Record::default();
+        for _ in 0..30 {
+            record.push(request(0), 20);
+        }
+        assert_eq!((record.all().len(), record.total()), (20, 30));
+        for _ in 0..20 {
+            record.push(request(MOST_BYTES / 10), 20);
+        }
+        assert_eq!((record.all().len(), record.total()), (9, 50));
+        record.clear();
+        record.push(request(1), 0);
+        assert_eq!((record.all().len(), record.bytes), (0, 0));
     }
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     auth::{Pairing, PasskeyCeremony},
     clock::Stamp,
+    decisions::REVOKED_INVITE,
     routes::Version,
     state::{Method, Passkey},
 };
@@ -78,8 +79,7 @@ impl Registration {
             Progress::Registered => (2, "Registered"),
             Progress::Declined => (3, "Declined"),
             Progress::BadSignature => (4, "InvalidSignature"),
-            // A withdrawn invite cannot be accepted any more.
-            Progress::Revoked => (5, "Timeout"),
+            Progress::Revoked => REVOKED_INVITE,
             Progress::Mismatch => (10, "SecurityException"),
         }
     }

@@ -2,6 +2,8 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::decisions::TRAILING_SLASH_IS_IGNORED;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     V3,
@@ -129,6 +131,11 @@ impl Route {
 }
 
 fn find(version: Version, method: &str, path: &str) -> Route {
+    let path = if TRAILING_SLASH_IS_IGNORED {
+        path.strip_suffix('/').unwrap_or(path)
+    } else {
+        path
+    };
     let mut best: Option<(usize, Endpoint, &str)> = None;
     let mut allowed: Vec<&str> = Vec::new();
     for &endpoint in Endpoint::ALL {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    decisions::{LONGEST_BINARY, LONGEST_TEXT, LONGEST_URL, REGISTRATION_TIMEOUTS},
+    decisions::{LONGEST_BINARY, LONGEST_TEXT, LONGEST_URL, REGISTRATION_TIMEOUTS, is_missing},
     routes::{Endpoint, Version},
 };
 
@@ -237,12 +237,11 @@ pub(super) fn check(fields: &[Field], body: &Map<String, Value>) -> Result<(), S
         }
     }
     for field in fields {
-        match body.get(field.name) {
-            None | Some(Value::Null) if field.required => {
-                return Err(format!("{} is required", field.name));
-            }
-            None | Some(Value::Null) => {}
+        let value = body.get(field.name);
+        match value.filter(|_| !is_missing(value)) {
             Some(value) => field.kind.check(field.name, value)?,
+            None if field.required => return Err(format!("{} is required", field.name)),
+            None => {}
         }
     }
     Ok(())

@@ -93,8 +93,8 @@ struct Shared {
 
 struct Connection {
     socket: Arc<TcpStream>,
-    /// Since when it waits for a request to become complete; `None` while an
-    /// answer is being made.
+    /// Since when it waits for its client, to finish a request or to take an
+    /// answer; `None` while an answer is being made.
     waiting_since: Option<Instant>,
 }
 
@@ -289,7 +289,9 @@ impl Shared {
             self.mark(id, None);
             let head_only = message.method == "HEAD";
             let keep_alive = message.keep_alive();
-            match service.answer(message, &self.stop) {
+            let outcome = service.answer(message, &self.stop);
+            self.mark(id, Some(Instant::now()));
+            match outcome {
                 Outcome::Answer(reply) => {
                     if !send(stream, &reply.encode(keep_alive, head_only)) {
                         return;
@@ -308,7 +310,6 @@ impl Shared {
                     return;
                 }
             }
-            self.mark(id, Some(Instant::now()));
         }
     }
 }

@@ -152,6 +152,9 @@ pub(super) struct State {
     users: HashMap<Uuid, User>,
     user_order: Vec<Uuid>,
     by_name: HashMap<String, Uuid>,
+    by_address: HashMap<String, Uuid>,
+    /// Whose a passkey is, by its credential id.
+    by_passkey: HashMap<String, Uuid>,
     tokens: HashMap<String, Stamp>,
     token_order: VecDeque<String>,
     pub(super) auth: Kept<AuthRequest>,
@@ -171,6 +174,8 @@ impl State {
             users: HashMap::new(),
             user_order: Vec::new(),
             by_name: HashMap::new(),
+            by_address: HashMap::new(),
+            by_passkey: HashMap::new(),
             tokens: HashMap::new(),
             token_order: VecDeque::new(),
             auth: Kept::default(),
@@ -199,8 +204,13 @@ impl State {
     }
 
     /// All users, oldest first.
-    pub(super) fn users(&self) -> impl Iterator<Item = &User> {
+    pub(super) fn users(&self) -> impl DoubleEndedIterator<Item = &User> {
         self.user_order.iter().filter_map(|id| self.users.get(id))
+    }
+
+    /// The ids of all users, oldest first.
+    pub(super) fn user_ids(&self) -> &[Uuid] {
+        &self.user_order
     }
 
     pub(super) fn name_is_taken(&self, username: &str) -> bool {
@@ -210,13 +220,24 @@ impl State {
     /// Whether an address belongs to a user, as address or as name.
     pub(super) fn address_owner(&self, address: &str) -> Option<&User> {
         let key = name_key(address);
-        self.user_by_name(address).or_else(|| {
-            self.users().find(|user| {
-                user.email
-                    .as_deref()
-                    .is_some_and(|have| name_key(have) == key)
-            })
-        })
+        let owner = self.by_name.get(&key).or_else(|| self.by_address.get(&key));
+        self.users.get(owner?)
+    }
+
+    /// The user who has enrolled a passkey.
+    pub(super) fn passkey_owner(&self, credential_id: &str) -> Option<&User> {
+        self.users.get(self.by_passkey.get(credential_id)?)
+    }
+
+    /// Gives a user a new address.
+    pub(super) fn set_address(&mut self, id: &Uuid, address: &str) {
+        let Some(user) = self.users.get_mut(id) else {
+            return;
+        };
+        if let Some(before) = user.email.replace(address.to_owned()) {
+            self.by_address.remove(&name_key(&before));
+        }
+        self.by_address.insert(name_key(address), *id);
     }
 
     pub(super) fn insert_user(&mut self, user: User) -> bool {
@@ -224,6 +245,9 @@ impl State {
             return false;
         }
         self.by_name.insert(name_key(&user.username), user.id);
+        if let Some(address) = &user.email {
+            self.by_address.insert(name_key(address), user.id);
+        }
         self.user_order.push(user.id);
         self.users.insert(user.id, user);
         true
@@ -255,6 +279,10 @@ impl State {
         let id = self.ids.uuid(Kind::Credential);
         let created = self.clock.now();
         let user = self.users.get_mut(user)?;
+        if let Some(passkey) = &passkey {
+            let credential_id = passkey.credential_id.clone();
+            self.by_passkey.insert(credential_id, user.id);
+        }
         user.credentials.push(Credential {
             id,
             method,

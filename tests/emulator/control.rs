@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::{
     shapes,
-    wire::{Api, Wire, text},
+    wire::{Answer, Api, Wire, text},
 };
 
 const REDIRECT: &str = "http://localhost:3000/landing";
 const JSON: &str = "Content-Type: application/json\r\n";
 
 /// A call of a control route that has to succeed.
-fn control(api: &mut Api, method: &str, path: &str, body: &Value) -> Value {
+pub(crate) fn control(api: &mut Api, method: &str, path: &str, body: &Value) -> Value {
     let answer = answer(api, method, path, body);
     assert_eq!(answer.0, 200, "{method} {path}: {}", answer.1);
     serde_json::from_str(&answer.1).unwrap()
@@ -35,7 +35,7 @@ fn answer(api: &mut Api, method: &str, path: &str, body: &Value) -> (u16, String
 }
 
 /// What a person's browser finds in the query of the page it lands on.
-fn land(api: &mut Api) -> Value {
+pub(crate) fn land(api: &mut Api) -> Value {
     let outbox = control(api, "GET", "outbox", &Value::Null);
     let mail = outbox["mails"].as_array().unwrap().last().unwrap().clone();
     let link = text(&mail, "/link");
@@ -58,7 +58,7 @@ fn options(started: &Value) -> Value {
 
 /// Registers and signs in by all methods and looks at everything, under one
 /// version and with nothing but routes.
-fn tour(api: &mut Api, v: &str) {
+pub(crate) fn tour(api: &mut Api, v: &str) {
     let v3 = v == "v3";
     let user = format!("{v}-phone");
     let path =
@@ -371,10 +371,7 @@ fn the_same_seed_gives_the_same_run() {
     assert_ne!(a.1, c.1);
 
     // And so does a reset.
-    let mut api = Api {
-        wire: Wire::open(&a.4),
-        token: String::new(),
-    };
+    let mut api = Api::with(Wire::open(&a.4), String::new());
     control(&mut api, "POST", "reset", &json!({}));
     api.token = crate::wire::token(&mut api.wire, &a.4);
     assert_eq!(api.token, a.0);
@@ -473,10 +470,7 @@ fn control_routes_are_strict_as_well() {
         .user("ada")
         .start()
         .unwrap();
-    let mut api = Api {
-        wire: Wire::open(&emulator),
-        token: String::new(),
-    };
+    let mut api = Api::with(Wire::open(&emulator), String::new());
     for (method, path, body, status) in [
         ("GET", "nothing", Value::Null, 404),
         ("GET", "approve", Value::Null, 405),
@@ -515,16 +509,115 @@ fn control_routes_are_strict_as_well() {
             "{method} {path} {body}"
         );
     }
-    // No other site may use a browser to get here.
-    for (origin, host, status) in [
-        ("http://evil.example", "localhost", 403),
-        ("null", "localhost", 403),
-        ("http://evil.example", "evil.example", 403),
-        ("http://127.0.0.1:1", "127.0.0.1:1", 200),
-    ] {
-        let head =
-            format!("GET /_emulator/health HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n");
-        api.wire.write(head.as_bytes()).unwrap();
-        assert_eq!(api.wire.read().unwrap().status, status, "{origin}");
+}
+
+/// The answer to a request with these headers and no others.
+fn with_headers(api: &mut Api, method: &str, path: &str, headers: &str) -> Answer {
+    let head = format!("{method} /_emulator/{path} HTTP/1.1\r\n{headers}\r\n");
+    api.wire.write(head.as_bytes()).unwrap();
+    api.wire.read().unwrap()
+}
+
+const ROUTES: [(&str, &str); 24] = [
+    ("GET", ""),
+    ("GET", "health"),
+    ("POST", "reset"),
+    ("GET", "users"),
+    ("POST", "users"),
+    ("GET", "requests/pending"),
+    ("POST", "approve"),
+    ("POST", "decline"),
+    ("GET", "registrations/pending"),
+    ("POST", "registrations/accept"),
+    ("POST", "registrations/decline"),
+    ("POST", "scan"),
+    ("GET", "outbox"),
+    ("POST", "click"),
+    ("GET", "link/x"),
+    ("GET", "qr/x"),
+    ("POST", "passkeys/create"),
+    ("GET", "clock"),
+    ("POST", "clock/advance"),
+    ("POST", "tokens/expire"),
+    ("GET", "faults"),
+    ("DELETE", "faults"),
+    ("GET", "recorded"),
+    ("GET", "nothing"),
+];
+
+#[test]
+fn no_website_gets_through_a_browser_to_any_control_route() {
+    let emulator = Emulator::builder()
+        .plain_http()
+        .user("ada")
+        .start()
+        .unwrap();
+    let mut api = Api::open(&emulator);
+    for (method, path) in ROUTES {
+        for headers in [
+            // A name of the site's own that its DNS turns to this machine.
+            "Host: evil.example\r\n",
+            "Host: evil.example\r\nOrigin: http://evil.example\r\n",
+            "Host: 127.0.0.1.evil.example\r\n",
+            // A form, a script, a frame without an origin.
+            "Host: localhost\r\nOrigin: http://evil.example\r\n",
+            "Host: localhost\r\nOrigin: null\r\n",
+            // The website under test, on another port of this machine.
+            "Host: localhost:1\r\nOrigin: http://localhost:2\r\n",
+            // An image, or whatever else a browser fetches without an origin.
+            "Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n",
+            "Host: localhost\r\nSec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\n",
+        ] {
+            let answer = with_headers(&mut api, method, path, headers);
+            assert_eq!(answer.status, 403, "{method} {path} {headers}");
+            assert!(answer.header("access-control-allow-origin").is_none());
+        }
+        // A form that posts by navigating.
+        let headers =
+            "Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n";
+        let answer = with_headers(&mut api, method, path, headers);
+        assert_eq!(answer.status == 403, method != "GET", "{method} {path}");
+        // The page itself, under any name of this machine.
+        for headers in [
+            "Host: 127.0.0.1:1\r\nOrigin: http://127.0.0.1:1\r\nSec-Fetch-Site: same-origin\r\n",
+            "Host: [::1]:1\r\nOrigin: http://[::1]:1\r\n",
+            "Host: localhost\r\n",
+        ] {
+            let answer = with_headers(&mut api, method, path, headers);
+            assert_ne!(answer.status, 403, "{method} {path} {headers}");
+        }
+    }
+    // Nothing that was refused had an effect, and a body without its type,
+    // which is all that a form can send, has none either.
+    assert_eq!(emulator.users().len(), 1);
+    let body = json!({"username": "eve"}).to_string();
+    for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+        let headers = format!("Content-Type: {kind}\r\n");
+        let answer = api
+            .wire
+            .send("POST", "/_emulator/users", &headers, body.as_bytes());
+        assert_eq!(answer.status, 415);
+    }
+    assert_eq!(emulator.users().len(), 1);
+}
+
+#[test]
+fn every_control_answer_keeps_out_of_frames_and_caches() {
+    let emulator = Emulator::builder().plain_http().start().unwrap();
+    let mut api = Api::open(&emulator);
+    for (method, path) in ROUTES {
+        for host in ["localhost", "evil.example"] {
+            let answer = with_headers(&mut api, method, path, &format!("Host: {host}\r\n"));
+            let policy = answer.header("content-security-policy").unwrap();
+            assert!(policy.starts_with("default-src 'none'"), "{path}");
+            assert!(policy.ends_with("; frame-ancestors 'none'"), "{path}");
+            for (name, value) in [
+                ("x-content-type-options", "nosniff"),
+                ("cache-control", "no-store"),
+                ("referrer-policy", "no-referrer"),
+            ] {
+                assert_eq!(answer.header(name), Some(value), "{method} {path}");
+            }
+        }
     }
 }

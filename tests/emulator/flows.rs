@@ -945,6 +945,16 @@ fn users_are_paged_sorted_and_filtered() {
             "sort_column=username&sort_direction=desc&page_size=1",
         );
         assert_eq!(names, ["user-44@example.com"]);
+        // Without a column, and by age, they are in the order of their making.
+        for query in ["", "&sort_column=date_created"] {
+            let query = format!("sort_direction=desc&page_size=20{query}");
+            let (names, _) = list(&mut api, &query);
+            assert_eq!((names.len(), names[0].as_str()), (20, "Zoe"));
+            assert_eq!(names[1], "user-00@example.com");
+            let (names, _) = list(&mut api, &format!("{query}&page_number=3"));
+            assert_eq!(names.last().unwrap(), "user-44@example.com");
+            assert_eq!(names.len(), 6);
+        }
         for query in [
             "page_number=0",
             "page_size=0",

@@ -1,5 +1,7 @@
 //! The shapes of v4, as its description declares them, and a check of values
-//! against them. `?` marks what may be null; brackets an array.
+//! against them. `?` marks what may be null, brackets an array, braces the
+//! length of a text. Its description requires nothing of an answer; here every
+//! declared field has to be there, and no other.
 
 use serde_json::Value;
 
@@ -31,23 +33,29 @@ pub(crate) fn endpoints() -> impl Iterator<Item = Endpoint> {
     })
 }
 
-/// The schema of a v4 answer, by method and path.
-pub(crate) fn response_of(method: &str, path: &str) -> &'static str {
-    let path = path.split('?').next().unwrap();
-    endpoints()
-        .filter(|endpoint| endpoint.method == method && fits(endpoint.v4, path))
-        // The one with the fewest placeholders.
-        .min_by_key(|endpoint| endpoint.v4.matches('{').count())
-        .unwrap_or_else(|| panic!("no route for {method} {path}"))
-        .response
-}
-
 fn fits(route: &str, path: &str) -> bool {
     route.split('/').count() == path.split('/').count()
         && route
             .split('/')
             .zip(path.split('/'))
             .all(|(word, part)| word.starts_with('{') || word == part)
+}
+
+/// The endpoint that a v4 request is for.
+pub(crate) fn endpoint_of(method: &str, target: &str) -> Endpoint {
+    let path = target.split('?').next().unwrap();
+    endpoints()
+        .filter(|endpoint| endpoint.method == method && fits(endpoint.v4, path))
+        // The one with the fewest placeholders.
+        .min_by_key(|endpoint| endpoint.v4.matches('{').count())
+        .unwrap_or_else(|| panic!("no route for {method} {path}"))
+}
+
+/// The least and the most characters of a text.
+pub(crate) fn lengths(kind: &str) -> Option<(usize, usize)> {
+    let (_, bounds) = kind.strip_prefix("text")?.split_once('{')?;
+    let (least, most) = bounds.split_once('}')?.0.split_once(',')?;
+    Some((least.parse().unwrap(), most.parse().unwrap_or(usize::MAX)))
 }
 
 /// The fields of an object schema.
@@ -69,7 +77,7 @@ pub(crate) fn check(schema: &str, value: &Value) {
     }
 }
 
-fn verdict(kind: &str, value: &Value) -> Result<(), String> {
+pub(crate) fn verdict(kind: &str, value: &Value) -> Result<(), String> {
     let kind = match kind.strip_suffix('?') {
         Some(_) if value.is_null() => return Ok(()),
         Some(kind) => kind,
@@ -81,6 +89,7 @@ fn verdict(kind: &str, value: &Value) -> Result<(), String> {
         "text" if value.is_string() => Ok(()),
         "bool" if value.is_boolean() => Ok(()),
         "int" if value.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => Ok(()),
+        "long" if value.is_i64() => Ok(()),
         "uuid" => match value.as_str().map(uuid::Uuid::parse_str) {
             Some(Ok(_)) => Ok(()),
             _ => wrong(),
@@ -90,7 +99,7 @@ fn verdict(kind: &str, value: &Value) -> Result<(), String> {
             Some(map) if map.values().all(|v| v.is_string() || v.is_null()) => Ok(()),
             _ => wrong(),
         },
-        "text" | "bool" | "int" | "date" => wrong(),
+        "text" | "bool" | "int" | "long" | "date" => wrong(),
         _ => complex(kind, value),
     }
 }

@@ -210,6 +210,13 @@ fn sample(kind: &str) -> Value {
     }
 }
 
+/// Whether null is not a value of the declared type. The description does not
+/// call every optional field nullable; clients send null for all of them.
+fn is_required(kind: &str) -> bool {
+    // Those two kinds, and they alone, are of required fields.
+    matches!(kind, "text{1,}" | "text{2,42}" | "fido2_registration_data")
+}
+
 /// Values that are not of the declared type.
 fn wrong(kind: &str) -> Vec<Value> {
     let mut all = vec![json!([]), json!(1.5)];
@@ -229,8 +236,19 @@ fn wrong(kind: &str) -> Vec<Value> {
                 json!({"other": "x"}),
             ]);
         }
-        "text" => all.extend([json!(1), json!(true), json!({}), json!("x".repeat(70_000))]),
+        kind if kind.starts_with("text") => {
+            all.extend([json!(1), json!(true), json!({}), json!("x".repeat(70_000))]);
+        }
         _ => all.extend([json!("any"), json!(1), json!({})]),
+    }
+    if let Some((least, most)) = shapes::lengths(kind) {
+        all.push(json!("é".repeat(least - 1)));
+        if most < 100 {
+            all.push(json!("é".repeat(most + 1)));
+        }
+    }
+    if is_required(kind) {
+        all.push(Value::Null);
     }
     all
 }
@@ -260,13 +278,43 @@ fn bodies_that_do_not_fit_are_refused() {
         let mut body = whole.clone();
         body.insert("other".to_owned(), Value::Null);
         refused(&mut api, v, endpoint.method, &path, &body.into(), "other");
+        for (name, _) in fields.iter().filter(|(_, kind)| is_required(kind)) {
+            let mut body = whole.clone();
+            body.remove(*name);
+            refused(&mut api, v, endpoint.method, &path, &body.into(), name);
+        }
+
+        // What is no JSON object is no body at all.
+        let text = Value::Object(whole.clone()).to_string();
+        let list = format!("[{text}]");
+        let twice = format!("{text}{text}");
+        for broken in [
+            "",
+            "null",
+            "true",
+            "1",
+            "\"{}\"",
+            "[]",
+            &list,
+            &twice,
+            &text[..text.len() - 1],
+            &text[1..],
+            &text.replace('"', "'"),
+            &text.replacen(':', "=", 1),
+            &text.replacen('{', "{,", 1),
+        ] {
+            let answer = api.raw(endpoint.method, &path, JSON, broken.as_bytes());
+            assert_eq!(answer.status, 400, "{path} {broken}");
+            check_error(v, &answer);
+        }
+        let answer = api.raw(endpoint.method, &path, JSON, b"{\"username\": \"\xff\"}");
+        assert_eq!(answer.status, 400, "{path}: not UTF-8");
 
         // With all fields of the right type, or with all that may be null
         // null, it is only the values that are wrong.
         let mut nulls = whole.clone();
         for (name, kind) in &fields {
-            // Those two kinds, and they alone, are of required fields.
-            if !matches!(*kind, "text" | "fido2_registration_data") {
+            if !is_required(kind) {
                 nulls.insert((*name).to_owned(), Value::Null);
             }
         }
@@ -278,6 +326,41 @@ fn bodies_that_do_not_fit_are_refused() {
                 for word in ["type", "unknown", "characters", "JSON"] {
                     assert!(!message.contains(word), "{path} {text}: {message}");
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn queries_that_do_not_fit_are_refused() {
+    let (emulator, mut api) = start();
+    let id = emulator.users()[0].0;
+    for (v, endpoint, path) in routes() {
+        if endpoint.method != "GET" || path.contains("/auth/") || path.contains("/registrations/") {
+            continue;
+        }
+        let path = path.replacen(OTHER, &id.to_string(), 1);
+        let paged = endpoint.name.starts_with("list_") || endpoint.name.ends_with("_history");
+        for (query, fits) in [
+            ("page_number=2147483647", paged),
+            ("page_size=1&page_number=1&sort_direction=asc", paged),
+            ("page_number=2147483648", false),
+            ("page_number=-1", false),
+            ("page_number=1.5", false),
+            ("page_number=", false),
+            ("page_number=true", false),
+            ("page_size=x", false),
+            ("page_size=9999999999999999999999", false),
+            ("page_size=1&page_size=1", false),
+            ("sort_direction=ASC", false),
+            ("sort_column=", false),
+            ("nonsense=", false),
+        ] {
+            let answer = api.get(&format!("{path}?{query}"));
+            let expected = if fits { 200 } else { 400 };
+            assert_eq!(answer.status, expected, "{path}?{query}");
+            if !fits {
+                check_error(v, &answer);
             }
         }
     }
@@ -378,9 +461,13 @@ fn content_types() {
 fn no_body_may_be_sent_in_three_ways() {
     let (emulator, mut api) = start();
     let id = emulator.users()[0].0;
+    let credential = api.get(&format!("/v4/users/{id}/credentials")).json();
+    let credential = text(&credential, "/credential_records/0/credential_id").to_owned();
+    // All three endpoints that take a POST without a body.
     for path in [
         format!("/v3/users/{id}/authenticator/register/start"),
         format!("/v4/users/{id}/registrations/authenticator/start"),
+        format!("/v4/users/{id}/credentials/{credential}/disable"),
     ] {
         for (headers, body, status) in [
             ("", "", 200),

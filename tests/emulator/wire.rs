@@ -164,10 +164,23 @@ impl Wire {
     }
 }
 
+/// A call of the API and how it was answered.
+pub(crate) struct Exchange {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
+}
+
 /// A connection with a token.
 pub(crate) struct Api {
     pub(crate) wire: Wire,
     pub(crate) token: String,
+    /// Whether bodies for v4 get a null for every declared field that is
+    /// missing.
+    pub(crate) nulls: bool,
+    /// What was called.
+    pub(crate) record: Vec<Exchange>,
 }
 
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -176,12 +189,42 @@ impl Api {
     pub(crate) fn open(emulator: &Emulator) -> Self {
         let mut wire = Wire::open(emulator);
         let token = token(&mut wire, emulator);
-        Self { wire, token }
+        Self::with(wire, token)
+    }
+
+    pub(crate) fn with(wire: Wire, token: String) -> Self {
+        Self {
+            wire,
+            token,
+            nulls: false,
+            record: Vec::new(),
+        }
     }
 
     pub(crate) fn raw(&mut self, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
         let headers = format!("Authorization: Bearer {}\r\n{headers}", self.token);
-        self.wire.send(method, target, &headers, body)
+        let answer = self.wire.send(method, target, &headers, body);
+        self.record.push(Exchange {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            status: answer.status,
+            body: answer.body.clone(),
+        });
+        answer
+    }
+
+    fn json(&mut self, method: &str, target: &str, body: &Value) -> Answer {
+        let mut body = body.clone();
+        if self.nulls && target.starts_with("/v4/") {
+            let schema = shapes::endpoint_of(method, target).body;
+            for (name, _) in schema.map(shapes::fields).unwrap_or_default() {
+                body.as_object_mut()
+                    .unwrap()
+                    .entry(name)
+                    .or_insert(Value::Null);
+            }
+        }
+        self.raw(method, target, JSON, body.to_string().as_bytes())
     }
 
     pub(crate) fn get(&mut self, target: &str) -> Answer {
@@ -189,11 +232,11 @@ impl Api {
     }
 
     pub(crate) fn post(&mut self, target: &str, body: &Value) -> Answer {
-        self.raw("POST", target, JSON, body.to_string().as_bytes())
+        self.json("POST", target, body)
     }
 
     pub(crate) fn put(&mut self, target: &str, body: &Value) -> Answer {
-        self.raw("PUT", target, JSON, body.to_string().as_bytes())
+        self.json("PUT", target, body)
     }
 
     /// A call that has to succeed and, under v4, to have the declared shape.
@@ -201,12 +244,12 @@ impl Api {
         let answer = if body.is_null() {
             self.raw(method, target, "", b"")
         } else {
-            self.raw(method, target, JSON, body.to_string().as_bytes())
+            self.json(method, target, body)
         };
         assert_eq!(answer.status, 200, "{method} {target}: {}", answer.text());
         let value = answer.json();
         if target.starts_with("/v4/") {
-            shapes::check(shapes::response_of(method, target), &value);
+            shapes::check(shapes::endpoint_of(method, target).response, &value);
         }
         value
     }

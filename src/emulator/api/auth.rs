@@ -9,8 +9,9 @@ use super::{
     super::{
         auth::{self, AuthRequest, Pairing, PasskeyCeremony, Phase, Progress},
         decisions::{
-            AUTH_TIMEOUT, BAD_SIGNATURE, HISTORY_HAS_OWN_IDS, MAGICLINK_TIMEOUT, NOT_ENROLLED,
-            REDIRECT_REFUSED, REPLAYED_TOKEN, START_RESPONSE, WRONG_TOKEN, pair_agrees,
+            AUTH_TIMEOUT, BAD_SIGNATURE, HISTORY_HAS_OWN_IDS, MAGICLINK_TIMEOUT, NOBODY,
+            NOT_ENROLLED, REDIRECT_REFUSED, REPLAYED_TOKEN, START_RESPONSE, WRONG_TOKEN,
+            client_ids_agree, pair_agrees, validation_is_refused,
         },
         ids::Kind,
         mail::{LinkPurpose, MailKind, redirect_is_allowed},
@@ -131,7 +132,7 @@ fn start_authenticator(call: &Call<'_>, state: &mut State) -> Result<Value> {
     let (code, message) = START_RESPONSE;
     let answer = json!({
         "auth_request_id": request.id,
-        "user_id": user.unwrap_or_default(),
+        "user_id": user.unwrap_or(NOBODY),
         "auth_validation_token": request.token,
         "visual_verify_value": request.visual_verify.as_deref().unwrap_or_default(),
         "qr_code_data": qr_code,
@@ -226,16 +227,14 @@ fn finish_webauthn(call: &Call<'_>, state: &mut State) -> Result<Value> {
     }
 }
 
-/// A client id that was given at the start has to come again, if one comes.
+/// Whether the client id is that of the start.
 pub(super) fn check_client(ceremony: &PasskeyCeremony, call: &Call<'_>) -> Result<()> {
-    match (
-        ceremony.client_id.as_deref(),
-        call.text("webauthn_client_id"),
-    ) {
-        (Some(before), Some(now)) if before != now => Err(Refusal::bad(
-            "webauthn_client_id is not the one of the start",
-        )),
-        _ => Ok(()),
+    let now = call.text("webauthn_client_id");
+    if client_ids_agree(ceremony.client_id.as_deref(), now) {
+        Ok(())
+    } else {
+        let message = "webauthn_client_id is not the one of the start";
+        Err(Refusal::bad(message))
     }
 }
 
@@ -261,21 +260,19 @@ fn assert(
     };
     let failed = || Refusal::new(BAD_SIGNATURE, "the assertion does not verify");
     let wanted = assertion.id.trim_end_matches('=');
-    let owners: Vec<&User> = match request.user {
-        Some(id) => state.user(&id).into_iter().collect(),
-        None => state.users().collect(),
-    };
-    let (user, credential, passkey) = owners
+    let owner = match request.user {
+        Some(id) => state.user(&id),
+        None => state.passkey_owner(wanted),
+    }
+    .ok_or_else(failed)?;
+    let user = owner.id;
+    let (credential, passkey) = owner
+        .credentials
         .iter()
-        .flat_map(|user| {
-            user.credentials
-                .iter()
-                .map(|credential| (user.id, credential))
-        })
-        .filter(|(_, credential)| credential.enabled)
-        .find_map(|(user, credential)| {
+        .filter(|credential| credential.enabled)
+        .find_map(|credential| {
             let passkey = credential.passkey.as_ref()?;
-            (passkey.credential_id == wanted).then_some((user, credential, passkey))
+            (passkey.credential_id == wanted).then_some((credential, passkey))
         })
         .ok_or_else(failed)?;
     let site = (
@@ -430,22 +427,17 @@ fn validate(call: &Call<'_>, state: &mut State, method: Method) -> Result<Value>
     if request.token != token {
         return Err(Refusal::new(WRONG_TOKEN, "auth_validation_token is wrong"));
     }
-    match request.phase(now) {
-        Phase::Success => {
-            return Err(Refusal::new(
-                REPLAYED_TOKEN,
-                "auth_validation_token was used before",
-            ));
-        }
-        Phase::Approved => {
-            request.progress = if agrees(&request.pairing, call) {
-                Progress::Validated(now)
-            } else {
-                Progress::Mismatch(now)
-            };
-        }
-        // Still waiting, or over: the answer says so and changes nothing.
-        _ => {}
+    let phase = request.phase(now);
+    if validation_is_refused(phase) {
+        let message = "auth_validation_token was used before";
+        return Err(Refusal::new(REPLAYED_TOKEN, message));
+    }
+    if phase == Phase::Approved {
+        request.progress = if agrees(&request.pairing, call) {
+            Progress::Validated(now)
+        } else {
+            Progress::Mismatch(now)
+        };
     }
     let request = state
         .auth

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
+        decisions::CREDENTIAL_COLUMNS,
         routes::Endpoint,
         state::{Credential, Method, State},
     },
@@ -35,16 +36,7 @@ fn record(credential: &Credential) -> Value {
 }
 
 fn list(call: &Call<'_>, state: &State, method: Option<Method>) -> Result<Value> {
-    let paging = Paging::of(
-        call,
-        &[
-            "credential_id",
-            "name",
-            "device_type",
-            "date_created",
-            "enabled",
-        ],
-    )?;
+    let paging = Paging::of(call, &CREDENTIAL_COLUMNS)?;
     let user = call.user(state)?;
     let mut credentials: Vec<&Credential> = user
         .credentials

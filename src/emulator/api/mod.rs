@@ -6,6 +6,8 @@ mod registrations;
 mod token;
 mod users;
 
+use std::ops::Range;
+
 use percent_encoding::percent_decode;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -13,8 +15,9 @@ use uuid::Uuid;
 use super::{
     app::App,
     decisions::{
-        BEARER_CHALLENGE, FIRST_PAGE, LARGEST_PAGE, LONGEST_TEXT, MALFORMED_ID, PAGE_SIZE,
-        error_code,
+        BEARER_CHALLENGE, FIRST_PAGE, ID_AND_NAME, IN_USE, LARGEST_PAGE, LONGEST_TEXT, MALFORMED,
+        MALFORMED_ID, NOT_FOUND, NOT_JSON, PAGE_SIZE, error_code, is_given, may_be_name,
+        name_is_in_query,
     },
     http::{Message, Reply},
     ids::Kind,
@@ -41,15 +44,15 @@ impl Refusal {
     }
 
     fn bad(message: impl Into<String>) -> Self {
-        Self::new(400, message)
+        Self::new(MALFORMED, message)
     }
 
     fn not_found(what: &str) -> Self {
-        Self::new(404, format!("{what} not found"))
+        Self::new(NOT_FOUND, format!("{what} not found"))
     }
 
     fn conflict(message: &str) -> Self {
-        Self::new(409, message)
+        Self::new(IN_USE, message)
     }
 }
 
@@ -201,7 +204,7 @@ fn query(message: &Message, version: Version, endpoint: Endpoint) -> Result<Vec<
     let user_keyed = endpoint
         .route(version)
         .is_some_and(|route| route.contains("{user_id}"));
-    let named = version == Version::V4 && (user_keyed || endpoint == Endpoint::ListUsers);
+    let named = name_is_in_query(version) && (user_keyed || endpoint == Endpoint::ListUsers);
     let paged = matches!(
         endpoint,
         Endpoint::ListUsers
@@ -229,14 +232,14 @@ fn body(message: &Message, version: Version, endpoint: Endpoint) -> Result<Map<S
     if message.body.is_empty() {
         // No body with or without a content type; only a wrong one is wrong.
         return match (fields, content_type(message)) {
-            (_, ContentType::Other) => Err(Refusal::new(415, "unsupported content type")),
-            (Some(_), ContentType::None) => Err(Refusal::new(415, "a JSON body is required")),
+            (_, ContentType::Other) => Err(Refusal::new(NOT_JSON, "unsupported content type")),
+            (Some(_), ContentType::None) => Err(Refusal::new(NOT_JSON, "a JSON body is required")),
             (Some(_), ContentType::Json) => Err(Refusal::bad("a JSON body is required")),
             (None, _) => Ok(Map::new()),
         };
     }
     if content_type(message) != ContentType::Json {
-        return Err(Refusal::new(415, "unsupported content type"));
+        return Err(Refusal::new(NOT_JSON, "unsupported content type"));
     }
     let Ok(Value::Object(body)) = serde_json::from_slice(&message.body) else {
         return Err(Refusal::bad("the body is not a JSON object"));
@@ -290,7 +293,7 @@ impl Call<'_> {
 
     /// A text that may also be left empty to say that there is none.
     fn non_empty(&self, name: &str) -> Option<&str> {
-        self.text(name).filter(|text| !text.is_empty())
+        self.text(name).filter(|text| is_given(text))
     }
 
     fn required(&self, name: &str) -> Result<&str> {
@@ -340,16 +343,17 @@ impl Call<'_> {
     /// The user that route and header or query name.
     fn user<'s>(&self, state: &'s State) -> Result<&'s User> {
         let id = uuid_of(self.ids.user.as_deref().unwrap_or_default(), "user_id")?;
-        let name = if self.v3() {
-            self.name_header("x-autharmor-usernamevalue")?
-        } else {
+        let name = if name_is_in_query(self.version) {
             self.parameter("username").map(str::to_owned)
+        } else {
+            self.name_header("x-autharmor-usernamevalue")?
         };
         let user = match name {
             None if id.is_nil() => return Err(Refusal::bad("no user is named")),
             None => state.user(&id),
             Some(_) if !id.is_nil() => {
-                return Err(Refusal::bad("both an id and a username are given"));
+                let message = "both an id and a username are given";
+                return Err(Refusal::new(ID_AND_NAME, message));
             }
             Some(name) => {
                 check_name("username", &name)?;
@@ -364,7 +368,8 @@ impl Call<'_> {
         let user = match (self.non_empty("user_id"), self.non_empty("username")) {
             (None, None) => return Ok(None),
             (Some(_), Some(_)) => {
-                return Err(Refusal::bad("both user_id and username are given"));
+                let message = "both user_id and username are given";
+                return Err(Refusal::new(ID_AND_NAME, message));
             }
             (Some(id), None) => state.user(&uuid_of(id, "user_id")?),
             (None, Some(name)) => state.user_by_name(name),
@@ -388,7 +393,7 @@ fn check_name(field: &str, name: &str) -> Result<()> {
             "{field} must have 1 to {LONGEST_TEXT} characters"
         )));
     }
-    if name.chars().any(char::is_control) || name.trim() != name {
+    if !may_be_name(name) {
         return Err(Refusal::bad(format!(
             "{field} must not hold control characters or begin or end with white space"
         )));
@@ -448,24 +453,27 @@ impl<'a> Paging<'a> {
 
     /// The records of the page, and `page_info`.
     fn cut<'r, T>(&self, records: &'r [T]) -> (&'r [T], Value) {
-        let total = i64::try_from(records.len()).unwrap_or(i64::MAX);
+        let (range, info) = self.range(records.len());
+        (records.get(range).unwrap_or_default(), info)
+    }
+
+    /// Which of so many records are on the page, and `page_info`.
+    fn range(&self, total: usize) -> (Range<usize>, Value) {
+        let total = i64::try_from(total).unwrap_or(i64::MAX);
         let pages = total.div_euclid(self.size) + i64::from(total % self.size != 0);
         let start = (self.number - FIRST_PAGE)
             .saturating_mul(self.size)
             .min(total);
         let end = start.saturating_add(self.size).min(total);
-        let page = usize::try_from(start)
-            .ok()
-            .zip(usize::try_from(end).ok())
-            .and_then(|(start, end)| records.get(start..end))
-            .unwrap_or_default();
+        // Neither is negative or more than a `usize` was.
+        let [start, end] = [start, end].map(|at| usize::try_from(at).unwrap_or_default());
         let info = json!({
             "currnet_page_number": self.number,
             "currnet_page_size": self.size,
             "total_page_count": pages,
             "total_record_count": total,
         });
-        (page, info)
+        (start..end, info)
     }
 }
 

@@ -1,11 +1,15 @@
 //! Users and their history.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     super::{
         auth,
-        decisions::filter_matches,
+        decisions::{
+            HISTORY_COLUMNS, HISTORY_IS_NEWEST_FIRST, USER_COLUMNS, filter_matches,
+            name_is_in_query,
+        },
         mail::masked,
         routes::Endpoint,
         state::{Credential, Method, State, User},
@@ -59,15 +63,26 @@ fn enrolled(credential: &Credential) -> Value {
 }
 
 fn list(call: &Call<'_>, state: &State) -> Result<Value> {
-    let paging = Paging::of(
-        call,
-        &["user_id", "username", "email_address", "date_created"],
-    )?;
-    let filter = if call.v3() {
-        call.name_header("x-autharmor-userfilterstring")?
-    } else {
+    let paging = Paging::of(call, &USER_COLUMNS)?;
+    let filter = if name_is_in_query(call.version) {
         call.parameter("username").map(str::to_owned)
+    } else {
+        call.name_header("x-autharmor-userfilterstring")?
     };
+    if filter.is_none() && paging.column.is_none_or(|column| column == "date_created") {
+        // As they are: no need to look at more than the page.
+        let ids = state.user_ids();
+        let (range, info) = paging.range(ids.len());
+        let page: Vec<&Uuid> = if paging.descending {
+            let turned = ids.len() - range.end..ids.len() - range.start;
+            ids.get(turned).unwrap_or_default().iter().rev().collect()
+        } else {
+            ids.get(range).unwrap_or_default().iter().collect()
+        };
+        let users = page.into_iter().filter_map(|id| state.user(id));
+        let records: Vec<Value> = users.map(record).collect();
+        return Ok(json!({ "user_records": records, "page_info": info }));
+    }
     let mut users: Vec<&User> = state
         .users()
         .filter(|user| {
@@ -101,13 +116,11 @@ fn update(call: &Call<'_>, state: &mut State) -> Result<Value> {
 }
 
 fn history(call: &Call<'_>, state: &State) -> Result<Value> {
-    let paging = Paging::of(
-        call,
-        &["auth_request_status_id", "auth_request_status_name", "date"],
-    )?;
+    let paging = Paging::of(call, &HISTORY_COLUMNS)?;
     let user = call.user(state)?;
-    // Without any wish about the order the newest come first.
-    let newest_first = paging.column.is_none() && call.parameter("sort_direction").is_none();
+    let newest_first = HISTORY_IS_NEWEST_FIRST
+        && paging.column.is_none()
+        && call.parameter("sort_direction").is_none();
     let mut ids: Vec<_> = user.history.iter().collect();
     if newest_first {
         ids.reverse();

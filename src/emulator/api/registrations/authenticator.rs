@@ -1,0 +1,66 @@
+//! A phone with the app.
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        super::{
+            decisions::{REGISTRATION_TIMEOUT, V3_REGISTRATION_HAS_USER},
+            ids::Kind,
+            registration::Progress,
+            state::{Method, State},
+        },
+        Call, Refusal, Result, check_name,
+    },
+    Target, add, registration,
+};
+
+pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
+    let username = call.required("username")?;
+    check_name("username", username)?;
+    let resets = call.flag("reset_and_reinvite");
+    let target = match state.user_by_name(username) {
+        Some(user) if resets => Target::existing(user),
+        Some(_) => return Err(Refusal::conflict("the username is in use")),
+        None => Target::new_user(state, username, None),
+    };
+    if call.flag("revoke_previous_invites") {
+        let now = state.clock.now();
+        for older in state.registrations.values_mut() {
+            let same = older.method == Method::Authenticator
+                && older.username.eq_ignore_ascii_case(username);
+            if same && older.is_open(now) {
+                older.progress = Progress::Revoked;
+            }
+        }
+    }
+    Ok(begin(call, state, target, resets))
+}
+
+pub(super) fn begin(call: &Call<'_>, state: &mut State, target: Target, resets: bool) -> Value {
+    let timeout = call.timeout(REGISTRATION_TIMEOUT);
+    let mut registration = registration(call, state, Method::Authenticator, target, timeout);
+    let qr_code = format!(
+        "{}/_emulator/qr/{}",
+        call.app.base_url,
+        state.ids.token(Kind::QrCode)
+    );
+    registration.qr_code = Some(qr_code.clone());
+    registration.resets = resets;
+    let mut answer = json!({
+        "registration_id": registration.id,
+        "username": registration.username,
+        "date_expires": registration.expires.iso(),
+        "auth_method": registration.method.name(),
+        "qr_code_data": qr_code,
+    });
+    if !call.v3() || V3_REGISTRATION_HAS_USER {
+        add(&mut answer, "user_id", json!(registration.user));
+    }
+    if !call.v3() {
+        let token = json!(registration.token);
+        add(&mut answer, "registration_validation_token", token);
+    }
+    state.registrations.insert(registration.id, registration);
+    answer
+}

@@ -1,0 +1,210 @@
+//! A passkey.
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        super::{
+            auth::PasskeyCeremony,
+            decisions::{
+                BAD_SIGNATURE, ENDED_REGISTRATION, REGISTRATION_TIMEOUT, V3_OPTIONS_ARE_TEXT,
+                WRONG_TOKEN, enrolling_completes, passkey_username,
+            },
+            ids::Kind,
+            passkey,
+            registration::{Progress, Purpose},
+            routes::Endpoint,
+            signed::base64url,
+            state::{Method, Passkey, State},
+        },
+        Call, Refusal, Result, auth, check_name,
+    },
+    Target, add,
+    magiclink::check_address,
+    registration, registration_id, taken,
+};
+
+pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
+    let email = call.non_empty("email_address");
+    let username = passkey_username(call.non_empty("username"), email)
+        .ok_or_else(|| Refusal::bad("username or email_address is required"))?;
+    check_name("username", username)?;
+    if state.name_is_taken(username) {
+        return Err(Refusal::conflict("the username is in use"));
+    }
+    if let Some(email) = email {
+        check_address(state, "email_address", email)?;
+    }
+    let target = Target::new_user(state, username, email);
+    Ok(begin(call, state, target))
+}
+
+pub(super) fn begin(call: &Call<'_>, state: &mut State, target: Target) -> Value {
+    let timeout = call.timeout(REGISTRATION_TIMEOUT);
+    let challenge = state.ids.secret_bytes(Kind::Challenge);
+    let secret = state.ids.token(Kind::Signature);
+    let options = creation_options(call, state, &target, &challenge, timeout);
+    let mut registration = registration(call, state, Method::Webauthn, target, timeout);
+    registration.ceremony = Some(PasskeyCeremony {
+        challenge,
+        secret: secret.clone(),
+        client_id: call.owned("webauthn_client_id"),
+        options: options.to_string(),
+    });
+    let shown = if call.v3() && !V3_OPTIONS_ARE_TEXT {
+        options
+    } else {
+        Value::String(options.to_string())
+    };
+    let mut answer = json!({
+        "registration_id": registration.id,
+        "aa_sig": secret,
+        "fido2_json_options": shown,
+    });
+    if !call.v3() && registration.purpose != Purpose::NewUser {
+        add(&mut answer, "user_id", json!(registration.user));
+    }
+    state.registrations.insert(registration.id, registration);
+    answer
+}
+
+fn creation_options(
+    call: &Call<'_>,
+    state: &State,
+    target: &Target,
+    challenge: &[u8],
+    timeout: u32,
+) -> Value {
+    let excluded: Vec<Value> = state
+        .user(&target.user)
+        .iter()
+        .flat_map(|user| &user.credentials)
+        .filter(|credential| credential.enabled)
+        .filter_map(|credential| credential.passkey.as_ref())
+        .map(|passkey| json!({ "id": passkey.credential_id, "type": "public-key" }))
+        .collect();
+    let resident_key = call
+        .text("resident_key_requirement_type")
+        .unwrap_or("required");
+    let mut selection = json!({
+        "requireResidentKey": resident_key == "required",
+        "residentKey": resident_key,
+        "userVerification": call
+            .text("user_verification_requirement_type")
+            .unwrap_or("required"),
+    });
+    match call.text("attachment_type") {
+        Some("CrossPlatform") => {
+            add(
+                &mut selection,
+                "authenticatorAttachment",
+                json!("cross-platform"),
+            );
+        }
+        Some("Platform") => add(&mut selection, "authenticatorAttachment", json!("platform")),
+        _ => {}
+    }
+    json!({
+        "challenge": base64url(challenge),
+        "rp": { "id": call.app.config.rp_id, "name": call.app.config.project_name },
+        "user": {
+            "id": base64url(target.user.as_bytes()),
+            "name": target.username,
+            "displayName": target.username,
+        },
+        "pubKeyCredParams": [{ "type": "public-key", "alg": -7 }],
+        "timeout": u64::from(timeout) * 1000,
+        "attestation": "none",
+        "authenticatorSelection": selection,
+        "excludeCredentials": excluded,
+        "extensions": {},
+        "status": "ok",
+        "errorMessage": "",
+    })
+}
+
+pub(super) fn finish(call: &Call<'_>, state: &mut State) -> Result<Value> {
+    let id = registration_id(call)?;
+    let for_user = call.endpoint == Endpoint::FinishWebauthnRegistrationForUser;
+    let user = if for_user {
+        Some(call.user(state)?.id)
+    } else {
+        None
+    };
+    let now = state.clock.now();
+    let registration = state
+        .registrations
+        .get(&id)
+        .filter(|registration| registration.method == Method::Webauthn)
+        .filter(|registration| match user {
+            Some(user) => registration.user == user,
+            None => registration.purpose == Purpose::NewUser,
+        })
+        .ok_or_else(|| Refusal::not_found("registration"))?;
+    let ceremony = registration
+        .ceremony
+        .as_ref()
+        .ok_or_else(|| Refusal::not_found("registration"))?;
+    if ceremony.secret != call.required("aa_sig")? {
+        return Err(Refusal::new(WRONG_TOKEN, "aa_sig is wrong"));
+    }
+    auth::check_client(ceremony, call)?;
+    if !registration.is_open(now) {
+        return Err(Refusal::new(ENDED_REGISTRATION, "the registration is over"));
+    }
+    let attested = attest(call, state, ceremony);
+    let registration = state
+        .registrations
+        .get_mut(&id)
+        .ok_or_else(|| Refusal::not_found("registration"))?;
+    match attested {
+        Ok(passkey) => {
+            registration.passkey = Some(passkey);
+            registration.progress = Progress::Enrolled(now);
+        }
+        Err(refused) => {
+            registration.progress = Progress::BadSignature;
+            return Err(refused);
+        }
+    }
+    let mut answer = json!({
+        "user_id": registration.user,
+        "username": registration.username,
+    });
+    if enrolling_completes(call.version) {
+        state.complete(id).ok_or_else(taken)?;
+    } else {
+        let token = json!(registration.token);
+        add(&mut answer, "registration_validation_token", token);
+    }
+    Ok(answer)
+}
+
+fn attest(call: &Call<'_>, state: &State, ceremony: &PasskeyCeremony) -> Result<Passkey> {
+    let data = call.body.get("authenticator_response_data");
+    let text = |name: &str| {
+        data.and_then(|data| data.get(name))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let (attestation, client_data) = (text("attestation_object"), text("client_data"));
+    let verified = passkey::verify_registration(
+        &ceremony.challenge,
+        &call.app.config.origin,
+        &call.app.config.rp_id,
+        text("id"),
+        attestation,
+        client_data,
+    )
+    .map_err(|error| Refusal::new(BAD_SIGNATURE, error.to_string()))?;
+    if state.passkey_owner(&verified.credential_id).is_some() {
+        return Err(Refusal::conflict("the passkey is registered already"));
+    }
+    Ok(Passkey {
+        credential_id: verified.credential_id,
+        public_key: verified.public_key,
+        counter: verified.counter,
+        attestation: attestation.to_owned(),
+        client_data: client_data.to_owned(),
+    })
+}
