@@ -18,18 +18,9 @@ const MESSAGE_LIMIT: usize = 300;
 /// How much is kept of a body that is not an error body.
 const EXCERPT_LIMIT: usize = 200;
 
-/// Decodes one complete JSON document.
+/// Decodes one complete JSON object.
 pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, Error> {
-    serde_json::from_slice(response.body()).map_err(|error| {
-        let mut detail = match error.classify() {
-            Category::Data => where_it_fails::<T>(response.body()),
-            _ if response.body().is_empty() => "the body is empty".to_owned(),
-            _ => format!(
-                "not one JSON document, from line {} column {}",
-                error.line(),
-                error.column()
-            ),
-        };
+    let refuse = |mut detail: String| {
         if is_html(response.headers()) {
             detail += ", but a web page, perhaps of a captive portal or a proxy";
         }
@@ -39,7 +30,27 @@ pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, 
         )
         .with_status(response.status().as_u16())
         .with_sent(true)
+    };
+    if is_array(response.body()) {
+        return Err(refuse("an array and not an object".to_owned()));
+    }
+    serde_json::from_slice(response.body()).map_err(|error| {
+        refuse(match error.classify() {
+            Category::Data => where_it_fails::<T>(response.body()),
+            _ if response.body().is_empty() => "the body is empty".to_owned(),
+            _ => format!(
+                "not one JSON document, from line {} column {}",
+                error.line(),
+                error.column()
+            ),
+        })
     })
+}
+
+/// serde would read an array as an object's fields, in the order in which we
+/// happen to declare them.
+fn is_array(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"[")
 }
 
 /// The path to the field that does not fit. Decoding a second time, with the
@@ -97,6 +108,9 @@ pub(crate) struct ErrorBody {
 
 impl ErrorBody {
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
+        if is_array(body) {
+            return None;
+        }
         let body: Self = serde_json::from_slice(body).ok()?;
         let says_something = body.error_code.is_some()
             || body.error_message.is_some()
@@ -242,6 +256,7 @@ mod tests {
                 r#"{"records":[]} s3cr3t"#,
                 "Outer: not one JSON document, from line 1 column 16",
             ),
+            (" [[]]", "Outer: an array and not an object"),
             (
                 "\u{feff}{}",
                 "Outer: not one JSON document, from line 1 column 1",
@@ -280,6 +295,12 @@ mod tests {
             assert_eq!(error.server_message(), Some("no ada"));
             assert!(!format!("{error} {error:?}").contains("ada"));
         }
+    }
+
+    #[test]
+    fn an_array_is_no_error_body() {
+        let error = refusal(&response(404, r#"["404","no ada","t-1"]"#));
+        assert_eq!((error.code(), error.tracking_id()), (None, None));
     }
 
     #[test]
