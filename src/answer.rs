@@ -170,7 +170,7 @@ pub(crate) fn refusal_as(kind: ErrorKind, response: &HttpResponse) -> Error {
 /// zero; what is neither is nothing.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
+    if let Some(seconds) = whole_number(value) {
         return Some(Duration::from_secs(seconds));
     }
     let until = seconds_since_1970(value)?;
@@ -186,21 +186,19 @@ fn seconds_since_1970(date: &str) -> Option<u64> {
     ];
     let (_, date) = date.trim().split_once(", ")?;
     let mut parts = date.split(' ');
-    let day: u64 = parts.next()?.parse().ok()?;
+    let day = whole_number(parts.next()?)?;
     let name = parts.next()?;
     let month = 1 + u64::try_from(MONTHS.iter().position(|month| *month == name)?).ok()?;
-    let year: u64 = parts.next()?.parse().ok()?;
-    let mut time = parts
-        .next()?
-        .split(':')
-        .map(|part| part.parse::<u64>().ok());
+    let year = whole_number(parts.next()?)?;
+    let mut time = parts.next()?.split(':').map(whole_number);
     let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
     let in_range = (1970..=9999).contains(&year)
         && (1..=31).contains(&day)
         && hour < 24
         && minute < 60
         && second <= 60;
-    if !in_range || parts.next() != Some("GMT") || parts.next().is_some() {
+    let is_whole = parts.next() == Some("GMT") && parts.next().is_none() && time.next().is_none();
+    if !in_range || !is_whole {
         return None;
     }
     // Days since 1970 in the Gregorian calendar, counting years from March so
@@ -213,6 +211,12 @@ fn seconds_since_1970(date: &str) -> Option<u64> {
     let days =
         365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
     Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
+/// Digits and nothing else: `parse` would take a sign as well.
+fn whole_number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 #[cfg(test)]
@@ -348,6 +352,9 @@ mod tests {
         assert_eq!(read("Wed, 01 Mar 2028 00:00:03 GMT", None), None);
         for junk in [
             "-1",
+            "+1",
+            "Wed, +1 Mar 2028 00:00:03 GMT",
+            "Wed, 01 Mar 2028 00:00:03:04 GMT",
             "soon",
             "",
             "1e9",
