@@ -235,7 +235,8 @@ fn base64(text: &str) -> Option<Vec<u8>> {
             bits &= (1 << held) - 1;
         }
     }
-    // Left-over bits, or padding of a wrong length: leave it alone.
-    let padding = text.trim().len() - text.trim().trim_end_matches('=').len();
-    (bits == 0 && held < 6 && padding <= 2).then_some(bytes)
+    // Left-over bits, or padding that is not what it should be.
+    let (all, bare) = (text.trim(), text.trim().trim_end_matches('='));
+    let is_padded = all.len() == bare.len() || all.len() == bare.len().next_multiple_of(4);
+    (bits == 0 && held < 6 && is_padded).then_some(bytes)
 }

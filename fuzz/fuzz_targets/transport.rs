@@ -29,8 +29,10 @@ const MAX_BODY: usize = 64 * 1024;
 #[derive(Default)]
 struct Script {
     bytes: Vec<u8>,
-    /// How many bytes are sent in one go.
+    sent: usize,
+    /// How many bytes are sent in one go, and how often before all the rest.
     piece: usize,
+    pieces: usize,
     /// Whether the connection is reset, not closed, when the client waits for
     /// more than there is.
     resets: bool,
@@ -57,6 +59,31 @@ impl Server {
     /// Sends a piece of what the client waits for, or ends the connection if
     /// there is no more.
     fn turn(&mut self) {
+        // A client that waits for the rest of an answer has said nothing new.
+        let is_midway = self
+            .connections
+            .last()
+            .is_some_and(|connection| connection.script.is_left());
+        if !is_midway {
+            self.listen();
+        }
+        let Some(connection) = self.connections.last_mut() else {
+            return;
+        };
+        assert!(connection.request.is_empty(), "half a request");
+        if connection.script.is_left() {
+            connection.send();
+        } else if connection.script.resets {
+            // At once, for want of lingering.
+            self.connections.pop();
+        } else if !connection.ended {
+            connection.ended = true;
+            let _ = connection.tcp.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Takes what has arrived.
+    fn listen(&mut self) {
         self.accept();
         let mut index = 0;
         while index < self.connections.len() {
@@ -79,26 +106,6 @@ impl Server {
                 break;
             }
         }
-        let Some(connection) = self.connections.last_mut() else {
-            return;
-        };
-        assert!(connection.request.is_empty(), "half a request");
-        let Script {
-            bytes,
-            piece,
-            resets,
-        } = &mut connection.script;
-        let length = bytes.len().min(*piece);
-        if length > 0 {
-            let sent = connection.tcp.write(&bytes[..length]).unwrap_or(length);
-            bytes.drain(..sent);
-        } else if *resets {
-            // At once, for want of lingering.
-            self.connections.pop();
-        } else if !connection.ended {
-            connection.ended = true;
-            let _ = connection.tcp.shutdown(Shutdown::Write);
-        }
     }
 
     fn accept(&mut self) {
@@ -120,8 +127,11 @@ impl Server {
     fn send_the_rest(&mut self) {
         self.script = None;
         if let Some(connection) = self.connections.last_mut() {
-            let rest = std::mem::take(&mut connection.script.bytes);
-            let _ = connection.tcp.write(&rest);
+            connection.script.pieces = 0;
+            if connection.script.is_left() {
+                connection.send();
+            }
+            connection.script = Script::default();
         }
     }
 
@@ -135,13 +145,34 @@ impl Server {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
         Script {
             bytes: (head + &body).into_bytes(),
-            piece: usize::MAX,
-            resets: false,
+            ..Script::default()
         }
     }
 }
 
+impl Script {
+    fn is_left(&self) -> bool {
+        self.sent < self.bytes.len()
+    }
+}
+
 impl Connection {
+    /// The next piece of the answer.
+    fn send(&mut self) {
+        let script = &mut self.script;
+        let mut next = &script.bytes[script.sent..];
+        if script.pieces > 0 {
+            script.pieces -= 1;
+            next = &next[..next.len().min(script.piece)];
+        }
+        script.sent += match self.tcp.write(next) {
+            Ok(sent) => sent,
+            Err(error) if error.kind() == WouldBlock => 0,
+            // What nobody hears is as good as sent.
+            Err(_) => next.len(),
+        };
+    }
+
     /// Takes what has arrived. Whether the client is still there.
     fn listen(&mut self) -> bool {
         let mut buffer = [0; 4096];
@@ -205,11 +236,12 @@ impl Bench {
         };
         let mut script = Script {
             bytes: bytes.to_vec(),
-            piece: [usize::MAX, 1, 2, 3, 7, 16, 64, 1000][usize::from(flags & 7)],
+            sent: 0,
+            piece: [1, 1, 2, 3, 7, 16, 64, 1000][usize::from(flags & 7)],
+            pieces: if flags & 7 == 0 { 0 } else { 24 },
             resets: flags & 8 != 0,
         };
         if *length >= 0xf8 && !bytes.is_empty() {
-            script.piece = script.piece.max(1000);
             let tail = &bytes[bytes.len().saturating_sub(32)..];
             script.bytes.extend(tail.iter().cycle().take(LONG));
         }
