@@ -20,18 +20,9 @@ const MESSAGE_LIMIT: usize = 300;
 /// How much is kept of a body that is not an error body.
 const EXCERPT_LIMIT: usize = 200;
 
-/// Decodes one complete JSON document.
+/// Decodes one complete JSON object.
 pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, Error> {
-    serde_json::from_slice(response.body()).map_err(|error| {
-        let mut detail = match error.classify() {
-            Category::Data => where_it_fails::<T>(response.body()),
-            _ if response.body().is_empty() => "the body is empty".to_owned(),
-            _ => format!(
-                "not one JSON document, from line {} column {}",
-                error.line(),
-                error.column()
-            ),
-        };
+    let refuse = |mut detail: String| {
         if is_html(response.headers()) {
             detail += ", but a web page, perhaps of a captive portal or a proxy";
         }
@@ -41,7 +32,27 @@ pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, 
         )
         .with_status(response.status().as_u16())
         .with_sent(true)
+    };
+    if is_array(response.body()) {
+        return Err(refuse("an array and not an object".to_owned()));
+    }
+    serde_json::from_slice(response.body()).map_err(|error| {
+        refuse(match error.classify() {
+            Category::Data => where_it_fails::<T>(response.body()),
+            _ if response.body().is_empty() => "the body is empty".to_owned(),
+            _ => format!(
+                "not one JSON document, from line {} column {}",
+                error.line(),
+                error.column()
+            ),
+        })
     })
+}
+
+/// serde would read an array as an object's fields, in the order in which we
+/// happen to declare them.
+fn is_array(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"[")
 }
 
 /// The path to the field that does not fit. Decoding a second time, with the
@@ -111,6 +122,9 @@ pub(crate) struct ErrorBody {
 
 impl ErrorBody {
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
+        if is_array(body) {
+            return None;
+        }
         let body: Self = serde_json::from_slice(body).ok()?;
         let says_something = body.error_code.is_some()
             || body.error_message.is_some()
@@ -170,7 +184,7 @@ pub(crate) fn refusal_as(kind: ErrorKind, response: &HttpResponse) -> Error {
 /// zero; what is neither is nothing.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
+    if let Some(seconds) = whole_number(value) {
         return Some(Duration::from_secs(seconds));
     }
     let until = seconds_since_1970(value)?;
@@ -186,21 +200,19 @@ fn seconds_since_1970(date: &str) -> Option<u64> {
     ];
     let (_, date) = date.trim().split_once(", ")?;
     let mut parts = date.split(' ');
-    let day: u64 = parts.next()?.parse().ok()?;
+    let day = whole_number(parts.next()?)?;
     let name = parts.next()?;
     let month = 1 + u64::try_from(MONTHS.iter().position(|month| *month == name)?).ok()?;
-    let year: u64 = parts.next()?.parse().ok()?;
-    let mut time = parts
-        .next()?
-        .split(':')
-        .map(|part| part.parse::<u64>().ok());
+    let year = whole_number(parts.next()?)?;
+    let mut time = parts.next()?.split(':').map(whole_number);
     let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
     let in_range = (1970..=9999).contains(&year)
         && (1..=31).contains(&day)
         && hour < 24
         && minute < 60
         && second <= 60;
-    if !in_range || parts.next() != Some("GMT") || parts.next().is_some() {
+    let is_whole = parts.next() == Some("GMT") && parts.next().is_none() && time.next().is_none();
+    if !in_range || !is_whole {
         return None;
     }
     // Days since 1970 in the Gregorian calendar, counting years from March so
@@ -213,6 +225,12 @@ fn seconds_since_1970(date: &str) -> Option<u64> {
     let days =
         365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
     Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
+/// Digits and nothing else: `parse` would take a sign as well.
+fn whole_number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 #[cfg(test)]
@@ -256,6 +274,7 @@ mod tests {
                 r#"{"records":[]} s3cr3t"#,
                 "Outer: not one JSON document, from line 1 column 16",
             ),
+            (" [[]]", "Outer: an array and not an object"),
             (
                 "\u{feff}{}",
                 "Outer: not one JSON document, from line 1 column 1",
@@ -294,6 +313,12 @@ mod tests {
             assert_eq!(error.server_message(), Some("no ada"));
             assert!(!format!("{error} {error:?}").contains("ada"));
         }
+    }
+
+    #[test]
+    fn an_array_is_no_error_body() {
+        let error = refusal(&response(404, r#"["404","no ada","t-1"]"#));
+        assert_eq!((error.code(), error.tracking_id()), (None, None));
     }
 
     #[test]
@@ -341,6 +366,9 @@ mod tests {
         assert_eq!(read("Wed, 01 Mar 2028 00:00:03 GMT", None), None);
         for junk in [
             "-1",
+            "+1",
+            "Wed, +1 Mar 2028 00:00:03 GMT",
+            "Wed, 01 Mar 2028 00:00:03:04 GMT",
             "soon",
             "",
             "1e9",

@@ -65,6 +65,9 @@ mod config;
 mod endpoints;
 mod error;
 pub mod flow;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod message;
 mod page;
 mod request;

@@ -24,8 +24,8 @@ use crate::user_key::UserKey;
 ///
 /// The service's sources call it a UUID in one place and text in others, so it
 /// is any text. It goes into the route as one segment, percent-encoded; one
-/// that is empty, a dot segment in any encoding, or holds control characters
-/// is refused when the call is sent.
+/// that is empty, longer than 1,024 bytes, a dot segment in any encoding, or
+/// holds control characters is refused when the call is sent.
 ///
 /// ```
 /// use autharmor::credentials::CredentialId;

@@ -110,6 +110,8 @@ impl Connection for Wire {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.parked = false;
+        #[cfg(fuzzing)]
+        crate::fuzzing::before_read();
         self.stream.set_deadline(deadline(timeout));
         let read = self.stream.read(self.buffers.input_append_buf());
         let amount = read.map_err(|error| failure(error, timeout))?;

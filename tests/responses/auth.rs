@@ -339,6 +339,34 @@ fn validate_auth() {
 }
 
 #[test]
+fn arrays_are_no_objects() {
+    let all = json!({
+        "auth_request_status_id": 2,
+        "auth_request_status_name": "Completed",
+        "validate_auth_response_details": {
+            "auth_history_id": REQUEST,
+            "result_code": 2,
+            "result_message": "Success",
+            "authorized": true,
+            "auth_details": auth_details(),
+            "context_data": {"cart": "42"},
+        },
+    });
+    for pointer in pointers(&all) {
+        // Its fields in the order of ours.
+        let Some(object) = all.pointer(&pointer).unwrap().as_object() else {
+            continue;
+        };
+        let array: Value = object.values().cloned().collect();
+        let json = with(&all, &pointer, Some(array));
+        assert!(
+            serde_json::from_value::<ValidateAuthResponse>(json).is_err(),
+            "{pointer}"
+        );
+    }
+}
+
+#[test]
 fn only_true_is_authorized() {
     for (json, expected) in [
         (json!(true), Some(true)),

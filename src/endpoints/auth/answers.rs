@@ -7,8 +7,8 @@ use super::requests::LocationData;
 use crate::endpoints::checks::private_json;
 use crate::secret::{Private, Secret};
 use crate::types::{
-    ContextData, Timestamp, lenient_context, lenient_text, open_number_enum, open_text_enum,
-    optional_number, strict_bool,
+    ContextData, Timestamp, lenient_context, lenient_text, object, open_number_enum,
+    open_text_enum, optional_number, strict_bool,
 };
 
 open_text_enum! {
@@ -231,6 +231,7 @@ pub struct AuthInfo {
     /// The same in words, which are not stable: go by the id.
     pub auth_request_status_name: Option<String>,
     /// What the user did. Missing while the request is pending.
+    #[serde(default, deserialize_with = "object")]
     pub auth_response: Option<AuthResponse>,
 }
 
@@ -252,6 +253,7 @@ pub struct AuthResponse {
     #[serde(default, deserialize_with = "strict_bool")]
     pub authorized: Option<bool>,
     /// Who did what, and how.
+    #[serde(default, deserialize_with = "object")]
     pub auth_details: Option<AuthDetails>,
 }
 
@@ -264,6 +266,7 @@ pub struct ValidateAuthResponse {
     /// The same in words, which are not stable: go by the id.
     pub auth_request_status_name: Option<String>,
     /// The verdict.
+    #[serde(default, deserialize_with = "object")]
     pub validate_auth_response_details: Option<ValidateAuthDetails>,
 }
 
@@ -285,6 +288,7 @@ pub struct ValidateAuthDetails {
     #[serde(default, deserialize_with = "strict_bool")]
     pub authorized: Option<bool>,
     /// Who did what, and how.
+    #[serde(default, deserialize_with = "object")]
     pub auth_details: Option<AuthDetails>,
     /// What was given to [`StartMagiclinkEmailAuth::context_data`](super::StartMagiclinkEmailAuth::context_data).
     #[serde(default, deserialize_with = "lenient_context")]
@@ -296,9 +300,11 @@ pub struct ValidateAuthDetails {
 #[non_exhaustive]
 pub struct AuthDetails {
     /// What was asked.
+    #[serde(default, deserialize_with = "object")]
     pub request_details: Option<AuthRequestDetails>,
     /// What the user answered. Missing while the request is pending, partly
     /// empty if it was declined or timed out.
+    #[serde(default, deserialize_with = "object")]
     pub response_details: Option<AuthResponseDetails>,
 }
 
@@ -309,8 +315,10 @@ pub struct AuthRequestDetails {
     /// When.
     pub date: Option<Timestamp>,
     /// Whom.
+    #[serde(default, deserialize_with = "object")]
     pub auth_profile_details: Option<AuthProfileDetails>,
     /// From where.
+    #[serde(default, deserialize_with = "object")]
     pub origin_location_data: Option<LocationData>,
     /// By which method. Here the service sends plain text; in
     /// [`AuthResponseDetails`] an object has this name.
@@ -325,12 +333,16 @@ pub struct AuthResponseDetails {
     pub date: Option<Timestamp>,
     /// By which method, and with what. Here the service sends an object; in
     /// [`AuthRequestDetails`] plain text has this name.
+    #[serde(default, deserialize_with = "object")]
     pub auth_method: Option<ResponseAuthMethod>,
     /// The signed answer. Magic links probably have none.
+    #[serde(default, deserialize_with = "object")]
     pub secure_signed_message: Option<SecureSignedMessage>,
     /// The phone that was used.
+    #[serde(default, deserialize_with = "object")]
     pub mobile_device_details: Option<MobileDeviceDetails>,
     /// Who answered. In a validate answer that is authorized: who signed in.
+    #[serde(default, deserialize_with = "object")]
     pub auth_profile_details: Option<AuthProfileDetails>,
 }
 
@@ -376,6 +388,7 @@ pub struct SecureSignedMessage {
     /// What kind of message that is.
     pub signed_data_type: Option<SignedMessageType>,
     /// The signature.
+    #[serde(default, deserialize_with = "object")]
     pub signature_data: Option<SignatureData>,
     /// What is needed to check it, such as the public key, as JSON text,
     /// whether the service sent it as text or as an object.

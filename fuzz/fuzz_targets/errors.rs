@@ -1,0 +1,71 @@
+//! Answers of any status with any body: an error of the right kind, that shows
+//! nothing it should not.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use autharmor::auth::ValidateAuth;
+use autharmor::users::UpdateUser;
+use autharmor::{Client, ErrorKind};
+use autharmor_fuzz::{
+    Answer, REQUEST, Service, USER, USERNAME, VALIDATION_TOKEN, alloc, assert_discreet,
+};
+use libfuzzer_sys::fuzz_target;
+
+static SERVICE: LazyLock<Service> = LazyLock::new(Service::default);
+static CLIENT: LazyLock<Client> = LazyLock::new(|| SERVICE.client());
+
+fuzz_target!(|data: &[u8]| {
+    let [high, low, flags, body @ ..] = data else {
+        return;
+    };
+    let status = 100 + u16::from_be_bytes([*high, *low]) % 900;
+    let content_type = if flags & 4 == 0 {
+        "application/json"
+    } else {
+        "text/html; charset=utf-8"
+    };
+    SERVICE.answers([Answer {
+        status,
+        headers: vec![("content-type", content_type.into())],
+        body: body.to_vec(),
+    }]);
+    alloc::bounded(|| {
+        let result = match flags & 3 {
+            0 => CLIENT.get_user(USERNAME).map(drop),
+            1 => CLIENT
+                .validate_authenticator_auth(&ValidateAuth::new(REQUEST, VALIDATION_TOKEN))
+                .map(drop),
+            2 => CLIENT
+                .update_user(USER, &UpdateUser::new(USERNAME))
+                .map(drop),
+            _ => CLIENT.get_auth_info(REQUEST).map(drop),
+        };
+        assert_eq!(SERVICE.seen().len(), 1);
+        let Err(error) = result else {
+            assert!((200..300).contains(&status));
+            return;
+        };
+        assert_discreet(&error, &[]);
+        assert_eq!(error.status(), Some(status));
+        assert_eq!(error.may_have_been_sent(), status != 401 && status != 429);
+        let expected = match status {
+            200..=299 => ErrorKind::Decode,
+            401 => ErrorKind::Unauthorized,
+            403 => ErrorKind::Forbidden,
+            404 => ErrorKind::NotFound,
+            429 => ErrorKind::RateLimited,
+            400..=499 => ErrorKind::Api,
+            500..=599 => ErrorKind::Unavailable,
+            _ => ErrorKind::Protocol,
+        };
+        assert_eq!(error.kind(), expected);
+        for word in [error.code(), error.tracking_id()].into_iter().flatten() {
+            assert!((1..=64).contains(&word.len()));
+            assert!(
+                word.chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "_.:-".contains(c))
+            );
+        }
+    });
+});
