@@ -13,7 +13,7 @@ use autharmor::users::{self, User, UserDetails};
 use autharmor::{
     Client, HttpRequest, HttpResponse, Limits, Page, PageQuery, Target, Transport, TransportError,
 };
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use uuid::Uuid;
 
 use canned::Canned;
@@ -130,11 +130,13 @@ fn parts(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
+fn main() {
+    let mut criterion = Criterion::default()
         .warm_up_time(Duration::from_secs(1))
-        .measurement_time(Duration::from_secs(3));
-    targets = over_tls, without_network, parts
+        .measurement_time(Duration::from_secs(3))
+        .configure_from_args();
+    over_tls(&mut criterion);
+    without_network(&mut criterion);
+    parts(&mut criterion);
+    criterion.final_summary();
 }
-criterion_main!(benches);
