@@ -64,6 +64,11 @@ impl Client {
     /// trimmed. Fails with [`ErrorKind::Config`] if id or secret are empty or
     /// hold control characters, or if the environment names a proxy that
     /// cannot be used. Nothing is sent.
+    ///
+    /// ```
+    /// let client = autharmor::Client::new("my-client-id", "my-client-secret")?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
     pub fn new(
         client_id: impl Into<String>,
         client_secret: impl Into<Secret>,
@@ -72,6 +77,15 @@ impl Client {
     }
 
     /// Settings to be changed before the client is made.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let client = autharmor::Client::builder("my-client-id", "my-client-secret")
+    ///     .timeout(Duration::from_secs(10))
+    ///     .build()?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
     pub fn builder(
         client_id: impl Into<String>,
         client_secret: impl Into<Secret>,
@@ -80,6 +94,11 @@ impl Client {
     }
 
     /// A client from the environment, see [`ClientBuilder::from_env`].
+    ///
+    /// ```no_run
+    /// let client = autharmor::Client::from_env()?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env()?.build()
     }
@@ -97,6 +116,14 @@ impl Client {
     }
 
     /// The version of the API that this client speaks.
+    ///
+    /// ```
+    /// use autharmor::{ApiVersion, Client};
+    ///
+    /// let client = Client::new("my-client-id", "my-client-secret")?;
+    /// assert_eq!(client.api_version(), ApiVersion::V3);
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
     #[must_use]
     pub fn api_version(&self) -> ApiVersion {
         self.0.target.version
@@ -113,6 +140,16 @@ impl Client {
     ///
     /// Every [`ErrorKind`] may come back; [`Error::may_have_been_sent`] says
     /// whether the service may have acted on the call.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use autharmor::users;
+    ///
+    /// # let client = autharmor::Client::from_env()?;
+    /// let request = users::get_user("ada@example.com").timeout(Duration::from_secs(2));
+    /// let user = client.send(&request)?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
     pub fn send<T: DeserializeOwned>(&self, request: &Request<T>) -> Result<T, Error> {
         let named = |error: Error| error.in_area(request.endpoint().name());
         let timeout = request.own_timeout().unwrap_or(self.0.timeout);
@@ -137,6 +174,12 @@ impl Client {
     }
 
     /// Forgets the access token; the next call fetches another.
+    ///
+    /// ```
+    /// # let client = autharmor::Client::new("my-client-id", "my-client-secret")?;
+    /// client.invalidate_token();
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
     pub fn invalidate_token(&self) {
         self.0.tokens.invalidate();
     }
@@ -144,6 +187,14 @@ impl Client {
     /// Replaces client id and secret, for this client and all its clones, and
     /// forgets the token. Fails with [`ErrorKind::Config`] as
     /// [`new`](Self::new) does, and then changes nothing.
+    ///
+    /// ```no_run
+    /// # let client = autharmor::Client::from_env()?;
+    /// let secret = std::fs::read_to_string("/run/secrets/autharmor")?;
+    /// client.set_credentials("my-client-id", secret)?;
+    /// client.check_credentials()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set_credentials(
         &self,
         client_id: &str,

@@ -15,7 +15,7 @@ use crate::request::url::BaseUrl;
 use crate::request::{ApiVersion, Target};
 use crate::retry::{Budget, RetryPolicy};
 use crate::secret::Secret;
-use crate::token::{ClientAuth, Credentials, TokenCache, TokenSettings};
+use crate::token::{ClientAuth, Credentials, Grant, TokenCache, TokenSettings, TokenStore};
 use crate::transport::{
     AgentTransport, ClientCertificate, Environment, ProxySetting, Roots, Transport,
     TransportSettings,
@@ -58,6 +58,7 @@ pub struct ClientBuilder {
     proxy: ProxySetting,
     user_agent_suffix: Option<String>,
     max_response_body: usize,
+    token_store: Option<Arc<dyn TokenStore>>,
     transport: Option<Arc<dyn Transport>>,
     clock: Arc<dyn Clock>,
 }
@@ -83,6 +84,7 @@ impl ClientBuilder {
             proxy: ProxySetting::Environment(Arc::new(process_env)),
             user_agent_suffix: None,
             max_response_body: 1 << 20,
+            token_store: None,
             transport: None,
             clock: Arc::new(SystemClock),
         }
@@ -93,6 +95,13 @@ impl ClientBuilder {
     /// `AUTHARMOR_LOGIN_URL`. An empty variable counts as unset. Fails with
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if one of the first two
     /// is not set.
+    ///
+    /// ```no_run
+    /// use autharmor::{ApiVersion, ClientBuilder};
+    ///
+    /// let client = ClientBuilder::from_env()?.api_version(ApiVersion::V4).build()?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
     pub fn from_env() -> Result<Self, Error> {
         Self::from_lookup(Arc::new(process_env))
     }
@@ -131,6 +140,15 @@ impl ClientBuilder {
 
     /// Allows `http://` for loopback addresses (`127.0.0.0/8`, `::1`; not
     /// `localhost`, which is a name), for tests. Defaults to `false`.
+    ///
+    /// ```
+    /// let client = autharmor::Client::builder("id", "secret")
+    ///     .api_url("http://127.0.0.1:8080")
+    ///     .login_url("http://127.0.0.1:8080")
+    ///     .allow_http_on_loopback(true)
+    ///     .build()?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
     pub fn allow_http_on_loopback(mut self, allow: bool) -> Self {
         self.allow_http = allow;
         self
@@ -163,6 +181,13 @@ impl ClientBuilder {
 
     /// The OAuth2 scopes to ask for, such as `aarmor.api.request_auth`.
     /// Defaults to none, which asks for all that the client has.
+    ///
+    /// ```
+    /// let client = autharmor::Client::builder("id", "secret")
+    ///     .scopes(["aarmor.api.request_auth", "aarmor.api.generate_invite_code"])
+    ///     .build()?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.scopes = scopes.into_iter().map(Into::into).collect();
         self
@@ -197,8 +222,9 @@ impl ClientBuilder {
     }
 
     /// Trusts these root certificates (PEM) besides the bundled ones and those
-    /// of earlier calls. `build` refuses a text without a certificate or with one that is damaged.
-    /// Defaults to the bundled roots of webpki-roots alone.
+    /// of earlier calls. `build` refuses a text without a certificate or with
+    /// one that is damaged. Defaults to the bundled roots of webpki-roots
+    /// alone.
     pub fn add_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
         let pem = pem.as_ref().to_vec();
         match &mut self.roots {
@@ -210,6 +236,14 @@ impl ClientBuilder {
 
     /// Trusts these root certificates (PEM) and no others, under the same
     /// check. Defaults to the bundled roots.
+    ///
+    /// ```no_run
+    /// let pem = std::fs::read("/etc/ssl/our-root.pem")?;
+    /// let client = autharmor::Client::builder("id", "secret")
+    ///     .only_root_certificates(pem)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn only_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.roots = Roots::Only(vec![pem.as_ref().to_vec()]);
         self
@@ -226,6 +260,15 @@ impl ClientBuilder {
 
     /// A client certificate chain and its private key, both PEM. `build`
     /// refuses what is damaged or does not fit together. Defaults to none.
+    ///
+    /// ```no_run
+    /// let chain = std::fs::read("/etc/ssl/me.pem")?;
+    /// let key = std::fs::read_to_string("/etc/ssl/private/me.pem")?;
+    /// let client = autharmor::Client::builder("id", "secret")
+    ///     .client_certificate(chain, key)
+    ///     .build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn client_certificate(mut self, chain: impl AsRef<[u8]>, key: impl Into<Secret>) -> Self {
         self.client_certificate = Some(ClientCertificate {
             chain: chain.as_ref().to_vec(),
@@ -238,12 +281,20 @@ impl ClientBuilder {
     /// Only HTTP and HTTPS proxies are supported. Defaults to what
     /// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say, for hosts that are not
     /// loopback addresses.
+    ///
+    /// ```
+    /// let client = autharmor::Client::builder("id", "secret")
+    ///     .proxy("http://user:password@proxy.example:3128")
+    ///     .build()?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
     pub fn proxy(mut self, url: impl Into<Secret>) -> Self {
         self.proxy = ProxySetting::Url(url.into());
         self
     }
 
-    /// Uses no proxy, whatever the environment says.
+    /// Uses no proxy, whatever the environment says. Defaults to asking the
+    /// environment, see [`proxy`](Self::proxy).
     pub fn no_proxy(mut self) -> Self {
         self.proxy = ProxySetting::Off;
         self
@@ -264,9 +315,17 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps the access token in this store as well, for other processes and
+    /// later runs, see [`TokenStore`]. Defaults to none: the token stays in
+    /// memory.
+    pub fn token_store(mut self, store: impl TokenStore + 'static) -> Self {
+        self.token_store = Some(Arc::new(store));
+        self
+    }
+
     /// Sends requests through this transport instead of the crate's own;
     /// connect timeout, roots, client certificate and proxy are then its
-    /// business.
+    /// business. Defaults to the crate's own, see [`Transport`].
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -302,12 +361,16 @@ impl ClientBuilder {
         };
         let budget = Arc::new(Budget::new());
         let settings = TokenSettings {
-            url: login.join("/connect/token")?,
-            scopes,
-            client_auth: self.client_auth,
-            user_agent: user_agent.clone(),
-            max_response_body: self.max_response_body,
+            grant: Grant {
+                url: login.join("/connect/token")?,
+                scopes,
+                client_auth: self.client_auth,
+                user_agent: user_agent.clone(),
+            },
             retry: self.retry.clone(),
+            max_response_body: self.max_response_body,
+            store: self.token_store,
+            api: api.join("/")?,
         };
         let tokens = TokenCache::new(
             credentials,

@@ -1,4 +1,51 @@
-//! Blocking client for the Auth Armor API.
+//! Blocking client for the [Auth Armor](https://www.autharmor.com) API, which
+//! signs people in without passwords: with a push to a phone, a passkey or
+//! security key, or a link in a mail.
+//!
+//! It is for programs that have no async runtime: tools, daemons, login helpers,
+//! small servers. It covers all 31 endpoints of the backend API in v3 and v4,
+//! keeps the access token, gives every call a deadline, and has a [`flow`] for
+//! each way to sign in that makes the checks which are easily forgotten. An
+//! emulator of the service is included, to test your login against.
+//!
+//! This page is the manual: [first call](#first-call),
+//! [configuration](#configuration), [users by name](#users-by-name),
+//! [versions](#versions), [signing in safely](#signing-in-safely),
+//! [errors](#errors), [retries and timeouts](#retries-and-timeouts),
+//! [the access token](#the-access-token), [TLS and proxies](#tls-and-proxies),
+//! [logging and secrets](#logging-and-secrets),
+//! [testing your login](#testing-your-login),
+//! [your own transport](#bring-your-own-transport),
+//! [threads, async and fork](#threads-async-and-fork),
+//! [platforms, compilers, versions](#platforms-compilers-versions),
+//! [features](#features), [what is unverified](#what-is-unverified).
+//!
+#![doc = include_str!("guide/first-call.md")]
+#![doc = include_str!("guide/configuration.md")]
+#![doc = include_str!("guide/users-by-name.md")]
+#![doc = include_str!("guide/versions.md")]
+#![doc = include_str!("guide/signing-in.md")]
+#![doc = include_str!("guide/errors.md")]
+#![doc = include_str!("guide/retries-and-timeouts.md")]
+#![doc = include_str!("guide/token.md")]
+#![doc = include_str!("guide/tls-and-proxies.md")]
+#![doc = include_str!("guide/logging.md")]
+#![cfg_attr(feature = "emulator", doc = include_str!("guide/testing.md"))]
+#![cfg_attr(not(feature = "emulator"), doc = include_str!("guide/testing-off.md"))]
+#![doc = include_str!("guide/transport.md")]
+#![doc = include_str!("guide/threads.md")]
+#![doc = include_str!("guide/platforms.md")]
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `emulator` | the module `emulator`, a stand-in for the service, for tests |
+//! | `platform-verifier` | `ClientBuilder::platform_verifier`: certificates are judged by the operating system |
+//! | `jiff` | `Timestamp::to_jiff`: dates as values besides the server's text |
+//!
+#![doc = include_str!("guide/unverified.md")]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
@@ -43,7 +90,12 @@ pub use crate::page::{Page, PageInfo, PageQuery, Records, SortDirection};
 pub use crate::request::{ApiVersion, Endpoint, Request, Target};
 pub use crate::retry::RetryPolicy;
 pub use crate::secret::{Private, Secret};
-pub use crate::token::ClientAuth;
+pub use crate::token::{ClientAuth, FileTokenStore, StoredToken, TokenKey, TokenStore};
 pub use crate::transport::{Limits, Transport, TransportError, TransportErrorKind};
 pub use crate::types::{ContextData, Timestamp};
 pub use crate::user_key::UserKey;
+
+/// Compiles the README's code along with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -13,7 +13,7 @@ const MAX_NAME_LEN: usize = 1024;
 ///
 /// An id goes into the route. A username goes into a header, with the all-zero
 /// UUID in the route, because URLs get logged; see the crate's chapter on
-/// users by name.
+/// [users by name](crate#users-by-name).
 ///
 /// Text is always a name and never parsed: `"4cd6…".into()` is a user whose
 /// *name* looks like a UUID.

@@ -335,6 +335,21 @@ impl Emulator {
 
     /// Clicks the link of a mail and returns the URL on which the browser
     /// lands: the redirect with the tokens in its query. A link works once.
+    ///
+    /// ```
+    /// use autharmor::auth::StartMagiclinkEmailAuth;
+    /// use autharmor::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().user("ada@example.com").start()?;
+    /// let client = emulator.client_builder().build()?;
+    /// let request = StartMagiclinkEmailAuth::new("ada@example.com", "https://app.example/in");
+    /// let pending = client.begin_magiclink_sign_in(&request)?;
+    ///
+    /// let mail = emulator.outbox().pop().ok_or("no mail")?;
+    /// let url = emulator.click(&mail.link)?;
+    /// assert!(pending.complete(&client, &url)?.user().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn click(&self, link: &str) -> Result<String, EmulatorError> {
         lock(&self.app.state).click(link)
     }
@@ -391,6 +406,23 @@ impl Emulator {
 
     /// Lets time pass: everything that expires by the emulator's clock is so
     /// much older.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use autharmor::auth::StartAuthenticatorAuth;
+    /// use autharmor::emulator::Emulator;
+    /// use autharmor::flow::{SignIn, WaitPolicy};
+    ///
+    /// let emulator = Emulator::builder().user("ada").start()?;
+    /// let client = emulator.client_builder().build()?;
+    /// let request = StartAuthenticatorAuth::new().user("ada").timeout_in_seconds(60);
+    /// let started = client.begin_authenticator_sign_in(&request)?;
+    ///
+    /// emulator.advance(Duration::from_secs(61));
+    /// let end = started.pending.wait(&client, &WaitPolicy::new())?;
+    /// assert!(matches!(end, SignIn::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn advance(&self, time: Duration) {
         lock(&self.app.state).clock.advance(time);
     }

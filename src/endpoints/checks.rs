@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use uuid::Uuid;
+
 use crate::error::Error;
 use crate::secret::{Private, Secret};
 use crate::types::json_text;
@@ -25,6 +27,14 @@ pub(super) fn check_length(
 pub(super) fn check_filled(secret: &Secret, field: &str) -> Result<(), Error> {
     if secret.expose().is_empty() {
         return Err(Error::invalid(format!("{field} is empty")));
+    }
+    Ok(())
+}
+
+/// The nil UUID stands for 'none', in a body as in a route.
+pub(super) fn check_id(id: Uuid, field: &str) -> Result<(), Error> {
+    if id.is_nil() {
+        return Err(Error::invalid(format!("{field} is the nil UUID")));
     }
     Ok(())
 }

@@ -494,3 +494,6 @@ pub(super) fn page_object(page_json: &str) -> Result<Value, Error> {
         Err(refuse())
     }
 }
+
+#[cfg(test)]
+mod tests;

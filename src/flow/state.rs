@@ -189,3 +189,178 @@ macro_rules! pending {
     };
 }
 pub(super) use pending;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::ErrorKind;
+    use crate::flow::{PendingAuthenticator, PendingMagiclink, PendingWebauthn};
+    use crate::testing::{Bench, answer};
+
+    const ID: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
+    const USER: Uuid = Uuid::from_u128(0xada0_0000_0000_4000_8000_0000_0000_0001);
+
+    /// The flows of the three sign-ins, as they are written.
+    const SIGN_INS: [&str; 3] = [
+        "authenticator_sign_in",
+        "webauthn_sign_in",
+        "magiclink_sign_in",
+    ];
+
+    fn client(version: ApiVersion) -> Client {
+        let refuse = |_, _: &_, _| answer(403, "");
+        Bench::with(refuse, refuse, |builder| builder.api_version(version)).client
+    }
+
+    fn full() -> Value {
+        json!({
+            "v": 1,
+            "api": "v4",
+            "flow": "authenticator_sign_in",
+            "id": ID,
+            "user": {"username": "ada"},
+            "user_id": USER,
+            "ignore_case": true,
+            "token": "t0k3n",
+            "nonce": "n0nc3",
+            "aa_sig": "aa-s1g",
+            "webauthn_client_id": "wc",
+            "ip_address": "203.0.113.7",
+            "user_agent": "Firefox",
+            "life": 60,
+        })
+    }
+
+    /// What reading each of the three pending states makes of it: the number
+    /// of the one that takes it, and the errors of the others.
+    fn read(json: &Value) -> (Vec<usize>, Vec<String>) {
+        let text = json.to_string();
+        let results = [
+            serde_json::from_str::<PendingAuthenticator>(&text).map(drop),
+            serde_json::from_str::<PendingWebauthn>(&text).map(drop),
+            serde_json::from_str::<PendingMagiclink>(&text).map(drop),
+        ];
+        let mut taken = Vec::new();
+        let mut errors = Vec::new();
+        for (number, result) in results.into_iter().enumerate() {
+            match result {
+                Ok(()) => taken.push(number),
+                Err(error) => errors.push(error.to_string()),
+            }
+        }
+        (taken, errors)
+    }
+
+    /// States that an older release of this crate wrote must still be read, or
+    /// be of another format.
+    #[test]
+    fn the_form_of_format_1_stays() {
+        let state: State = serde_json::from_value(full()).unwrap();
+        assert_eq!(serde_json::to_value(&state).unwrap(), full());
+        let key = state.user.clone().unwrap();
+        assert_eq!(key, UserKey::Username("ada".into()));
+        assert_eq!((state.id(), state.life), (ID, Some(60)));
+
+        let by_id =
+            json!({"v": 1, "api": "v3", "flow": "magiclink_sign_in", "user": {"user_id": USER}});
+        let state: State = serde_json::from_value(by_id.clone()).unwrap();
+        assert_eq!(state.user, Some(UserKey::Id(USER)));
+        assert_eq!(serde_json::to_value(&state).unwrap(), by_id);
+    }
+
+    #[test]
+    fn what_is_not_set_takes_no_room() {
+        let state = State::new(&client(ApiVersion::V3), Flow::MagiclinkRegistration);
+        assert_eq!(
+            serde_json::to_string(&state).unwrap(),
+            r#"{"v":1,"api":"v3","flow":"magiclink_registration"}"#
+        );
+        assert!(state.id().is_nil());
+    }
+
+    #[test]
+    fn a_state_is_taken_by_its_own_flow_only() {
+        for (number, flow) in SIGN_INS.iter().enumerate() {
+            let mut json = full();
+            json["flow"] = json!(flow);
+            let (taken, errors) = read(&json);
+            assert_eq!(taken, [number]);
+            assert_eq!(errors.len(), 2);
+            for error in errors {
+                assert!(error.contains("of another flow"), "{error}");
+                for value in ["ada", "t0k3n", "n0nc3", "aa-s1g", "203.0.113.7"] {
+                    assert!(!error.contains(value), "{error}");
+                }
+            }
+        }
+        for flow in [
+            "authenticator_registration",
+            "webauthn_registration",
+            "magiclink_registration",
+        ] {
+            let mut json = full();
+            json["flow"] = json!(flow);
+            assert!(read(&json).0.is_empty());
+        }
+    }
+
+    #[test]
+    fn another_format_is_refused_without_being_repeated() {
+        for format in [0, 2, 255] {
+            let mut json = full();
+            json["v"] = json!(format);
+            let (taken, errors) = read(&json);
+            assert!(taken.is_empty());
+            for error in errors {
+                assert!(error.contains("of another format"), "{error}");
+                assert!(!error.contains("t0k3n") && !error.contains("ada"));
+            }
+        }
+        for (key, value) in [
+            ("v", json!(256)),
+            ("v", json!(-1)),
+            ("v", json!("1")),
+            ("v", json!(null)),
+            ("api", json!("v5")),
+            ("api", json!(null)),
+            ("flow", json!("another")),
+        ] {
+            let mut json = full();
+            json[key] = value;
+            assert!(read(&json).0.is_empty(), "{json}");
+            json.as_object_mut().unwrap().remove(key);
+            assert!(read(&json).0.is_empty(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_state_is_ended_under_its_own_version_only() {
+        for began in [ApiVersion::V3, ApiVersion::V4] {
+            for ends in [ApiVersion::V3, ApiVersion::V4] {
+                let state = State::new(&client(began), Flow::WebauthnSignIn);
+                match state.check(&client(ends)) {
+                    Ok(()) => assert_eq!(began, ends),
+                    Err(error) => {
+                        assert_ne!(began, ends);
+                        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                        assert!(!error.may_have_been_sent());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_value_that_matters() {
+        let pending: PendingAuthenticator = serde_json::from_value(full()).unwrap();
+        assert_eq!(
+            format!("{pending:?}"),
+            format!(
+                "PendingAuthenticator {{ version: V4, id: Some({ID}), \
+                 user: Some(Username(Private(..))), .. }}"
+            )
+        );
+    }
+}

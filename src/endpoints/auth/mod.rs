@@ -148,7 +148,7 @@ impl Client {
     /// [`auth::validate_authenticator_auth`](validate_authenticator_auth).
     ///
     /// Fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if the
-    /// token is empty; else as [`send`](Self::send).
+    /// token is empty or the id is nil; else as [`send`](Self::send).
     ///
     /// ```no_run
     /// use autharmor::{Secret, auth::ValidateAuth};
@@ -202,7 +202,7 @@ impl Client {
     /// [`auth::finish_webauthn_auth`](finish_webauthn_auth).
     ///
     /// Fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if `aa_sig`
-    /// is empty; else as [`send`](Self::send).
+    /// is empty or the id is nil; else as [`send`](Self::send).
     ///
     /// ```no_run
     /// use autharmor::auth::{FinishWebauthnAuth, StartWebauthnAuthResponse};
@@ -232,7 +232,7 @@ impl Client {
     /// [`auth::validate_webauthn_auth`](validate_webauthn_auth).
     ///
     /// Fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if the
-    /// token is empty, or under v3 if a nonce is set; else as
+    /// token is empty or the id is nil, or under v3 if a nonce is set; else as
     /// [`send`](Self::send).
     ///
     /// ```no_run
@@ -287,7 +287,7 @@ impl Client {
     /// [`auth::validate_magiclink_email_auth`](validate_magiclink_email_auth).
     ///
     /// Fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if the
-    /// token is empty, or under v3 if a nonce is set; else as
+    /// token is empty or the id is nil, or under v3 if a nonce is set; else as
     /// [`send`](Self::send).
     ///
     /// ```no_run

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::endpoints::checks::{check_filled, check_length, first_set};
+use crate::endpoints::checks::{check_filled, check_id, check_length, first_set};
 use crate::error::Error;
 use crate::request::Payload;
 use crate::secret::Secret;
@@ -294,6 +294,7 @@ impl FinishWebauthnAuth {
 
 impl Payload for FinishWebauthnAuth {
     fn check(&self) -> Result<(), Error> {
+        check_id(self.auth_request_id, "auth_request_id")?;
         check_filled(&self.aa_sig, "aa_sig")
     }
 }
@@ -444,6 +445,7 @@ impl ValidateAuth {
 
 impl Payload for ValidateAuth {
     fn check(&self) -> Result<(), Error> {
+        check_id(self.auth_request_id, "auth_request_id")?;
         check_filled(&self.auth_validation_token, "auth_validation_token")
     }
 }

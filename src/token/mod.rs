@@ -1,32 +1,28 @@
 //! The access token: fetched once, shared by all, never fetched twice at a time.
 
+mod grant;
+mod store;
+
 use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant, SystemTime};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Uri};
-use serde::Deserialize;
-use zeroize::Zeroizing;
+use http::{HeaderValue, Uri};
 
-use crate::answer;
+use self::grant::{LONGEST_LIFE, TokenAnswer};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
-use crate::message::{HttpRequest, HttpResponse};
-use crate::request::url::{push_form, push_pair};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
 use crate::transport::{Limits, Transport};
-use crate::types::{lenient_text, optional_number};
 
-/// The life of a token whose answer does not say.
-const DEFAULT_LIFE: Duration = Duration::from_secs(5 * 60);
-/// A longer life is not believed.
-const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+pub use self::grant::ClientAuth;
+pub(crate) use self::grant::{Credentials, Grant};
+pub use self::store::{FileTokenStore, StoredToken, TokenKey, TokenStore};
+
 /// A token is renewed this long before its end, or a tenth of its life if that
 /// is less.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -37,68 +33,18 @@ const TOO_YOUNG_TO_DOUBT: Duration = Duration::from_secs(30);
 const REFUSAL_MEMORY: Duration = Duration::from_secs(1);
 /// How long a failed renewal is left alone while the token is still valid.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
-/// Longest token in bytes; a header must fit into the transport's buffers.
-const MAX_TOKEN_LEN: usize = 7 * 1024;
-
-/// How the client id and secret travel to the token endpoint, in OAuth2's
-/// terms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ClientAuth {
-    /// `client_secret_post`: in the form body.
-    #[default]
-    SecretPost,
-    /// `client_secret_basic`: in an HTTP Basic `Authorization` header.
-    SecretBasic,
-}
-
-/// A client id and its secret.
-#[derive(Clone, Debug)]
-pub(crate) struct Credentials {
-    id: String,
-    secret: Secret,
-}
-
-impl Credentials {
-    /// A line end after the secret, as a file or a variable leaves it, is
-    /// trimmed.
-    pub(crate) fn new(id: &str, secret: &str) -> Result<Self, Error> {
-        let id = id.trim_end_matches(['\r', '\n']);
-        let secret = secret.trim_end_matches(['\r', '\n']);
-        for (text, what) in [(id, "client id"), (secret, "client secret")] {
-            if text.is_empty() {
-                return Err(Error::config(format!("the {what} is empty")));
-            }
-            if text.chars().any(char::is_control) {
-                return Err(Error::config(format!(
-                    "the {what} holds a control character"
-                )));
-            }
-        }
-        Ok(Self {
-            id: id.to_owned(),
-            secret: secret.into(),
-        })
-    }
-}
-
-/// What a token request is made of, besides the credentials.
-#[derive(Debug)]
-pub(crate) struct TokenSettings {
-    pub(crate) url: Uri,
-    pub(crate) scopes: String,
-    pub(crate) client_auth: ClientAuth,
-    pub(crate) user_agent: HeaderValue,
-    pub(crate) max_response_body: usize,
-    pub(crate) retry: RetryPolicy,
-}
 
 /// An access token and when it ends.
 pub(crate) struct Token {
     /// The value of the `Authorization` header, wiped when the last use ends.
     pub(crate) header: HeaderValue,
+    /// The token itself, for the store, if there is one.
+    text: Option<Secret>,
+    /// When it came into this process, and how long it lives from then on.
     fetched: Moment,
     life: Duration,
+    /// When it was fetched, perhaps by another process.
+    issued: SystemTime,
 }
 
 /// One point in time on both clocks.
@@ -131,8 +77,18 @@ impl Token {
     }
 
     fn wants_renewal(&self, now: Moment) -> bool {
-        self.fetched.age(now) + MARGIN.min(self.life / 10) >= self.life
+        self.fetched.age(now) + margin(self.life) >= self.life
     }
+
+    fn is_young(&self, now: Moment) -> bool {
+        let known = now.wall.duration_since(self.issued).unwrap_or_default();
+        self.fetched.age(now).max(known) < TOO_YOUNG_TO_DOUBT
+    }
+}
+
+/// How long before its end a token is renewed.
+fn margin(life: Duration) -> Duration {
+    MARGIN.min(life / 10)
 }
 
 impl fmt::Debug for Token {
@@ -143,9 +99,21 @@ impl fmt::Debug for Token {
     }
 }
 
+/// How a token is fetched and kept.
+pub(crate) struct TokenSettings {
+    pub(crate) grant: Grant,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) max_response_body: usize,
+    pub(crate) store: Option<Arc<dyn TokenStore>>,
+    /// Where the token will be used.
+    pub(crate) api: Uri,
+}
+
 /// The token cache of a client and all its clones.
 pub(crate) struct TokenCache {
     settings: TokenSettings,
+    /// Whether the API's host has been connected to ahead of its first use.
+    is_warm: AtomicBool,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     budget: Arc<Budget>,
@@ -160,6 +128,22 @@ struct State {
     flight: Option<Arc<Flight>>,
     refusal: Option<(Instant, Error)>,
     no_renewal_before: Option<Instant>,
+}
+
+impl State {
+    fn forget(&mut self) {
+        self.token = None;
+        self.refusal = None;
+        self.no_renewal_before = None;
+    }
+}
+
+/// Where a new token may come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Anywhere,
+    /// Not from the store.
+    Endpoint,
 }
 
 /// One fetch under way.
@@ -195,6 +179,7 @@ impl TokenCache {
         };
         Self {
             settings,
+            is_warm: AtomicBool::new(false),
             transport,
             clock,
             budget,
@@ -224,22 +209,25 @@ impl TokenCache {
                 }
                 // The other half of the time is for the call itself.
                 let left = deadline.saturating_duration_since(now.mono);
-                return match self.lead(state, now.mono + left / 2) {
+                return match self.lead(state, now.mono + left / 2, Source::Anywhere) {
                     Err(_) if token.is_valid(Moment::now(&*self.clock)) => Ok(token),
                     renewed => renewed,
                 };
             }
             // Not even a clock that is set back revives it.
             state.token = None;
-            if let Some(token) = self.fetch_or_join(state, deadline)? {
+            if let Some(token) = self.fetch_or_join(state, deadline, Source::Anywhere)? {
                 return Ok(token);
             }
         }
     }
 
-    /// Fetches a new token whatever the cache holds.
+    /// Fetches a new token whatever cache and store hold.
     pub(crate) fn renew(&self, deadline: Instant) -> Result<(), Error> {
-        while self.fetch_or_join(self.lock(), deadline)?.is_none() {}
+        while self
+            .fetch_or_join(self.lock(), deadline, Source::Endpoint)?
+            .is_none()
+        {}
         Ok(())
     }
 
@@ -252,10 +240,13 @@ impl TokenCache {
             .as_ref()
             .is_some_and(|current| Arc::ptr_eq(current, token));
         if is_current {
-            if token.fetched.age(Moment::now(&*self.clock)) < TOO_YOUNG_TO_DOUBT {
+            if token.is_young(Moment::now(&*self.clock)) {
                 return false;
             }
             state.token = None;
+            let credentials = Arc::clone(&state.credentials);
+            drop(state);
+            self.drop_stored(&credentials, token.text.as_ref());
         }
         true
     }
@@ -263,14 +254,18 @@ impl TokenCache {
     /// Forgets the token and what is remembered of failures.
     pub(crate) fn invalidate(&self) {
         let mut state = self.lock();
-        state.token = None;
-        state.refusal = None;
-        state.no_renewal_before = None;
+        state.forget();
+        let credentials = Arc::clone(&state.credentials);
+        drop(state);
+        if let Some(stored) = self.load(&credentials).ok().flatten() {
+            self.drop_stored(&credentials, Some(&stored.token));
+        }
     }
 
     pub(crate) fn set_credentials(&self, credentials: Credentials) {
-        self.lock().credentials = Arc::new(credentials);
-        self.invalidate();
+        let mut state = self.lock();
+        state.credentials = Arc::new(credentials);
+        state.forget();
     }
 
     /// Fetches a token or waits for the one who does. `None`: look again.
@@ -278,6 +273,7 @@ impl TokenCache {
         &self,
         mut state: MutexGuard<'_, State>,
         deadline: Instant,
+        source: Source,
     ) -> Result<Option<Arc<Token>>, Error> {
         let now = self.clock.now();
         if let Some((_, refusal)) = state.refusal.as_ref().filter(|(until, _)| now < *until) {
@@ -287,7 +283,7 @@ impl TokenCache {
             return Err(out_of_time());
         }
         let Some(flight) = state.flight.clone() else {
-            return self.lead(state, deadline).map(Some);
+            return self.lead(state, deadline, source).map(Some);
         };
         if flight.leader == thread::current().id() {
             return Err(token_error(
@@ -315,6 +311,7 @@ impl TokenCache {
         &self,
         mut state: MutexGuard<'_, State>,
         deadline: Instant,
+        source: Source,
     ) -> Result<Arc<Token>, Error> {
         let flight = Arc::new(Flight {
             leader: thread::current().id(),
@@ -329,7 +326,10 @@ impl TokenCache {
             landing: Landing::Abandoned,
         };
 
-        let result = self.fetch(&credentials, deadline);
+        let result = self
+            .obtain(&credentials, deadline, source)
+            // Whatever happened, the call itself has not been sent.
+            .map_err(|error| error.in_area("token").with_sent(false));
 
         let mut state = self.lock();
         if Arc::ptr_eq(&credentials, &state.credentials) {
@@ -359,19 +359,56 @@ impl TokenCache {
         result
     }
 
+    /// The store's token if it is good, else a new one.
+    fn obtain(
+        &self,
+        credentials: &Credentials,
+        deadline: Instant,
+        source: Source,
+    ) -> Result<Arc<Token>, Error> {
+        if source == Source::Anywhere {
+            if let Some(token) = self.stored(credentials)? {
+                return Ok(Arc::new(token));
+            }
+        }
+        self.warm_up(deadline);
+        let token = self.fetch(credentials, deadline)?;
+        self.save(credentials, &token);
+        Ok(Arc::new(token))
+    }
+
+    /// Before the first token is there, the API's host can be connected to: a
+    /// program that makes one call and ends is a third faster for it.
+    fn warm_up(&self, deadline: Instant) {
+        if self.is_warm.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let transport = Arc::clone(&self.transport);
+        let api = self.settings.api.clone();
+        let limits = self.limits(deadline);
+        // Where no thread is to be had, the call connects for itself.
+        let _ = thread::Builder::new()
+            .name("autharmor-warm-up".to_owned())
+            .spawn(move || transport.warm_up(&api, limits));
+    }
+
+    fn limits(&self, deadline: Instant) -> Limits {
+        Limits {
+            deadline,
+            max_response_body: self.settings.max_response_body,
+        }
+    }
+
     /// One token request, tried again as the policy says.
-    fn fetch(&self, credentials: &Credentials, deadline: Instant) -> Result<Arc<Token>, Error> {
+    fn fetch(&self, credentials: &Credentials, deadline: Instant) -> Result<Token, Error> {
         let mut retries = Retries::new(&self.settings.retry, &self.budget, &*self.clock, deadline);
         loop {
             match self.attempt(credentials, deadline) {
                 Ok(token) => {
                     self.budget.refill();
-                    return Ok(Arc::new(token));
+                    return Ok(token);
                 }
-                // Whatever happened, the call itself has not been sent.
-                Err(error) if !retries.pause_after(&error, true) => {
-                    return Err(error.in_area("token").with_sent(false));
-                }
+                Err(error) if !retries.pause_after(&error, true) => return Err(error),
                 Err(_) => {}
             }
         }
@@ -380,63 +417,88 @@ impl TokenCache {
     fn attempt(&self, credentials: &Credentials, deadline: Instant) -> Result<Token, Error> {
         // The token's life is counted from before the request, to be safe.
         let fetched = Moment::now(&*self.clock);
-        let limits = Limits {
-            deadline,
-            max_response_body: self.settings.max_response_body,
-        };
-        let response = self.transport.send(self.request(credentials)?, limits)?;
+        let request = self.settings.grant.request(credentials)?;
+        let response = self.transport.send(request, self.limits(deadline))?;
         log::debug!("token: status {}", response.status().as_u16());
         let answer = TokenAnswer::read(&response)?;
         Ok(Token {
             header: answer.header()?,
-            fetched,
             life: answer.life(),
+            text: self.settings.store.is_some().then_some(answer.access_token),
+            fetched,
+            issued: fetched.wall,
         })
     }
 
-    fn request(&self, credentials: &Credentials) -> Result<HttpRequest, Error> {
-        let TokenSettings {
-            url,
-            scopes,
-            client_auth,
-            user_agent,
-            ..
-        } = &self.settings;
-        let mut headers = HeaderMap::with_capacity(4);
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        );
-        headers.insert(http::header::USER_AGENT, user_agent.clone());
-        // Sized so that it never grows: growing would leave copies behind.
-        let room =
-            128 + scopes.len() + 3 * (credentials.id.len() + credentials.secret.expose().len());
-        let mut form = Zeroizing::new(String::with_capacity(room));
-        form.push_str("grant_type=client_credentials");
-        match client_auth {
-            ClientAuth::SecretPost => {
-                push_pair(&mut form, '&', "client_id", &credentials.id);
-                push_pair(&mut form, '&', "client_secret", credentials.secret.expose());
-            }
-            ClientAuth::SecretBasic => {
-                let mut pair = Zeroizing::new(String::with_capacity(room));
-                push_form(&mut pair, &credentials.id);
-                pair.push(':');
-                push_form(&mut pair, credentials.secret.expose());
-                let encoded = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
-                headers.insert(AUTHORIZATION, sensitive("Basic ", &encoded)?);
-            }
+    fn key(&self, credentials: &Credentials) -> TokenKey {
+        TokenKey::new(&self.settings.grant, &credentials.id)
+    }
+
+    fn load(&self, credentials: &Credentials) -> io::Result<Option<StoredToken>> {
+        match &self.settings.store {
+            Some(store) => store.load(&self.key(credentials)),
+            None => Ok(None),
         }
-        if !scopes.is_empty() {
-            push_pair(&mut form, '&', "scope", scopes);
+    }
+
+    /// What the store holds, if it can be used. A store that fails is as good
+    /// as an empty one, unless it is not safe.
+    fn stored(&self, credentials: &Credentials) -> Result<Option<Token>, Error> {
+        let stored = match self.load(credentials) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let refused = token_error(ErrorKind::Config, "the token store is not safe to use");
+                return Err(refused.with_source(Arc::new(error)));
+            }
+            Err(error) => {
+                log::warn!("token: the store cannot be read: {}", error.kind());
+                return Ok(None);
+            }
+        };
+        let now = Moment::now(&*self.clock);
+        let until = |from| {
+            let left = stored.expires_at.duration_since(from);
+            left.unwrap_or_default().min(LONGEST_LIFE)
+        };
+        let left = until(now.wall);
+        if left <= margin(until(stored.issued_at)) {
+            // About to end: it is up to us to renew it.
+            return Ok(None);
         }
-        Ok(HttpRequest {
-            method: Method::POST,
-            uri: url.clone(),
-            headers,
-            body: Some(Zeroizing::new(std::mem::take(&mut *form).into_bytes())),
-        })
+        let Ok(header) = grant::bearer(&stored.token) else {
+            return Ok(None);
+        };
+        Ok(Some(Token {
+            header,
+            text: Some(stored.token),
+            fetched: now,
+            life: left,
+            issued: stored.issued_at,
+        }))
+    }
+
+    fn save(&self, credentials: &Credentials, token: &Token) {
+        let (Some(store), Some(text)) = (&self.settings.store, &token.text) else {
+            return;
+        };
+        let stored = StoredToken {
+            token: text.clone(),
+            issued_at: token.issued,
+            expires_at: token.issued + token.life,
+        };
+        if let Err(error) = store.save(&self.key(credentials), &stored) {
+            log::warn!("token: the store cannot be written: {}", error.kind());
+        }
+    }
+
+    fn drop_stored(&self, credentials: &Credentials, token: Option<&Secret>) {
+        let (Some(store), Some(token)) = (&self.settings.store, token) else {
+            return;
+        };
+        if let Err(error) = store.remove(&self.key(credentials), token) {
+            log::warn!("token: the store cannot be written: {}", error.kind());
+        }
     }
 }
 
@@ -463,65 +525,6 @@ impl Drop for Pilot<'_> {
         drop(state);
         self.cache.landed.notify_all();
     }
-}
-
-/// A success of the token endpoint (RFC 6749, 5.1).
-#[derive(Deserialize)]
-struct TokenAnswer {
-    access_token: Secret,
-    #[serde(default, deserialize_with = "optional_number")]
-    expires_in: Option<i64>,
-    #[serde(default, deserialize_with = "lenient_text")]
-    token_type: Option<String>,
-}
-
-impl TokenAnswer {
-    fn read(response: &HttpResponse) -> Result<Self, Error> {
-        match response.status().as_u16() {
-            200..=299 => answer::decode(response),
-            400 | 401 | 403 => Err(answer::refusal_as(ErrorKind::Auth, response)),
-            404 => Err(answer::refusal_as(ErrorKind::Api, response)),
-            _ => Err(answer::refusal(response)),
-        }
-    }
-
-    fn header(&self) -> Result<HeaderValue, Error> {
-        let token = self.access_token.expose();
-        let unusable = |why| Err(token_error(ErrorKind::Decode, why));
-        if token.is_empty() {
-            return unusable("the access token is empty");
-        }
-        if token.len() > MAX_TOKEN_LEN {
-            return unusable("the access token is longer than 7 KiB");
-        }
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return unusable("the access token holds a character that no header can carry");
-        }
-        if self
-            .token_type
-            .as_ref()
-            .is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer"))
-        {
-            return unusable("the token is of another type than bearer");
-        }
-        sensitive("Bearer ", token)
-    }
-
-    fn life(&self) -> Duration {
-        match self.expires_in {
-            None => DEFAULT_LIFE,
-            Some(seconds) => Duration::from_secs(seconds.try_into().unwrap_or(0)).min(LONGEST_LIFE),
-        }
-    }
-}
-
-/// A header value that is marked as sensitive and wiped with its last clone.
-fn sensitive(scheme: &str, credentials: &str) -> Result<HeaderValue, Error> {
-    let text = Zeroizing::new([scheme.as_bytes(), credentials.as_bytes()].concat());
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
-        .map_err(|_| token_error(ErrorKind::Config, "the credentials do not fit a header"))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn token_error(kind: ErrorKind, detail: &'static str) -> Error {

@@ -1,0 +1,519 @@
+mod browser;
+mod ends;
+mod kept;
+
+use std::sync::{Arc, Mutex};
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde_json::json;
+
+use super::*;
+use crate::testing::{Answer, Bench, answer, seconds, token};
+use crate::{TransportError, TransportErrorKind};
+
+type Json = Value;
+
+const REQUEST: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
+const OTHER_REQUEST: Uuid = Uuid::from_u128(0x9999_9999_2222_4333_8444_5555_5555_5555);
+const ADA: Uuid = Uuid::from_u128(0xada0_0000_0000_4000_8000_0000_0000_0001);
+const EVE: Uuid = Uuid::from_u128(0xe0e0_0000_0000_4000_8000_0000_0000_0002);
+
+const NAME: &str = "ada@example.com";
+const IP: &str = "203.0.113.7";
+const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+const TOKEN: &str = "t0k3n-of-the-start-answer";
+const FINISH_TOKEN: &str = "t0k3n-of-the-finish-answer";
+const LINK_TOKEN: &str = "t0k3n-of-the-link";
+const AA_GUID: &str = "aa-gu1d";
+const QR: &str = "https://qr.example/s3cr3t";
+const PAGE: &str = r#"{"id":"AQID","signature":"BAUG"}"#;
+const VERSIONS: [ApiVersion; 2] = [ApiVersion::V3, ApiVersion::V4];
+
+/// A client over a service that keeps what it gets: the route below `/auth/`
+/// and the body.
+struct Service {
+    bench: Bench,
+    got: Arc<Mutex<Vec<(String, Json)>>>,
+}
+
+impl Service {
+    fn new(
+        version: ApiVersion,
+        api: impl Fn(&str, &Json) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let got = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&got);
+        let bench = Bench::with(
+            |number, _, _| token(number, 86_400),
+            move |_, request, _| {
+                let prefix = format!("/{}/auth/", version.as_str());
+                let route = request.uri().path().strip_prefix(&prefix).unwrap();
+                let body = request.body().unwrap_or(b"null");
+                let body: Json = serde_json::from_slice(body).unwrap();
+                kept.lock().unwrap().push((route.to_owned(), body.clone()));
+                api(route, &body)
+            },
+            |builder| builder.api_version(version),
+        );
+        Self { bench, got }
+    }
+
+    /// Answers everything as it should, but for what `but` knows better.
+    fn but(but: impl Fn(&str, &Json) -> Option<Answer> + Send + Sync + 'static) -> Self {
+        Self::new(ApiVersion::V4, move |route, body| {
+            but(route, body).unwrap_or_else(|| by_the_book(route, body))
+        })
+    }
+
+    /// Answers one route so.
+    fn at(route: &'static str, status: u16, body: impl Into<String>) -> Self {
+        let text = body.into();
+        Self::but(move |at, _| (at == route).then(|| answer(status, text.clone())))
+    }
+
+    fn client(&self) -> &Client {
+        &self.bench.client
+    }
+
+    fn routes(&self) -> Vec<String> {
+        let got = self.got.lock().unwrap();
+        got.iter().map(|(route, _)| route.clone()).collect()
+    }
+
+    /// The one body that the route got.
+    #[track_caller]
+    fn body(&self, route: &str) -> Json {
+        let got = self.got.lock().unwrap();
+        let mut bodies = got.iter().filter(|(at, _)| at == route);
+        let (_, body) = bodies.next().unwrap();
+        assert!(bodies.next().is_none(), "{route} is asked twice");
+        body.clone()
+    }
+}
+
+fn by_the_book(route: &str, body: &Json) -> Answer {
+    let json = match route {
+        "authenticator/start" => json!({
+            "auth_request_id": REQUEST,
+            "auth_validation_token": TOKEN,
+            "qr_code_data": QR,
+            "visual_verify_value": "42",
+            "push_message_sent": body["send_push"],
+            "timeout_in_seconds": 60,
+        }),
+        "webauthn/start" => json!({
+            "auth_request_id": REQUEST,
+            "aa_guid": AA_GUID,
+            "fido2_json_options": "{\"challenge\":\"AA\"}",
+        }),
+        "webauthn/finish" => json!({
+            "auth_request_id": REQUEST,
+            "auth_validation_token": FINISH_TOKEN,
+            "user_id": ADA,
+            "username": NAME,
+        }),
+        "magiclink_email/start" => json!({
+            "auth_request_id": REQUEST,
+            "user_id": ADA,
+            "timeout_in_seconds": 300,
+        }),
+        route if route.ends_with("/validate") => signed_in(body["nonce"].as_str()),
+        _ => json!({"auth_request_status_id": 4, "auth_response": {"result_code": 8}}),
+    };
+    answer(200, json.to_string())
+}
+
+/// A validate answer by which Ada is signed in.
+fn signed_in(nonce: Option<&str>) -> Json {
+    let signed = json!({
+        "message_data": {"auth_request_id": REQUEST},
+        "signing_data": {"nonce": nonce},
+    });
+    json!({
+        "auth_request_status_id": 2,
+        "validate_auth_response_details": {
+            "result_code": 2,
+            "authorized": true,
+            "auth_details": {
+                "response_details": {
+                    "auth_profile_details": {"user_id": ADA, "username": NAME},
+                    "secure_signed_message": {
+                        "signed_data": BASE64_STANDARD.encode(signed.to_string()),
+                    },
+                },
+            },
+        },
+    })
+}
+
+fn authenticator() -> StartAuthenticatorAuth {
+    StartAuthenticatorAuth::new()
+        .user(NAME)
+        .ip_address(IP)
+        .user_agent(AGENT)
+}
+
+/// v3 knows neither address nor user agent here.
+fn webauthn(version: ApiVersion) -> StartWebauthnAuth {
+    let request = StartWebauthnAuth::new().user(NAME).webauthn_client_id("wc");
+    match version {
+        ApiVersion::V3 => request,
+        ApiVersion::V4 => request.ip_address(IP).user_agent(AGENT),
+    }
+}
+
+fn magiclink() -> StartMagiclinkEmailAuth {
+    StartMagiclinkEmailAuth::new(NAME, "https://app.example/in")
+        .ip_address(IP)
+        .user_agent(AGENT)
+}
+
+fn link() -> String {
+    format!("https://app.example/in?auth_request_id={REQUEST}&auth_validation_token={LINK_TOKEN}")
+}
+
+fn begin_authenticator(service: &Service) -> PendingAuthenticator {
+    let started = service
+        .client()
+        .begin_authenticator_sign_in(&authenticator());
+    started.unwrap().pending
+}
+
+fn begin_webauthn(service: &Service) -> PendingWebauthn {
+    let request = webauthn(service.client().api_version());
+    let started = service.client().begin_webauthn_sign_in(&request);
+    started.unwrap().pending
+}
+
+fn begin_magiclink(service: &Service) -> PendingMagiclink {
+    let pending = service.client().begin_magiclink_sign_in(&magiclink());
+    pending.unwrap()
+}
+
+/// A method's name in routes, and its sign-in from beginning to end.
+type Road = (&'static str, fn(&Service) -> Result<SignIn, Error>);
+
+const ROADS: [Road; 3] = [
+    ("authenticator", |service| {
+        begin_authenticator(service).wait(service.client(), &WaitPolicy::new())
+    }),
+    ("webauthn", |service| {
+        begin_webauthn(service).complete(service.client(), PAGE)
+    }),
+    ("magiclink_email", |service| {
+        begin_magiclink(service).complete(service.client(), &link())
+    }),
+];
+
+#[track_caller]
+fn assert_ada(end: Result<SignIn, Error>) {
+    let end = end.unwrap();
+    let user = end.user().unwrap();
+    assert_eq!(user.user_id(), ADA);
+    assert_eq!(user.username(), Some(NAME));
+    assert_eq!(user.auth_request_id(), REQUEST);
+}
+
+#[track_caller]
+fn assert_kind(end: Result<SignIn, Error>, kind: ErrorKind) -> Error {
+    let error = end.unwrap_err();
+    assert_eq!(error.kind(), kind, "{error}");
+    let text = format!("{error} {error:?}");
+    for secret in [NAME, TOKEN, FINISH_TOKEN, LINK_TOKEN, AA_GUID, "s3cr3t"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    error
+}
+
+#[test]
+fn an_authenticator_sign_in_sends_nonce_address_and_agent_twice() {
+    for version in VERSIONS {
+        let service = Service::new(version, by_the_book);
+        let started = service
+            .client()
+            .begin_authenticator_sign_in(&authenticator())
+            .unwrap();
+        assert_eq!(started.qr_code_data.as_ref().unwrap().expose(), QR);
+        assert_eq!(started.visual_verify_value.as_deref(), Some("42"));
+        assert!(started.push_message_sent);
+        assert_eq!(started.pending.auth_request_id(), REQUEST);
+        let policy = WaitPolicy::new();
+        assert_ada(started.pending.wait(service.client(), &policy));
+
+        let start = service.body("authenticator/start");
+        let nonce = start["nonce"].as_str().unwrap();
+        assert_eq!(nonce.len(), 43);
+        assert_eq!(
+            start,
+            json!({
+                "username": NAME,
+                "nonce": nonce,
+                "send_push": true,
+                "ip_address": IP,
+                "user_agent": AGENT,
+            })
+        );
+        assert_eq!(
+            service.body("authenticator/validate"),
+            json!({
+                "auth_request_id": REQUEST,
+                "auth_validation_token": TOKEN,
+                "nonce": nonce,
+                "ip_address": IP,
+                "user_agent": AGENT,
+            })
+        );
+        let poll = REQUEST.to_string();
+        assert_eq!(
+            service.routes(),
+            ["authenticator/start", &poll, "authenticator/validate"]
+        );
+    }
+}
+
+#[test]
+fn a_webauthn_sign_in_sends_a_nonce_under_v4_only() {
+    for version in VERSIONS {
+        let service = Service::new(version, by_the_book);
+        let started = service
+            .client()
+            .begin_webauthn_sign_in(&webauthn(version))
+            .unwrap();
+        assert_eq!(started.fido2_json_options, r#"{"challenge":"AA"}"#);
+        assert_eq!(started.pending.auth_request_id(), REQUEST);
+        assert_ada(started.pending.complete(service.client(), PAGE));
+
+        let start = service.body("webauthn/start");
+        let mut expected = json!({"username": NAME, "webauthn_client_id": "wc"});
+        let mut validate = json!({
+            "auth_request_id": REQUEST,
+            "auth_validation_token": FINISH_TOKEN,
+        });
+        if version == ApiVersion::V4 {
+            assert_eq!(start["nonce"].as_str().unwrap().len(), 43);
+            for body in [&mut expected, &mut validate] {
+                body["nonce"] = start["nonce"].clone();
+                body["ip_address"] = json!(IP);
+                body["user_agent"] = json!(AGENT);
+            }
+        }
+        assert_eq!(start, expected);
+        assert_eq!(service.body("webauthn/validate"), validate);
+        assert_eq!(
+            service.body("webauthn/finish"),
+            json!({
+                "auth_request_id": REQUEST,
+                "aa_sig": AA_GUID,
+                "authenticator_response_data": PAGE,
+                "webauthn_client_id": "wc",
+            })
+        );
+        assert_eq!(
+            service.routes(),
+            ["webauthn/start", "webauthn/finish", "webauthn/validate"]
+        );
+    }
+}
+
+#[test]
+fn a_magic_link_carries_no_nonce() {
+    for version in VERSIONS {
+        let service = Service::new(version, |route, body| {
+            if route == "magiclink_email/validate" {
+                // The link's token and nothing that a device signed.
+                let mut answer = signed_in(None);
+                let message = answer
+                    .pointer_mut("/validate_auth_response_details/auth_details/response_details");
+                message.unwrap()["secure_signed_message"] = json!(null);
+                return self::answer(200, answer.to_string());
+            }
+            by_the_book(route, body)
+        });
+        let pending = begin_magiclink(&service);
+        assert_eq!(pending.auth_request_id(), REQUEST);
+        assert_ada(pending.complete(service.client(), &link()));
+        assert_eq!(
+            service.body("magiclink_email/start"),
+            json!({
+                "username": NAME,
+                "auth_redirect_url": "https://app.example/in",
+                "ip_address": IP,
+                "user_agent": AGENT,
+            })
+        );
+        assert_eq!(
+            service.body("magiclink_email/validate"),
+            json!({
+                "auth_request_id": REQUEST,
+                "auth_validation_token": LINK_TOKEN,
+                "ip_address": IP,
+                "user_agent": AGENT,
+            })
+        );
+        assert_eq!(service.routes().len(), 2);
+    }
+}
+
+#[test]
+fn a_nonce_is_fresh_unless_it_is_the_callers() {
+    let nonce_of = |request: &StartAuthenticatorAuth| {
+        let service = Service::new(ApiVersion::V3, by_the_book);
+        let started = service.client().begin_authenticator_sign_in(request);
+        let end = started.unwrap().pending.complete(service.client());
+        assert_ada(end);
+        let start = service.body("authenticator/start")["nonce"].clone();
+        assert_eq!(service.body("authenticator/validate")["nonce"], start);
+        start.as_str().unwrap().to_owned()
+    };
+    let request = authenticator();
+    assert_ne!(nonce_of(&request), nonce_of(&request));
+    assert_eq!(nonce_of(&request.nonce("mine")), "mine");
+
+    let service = Service::new(ApiVersion::V4, by_the_book);
+    let request = webauthn(ApiVersion::V4).nonce("mine");
+    let started = service.client().begin_webauthn_sign_in(&request).unwrap();
+    assert_ada(started.pending.complete(service.client(), PAGE));
+    assert_eq!(service.body("webauthn/start")["nonce"], "mine");
+    assert_eq!(service.body("webauthn/validate")["nonce"], "mine");
+}
+
+#[test]
+fn what_v3_cannot_carry_is_refused_before_a_start() {
+    for request in [
+        webauthn(ApiVersion::V3).nonce("mine"),
+        webauthn(ApiVersion::V3).ip_address(IP),
+        webauthn(ApiVersion::V3).user_agent(AGENT),
+    ] {
+        let service = Service::new(ApiVersion::V3, by_the_book);
+        let error = service.client().begin_webauthn_sign_in(&request);
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert!(service.bench.seen().is_empty());
+    }
+}
+
+#[test]
+fn a_push_goes_out_where_a_user_is_named_unless_told_otherwise() {
+    let nobody = StartAuthenticatorAuth::new;
+    for (request, sent) in [
+        (nobody(), json!(null)),
+        (nobody().send_push(false), json!(false)),
+        (nobody().user(NAME), json!(true)),
+        (nobody().user(ADA), json!(true)),
+        (nobody().user(NAME).send_push(false), json!(false)),
+        (nobody().user(NAME).send_push(true), json!(true)),
+    ] {
+        let service = Service::new(ApiVersion::V4, by_the_book);
+        let started = service.client().begin_authenticator_sign_in(&request);
+        let started = started.unwrap();
+        assert_eq!(service.body("authenticator/start")["send_push"], sent);
+        assert_eq!(started.push_message_sent, sent == json!(true));
+        // Without a user, whoever comes.
+        assert_ada(started.pending.complete(service.client()));
+    }
+}
+
+#[test]
+fn what_was_not_sent_or_shown_is_not_claimed() {
+    let body = json!({
+        "auth_request_id": REQUEST,
+        "auth_validation_token": TOKEN,
+        "visual_verify_value": "",
+        "push_message_sent": "true",
+    });
+    let service = Service::at("authenticator/start", 200, body.to_string());
+    let started = service
+        .client()
+        .begin_authenticator_sign_in(&authenticator());
+    let started = started.unwrap();
+    assert!(started.qr_code_data.is_none());
+    assert_eq!(started.visual_verify_value, None);
+    assert!(!started.push_message_sent);
+}
+
+/// Begins with each method; what the start answer is turned into by `damage`.
+fn begin_with(
+    route: &'static str,
+    damage: impl Fn(&mut Json) + Send + Sync + 'static,
+) -> (Result<(), Error>, Service) {
+    let service = Service::but(move |at, body| {
+        (at == route).then(|| {
+            let response = by_the_book(at, body).unwrap();
+            let mut json: Json = serde_json::from_slice(response.body()).unwrap();
+            damage(&mut json);
+            answer(200, json.to_string())
+        })
+    });
+    let client = service.client();
+    let result = match route {
+        "authenticator/start" => client
+            .begin_authenticator_sign_in(&authenticator())
+            .map(drop),
+        "webauthn/start" => client
+            .begin_webauthn_sign_in(&webauthn(ApiVersion::V4))
+            .map(drop),
+        _ => client.begin_magiclink_sign_in(&magiclink()).map(drop),
+    };
+    (result, service)
+}
+
+#[test]
+fn a_start_answer_without_what_ends_the_sign_in_is_an_error() {
+    for (route, field) in [
+        ("authenticator/start", "auth_request_id"),
+        ("authenticator/start", "auth_validation_token"),
+        ("webauthn/start", "auth_request_id"),
+        ("webauthn/start", "aa_guid"),
+        ("webauthn/start", "fido2_json_options"),
+        ("magiclink_email/start", "auth_request_id"),
+    ] {
+        for value in [None, Some(json!(null))] {
+            let (result, service) = begin_with(route, move |json| {
+                let fields = json.as_object_mut().unwrap();
+                match &value {
+                    Some(value) => fields.insert(field.to_owned(), value.clone()),
+                    None => fields.remove(field),
+                };
+            });
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Decode, "{route} {field}");
+            assert!(error.may_have_been_sent());
+            let method = route.split('/').next().unwrap();
+            let expected = format!("start_{method}_auth: ");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+            assert_eq!(service.routes(), [route]);
+        }
+    }
+    let (result, _) = begin_with("authenticator/start", |json| {
+        json["auth_validation_token"] = json!("");
+    });
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Decode);
+}
+
+#[test]
+fn a_start_that_fails_is_not_repeated() {
+    let failures: [fn() -> Answer; 4] = [
+        || answer(503, ""),
+        || answer(403, ""),
+        || answer(200, "<html>"),
+        || Err(TransportError::new(TransportErrorKind::Broken, true)),
+    ];
+    for fail in failures {
+        let service = Service::new(ApiVersion::V3, move |_, _| fail());
+        let client = service.client();
+        client
+            .begin_authenticator_sign_in(&authenticator())
+            .unwrap_err();
+        client
+            .begin_webauthn_sign_in(&webauthn(ApiVersion::V3))
+            .unwrap_err();
+        client.begin_magiclink_sign_in(&magiclink()).unwrap_err();
+        assert_eq!(
+            service.routes(),
+            [
+                "authenticator/start",
+                "webauthn/start",
+                "magiclink_email/start"
+            ]
+        );
+    }
+}
