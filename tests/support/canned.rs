@@ -81,6 +81,11 @@ impl Canned {
         server
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The base URL.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)

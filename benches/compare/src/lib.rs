@@ -4,6 +4,7 @@
 pub mod canned;
 
 pub mod contenders;
+pub mod distance;
 pub mod measure;
 
 use std::env;
