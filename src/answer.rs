@@ -18,10 +18,11 @@ const MESSAGE_LIMIT: usize = 300;
 /// How much is kept of a body that is not an error body.
 const EXCERPT_LIMIT: usize = 200;
 
-/// Decodes one complete JSON document.
+/// Decodes one complete JSON document, which must be an object.
 pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, Error> {
-    serde_json::from_slice(response.body()).map_err(|error| {
+    object(response.body()).map_err(|error| {
         let mut detail = match error.classify() {
+            _ if is_array(response.body()) => "an array instead of an object".to_owned(),
             Category::Data => where_it_fails::<T>(response.body()),
             _ if response.body().is_empty() => "the body is empty".to_owned(),
             _ => format!(
@@ -40,6 +41,20 @@ pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, 
         .with_status(response.status().as_u16())
         .with_sent(true)
     })
+}
+
+/// serde would take the values of an array for the fields of a struct, in
+/// their order: nothing that the service promises, and `true` at the right
+/// place would authorise.
+fn object<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    if is_array(json) {
+        return Err(serde::de::Error::custom("an array"));
+    }
+    serde_json::from_slice(json)
+}
+
+fn is_array(json: &[u8]) -> bool {
+    json.trim_ascii_start().starts_with(b"[")
 }
 
 /// The path to the field that does not fit. Decoding a second time, with the
@@ -97,7 +112,7 @@ pub(crate) struct ErrorBody {
 
 impl ErrorBody {
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
-        let body: Self = serde_json::from_slice(body).ok()?;
+        let body: Self = object(body).ok()?;
         let says_something = body.error_code.is_some()
             || body.error_message.is_some()
             || body.tracking_id.is_some()
@@ -246,6 +261,7 @@ mod tests {
                 "\u{feff}{}",
                 "Outer: not one JSON document, from line 1 column 1",
             ),
+            (" [\"s3cr3t\"]", "Outer: an array instead of an object"),
             (
                 r#"{"s3cr3t":"#,
                 "Outer: not one JSON document, from line 1 column 10",
@@ -307,6 +323,12 @@ mod tests {
                     .is_none_or(|text| text.len() <= EXCERPT_LIMIT)
             );
         }
+    }
+
+    #[test]
+    fn the_fields_of_an_array_are_no_error_body() {
+        let error = refusal(&response(401, r#"["7", "no", "t-1"]"#));
+        assert_eq!((error.code(), error.tracking_id()), (None, None));
     }
 
     #[test]
