@@ -387,8 +387,11 @@ impl TokenCache {
         let response = self.transport.send(self.request(credentials)?, limits)?;
         log::debug!("token: status {}", response.status().as_u16());
         let answer = TokenAnswer::read(&response)?;
+        let header = answer
+            .header()
+            .map_err(|error| error.with_status(response.status().as_u16()))?;
         Ok(Token {
-            header: answer.header()?,
+            header,
             fetched,
             life: answer.life(),
         })
