@@ -17,6 +17,8 @@ mod clock;
 mod config;
 mod endpoints;
 mod error;
+#[cfg(all(test, feature = "emulator"))]
+mod faults;
 pub mod flow;
 mod message;
 mod page;
