@@ -64,6 +64,8 @@ mod clock;
 mod config;
 mod endpoints;
 mod error;
+#[cfg(all(test, feature = "emulator"))]
+mod faults;
 pub mod flow;
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -433,9 +433,13 @@ impl TokenCache {
             Outcome(&result),
             self.clock.now().saturating_duration_since(fetched.mono),
         );
-        let answer = TokenAnswer::read(&result?)?;
+        let response = result?;
+        let answer = TokenAnswer::read(&response)?;
+        let header = answer
+            .header()
+            .map_err(|error| error.with_status(response.status().as_u16()))?;
         Ok(Token {
-            header: answer.header()?,
+            header,
             life: answer.life(),
             text: self.settings.store.is_some().then_some(answer.access_token),
             fetched,

@@ -22,7 +22,7 @@ type Clock = dyn Fn() -> Instant + Send + Sync;
 /// The operating system's look-up cannot be told when to stop. So it runs in a
 /// thread of its own, that is left behind at the deadline, and that everybody
 /// waits for who asks for the same host meanwhile: one thread a host.
-pub(super) struct Addresses {
+pub(crate) struct Addresses {
     look_up: Arc<LookUp>,
     now: Box<Clock>,
     book: Arc<Mutex<Book>>,
@@ -52,7 +52,7 @@ impl Addresses {
     }
 
     /// With another source of addresses, and another clock to forget them by.
-    pub(super) fn with(
+    pub(crate) fn with(
         look_up: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
         now: impl Fn() -> Instant + Send + Sync + 'static,
     ) -> Self {

@@ -57,7 +57,7 @@ impl AgentTransport {
         Self::with_addresses(settings, Addresses::new())
     }
 
-    pub(super) fn with_addresses(
+    pub(crate) fn with_addresses(
         settings: TransportSettings,
         addresses: Addresses,
     ) -> Result<Self, Error> {

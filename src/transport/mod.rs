@@ -11,10 +11,12 @@ mod wire;
 
 #[cfg(all(test, feature = "emulator"))]
 #[path = "../../tests/support/scripted.rs"]
-mod scripted;
+pub(crate) mod scripted;
 #[cfg(all(test, feature = "emulator"))]
 mod tests;
 
+#[cfg(all(test, feature = "emulator"))]
+pub(crate) use addresses::Addresses;
 pub(crate) use agent::{AgentTransport, TransportSettings};
 pub(crate) use proxy::{Environment, ProxySetting};
 pub(crate) use random::random_secret;

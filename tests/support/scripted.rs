@@ -17,6 +17,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
@@ -43,15 +44,48 @@ pub(crate) enum Act {
     Peek,
     /// Reads whatever arrives next, at least a byte.
     ReadSome,
+    /// Reads one request and writes what the function makes of it.
+    Serve(Arc<Answer>),
     /// Writes these bytes.
     Write(Vec<u8>),
+    /// Writes these bytes one by one, without hurry, again and again until the
+    /// other end is gone.
+    Dribble(Vec<u8>),
+    /// Does what the switch says when the script has come here.
+    Switch(Switch),
+    /// Whenever something arrives, does what the switch says at that moment,
+    /// until the other end is gone.
+    Each(Switch),
     /// Does nothing until [`Server::release`], or the end of the server.
     Stall,
+    /// Closes the connection in good order, whatever the script goes on with.
+    Close,
     /// Drops the connection; TLS does not say goodbye.
     Cut,
 }
 
+/// What a request is answered with.
+pub(crate) type Answer = dyn Fn(&Seen) -> Vec<u8> + Send + Sync;
+
+/// A piece of script that can be exchanged while the server runs.
+#[derive(Clone, Default)]
+pub(crate) struct Switch(Arc<Mutex<Vec<Act>>>);
+
+impl Switch {
+    pub(crate) fn set(&self, acts: Vec<Act>) {
+        *self.0.lock().unwrap() = acts;
+    }
+
+    fn acts(&self) -> Vec<Act> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
 impl Act {
+    pub(crate) fn serve(answer: impl Fn(&Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::Serve(Arc::new(answer))
+    }
+
     pub(crate) fn write(bytes: impl AsRef<[u8]>) -> Self {
         Self::Write(bytes.as_ref().to_vec())
     }
@@ -87,6 +121,9 @@ struct Log {
     connections: usize,
     handshakes: Vec<HandshakeKind>,
     requests: Vec<Seen>,
+    arrivals: usize,
+    /// Connections that wait for a request or are never to end.
+    parked: usize,
     stalled: usize,
     ended: usize,
     stop: bool,
@@ -155,6 +192,21 @@ impl Server {
         self.shared.log.lock().unwrap().requests.clone()
     }
 
+    /// How often something arrived where the script has an [`Act::Each`].
+    pub(crate) fn arrivals(&self) -> usize {
+        self.shared.log.lock().unwrap().arrivals
+    }
+
+    /// Waits until something has arrived so often, a while at most, and until
+    /// every connection has come to its end or waits for the next request.
+    pub(crate) fn settle(&self, arrivals: usize) {
+        const A_WHILE: Duration = Duration::from_secs(10);
+        let log = self.shared.log.lock().unwrap();
+        drop(self.shared.changed.wait_timeout_while(log, A_WHILE, |log| {
+            log.arrivals < arrivals || log.ended + log.parked < log.connections
+        }));
+    }
+
     /// Waits until every connection so far has come to its end.
     pub(crate) fn wait_until_idle(&self) {
         self.wait_until(|log| log.ended == log.connections);
@@ -197,29 +249,88 @@ impl Shared {
 
     fn play(&self, connection: usize, tcp: TcpStream, script: Vec<Act>) -> io::Result<()> {
         tcp.set_nodelay(true)?;
-        let mut wire = Wire::Plain { tcp, peeked: None };
+        let mut wire = Some(Wire::Plain { tcp, peeked: None });
+        match self.perform(connection, &mut wire, script)? {
+            Next::Cut => Ok(()),
+            Next::GoOn | Next::Close => wire.map_or(Ok(()), Wire::close),
+        }
+    }
+
+    fn perform(
+        &self,
+        connection: usize,
+        slot: &mut Option<Wire>,
+        script: Vec<Act>,
+    ) -> io::Result<Next> {
         for act in script {
+            let wire = slot.as_mut().ok_or(io::ErrorKind::NotConnected)?;
             match act {
-                Act::Tls(config) => wire = self.shake_hands(config, wire)?,
-                Act::Read => self.read_request(connection, &mut wire)?,
+                Act::Tls(config) => {
+                    let bare = slot.take().ok_or(io::ErrorKind::NotConnected)?;
+                    *slot = Some(self.shake_hands(config, bare)?);
+                }
+                Act::Read => drop(self.read_request(connection, wire)?),
                 Act::Peek => {
                     wire.peek_from_here_on();
-                    self.read_request(connection, &mut wire)?;
+                    self.read_request(connection, wire)?;
                 }
                 Act::ReadSome => drop(wire.read(&mut [0; 1024])?),
+                Act::Serve(answer) => {
+                    let request = self.read_request(connection, wire)?;
+                    wire.write_all(&answer(&request))?;
+                    wire.flush()?;
+                }
                 Act::Write(bytes) => {
                     wire.write_all(&bytes)?;
                     wire.flush()?;
                 }
+                Act::Dribble(bytes) => self.parked(|| self.dribble(wire, &bytes))?,
+                Act::Switch(switch) => match self.perform(connection, slot, switch.acts())? {
+                    Next::GoOn => {}
+                    end => return Ok(end),
+                },
+                Act::Each(switch) => {
+                    while self.parked(|| slot.as_mut().is_some_and(Wire::has_more)) {
+                        self.note(|log| log.arrivals += 1);
+                        match self.perform(connection, slot, switch.acts())? {
+                            Next::GoOn => {}
+                            end => return Ok(end),
+                        }
+                    }
+                }
                 Act::Stall => {
                     self.note(|log| log.stalled += 1);
-                    let released = self.released.lock().unwrap();
-                    drop(self.release.wait_while(released, |released| !*released));
+                    self.parked(|| {
+                        let released = self.released.lock().unwrap();
+                        drop(self.release.wait_while(released, |released| !*released));
+                    });
                 }
-                Act::Cut => return Ok(()),
+                Act::Close => return Ok(Next::Close),
+                Act::Cut => return Ok(Next::Cut),
             }
         }
-        wire.close()
+        Ok(Next::GoOn)
+    }
+
+    fn parked<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.note(|log| log.parked += 1);
+        let result = wait();
+        self.note(|log| log.parked -= 1);
+        result
+    }
+
+    fn dribble(&self, wire: &mut Wire, bytes: &[u8]) -> io::Result<()> {
+        const PAUSE: Duration = Duration::from_millis(5);
+        for byte in bytes.iter().cycle() {
+            wire.write_all(&[*byte])?;
+            wire.flush()?;
+            let released = self.released.lock().unwrap();
+            let waited = self.release.wait_timeout_while(released, PAUSE, |it| !*it);
+            if waited.is_ok_and(|(released, _)| *released) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn shake_hands(&self, config: Arc<ServerConfig>, mut wire: Wire) -> io::Result<Wire> {
@@ -230,7 +341,7 @@ impl Shared {
         Ok(Wire::Tls(Box::new(StreamOwned::new(tls, wire))))
     }
 
-    fn read_request(&self, connection: usize, wire: &mut Wire) -> io::Result<()> {
+    fn read_request(&self, connection: usize, wire: &mut Wire) -> io::Result<Seen> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -245,15 +356,21 @@ impl Shared {
         });
         let mut body = vec![0; length.unwrap_or(0)];
         wire.read_exact(&mut body)?;
-        self.note(|log| {
-            log.requests.push(Seen {
-                connection,
-                head,
-                body,
-            });
-        });
-        Ok(())
+        let seen = Seen {
+            connection,
+            head,
+            body,
+        };
+        self.note(|log| log.requests.push(seen.clone()));
+        Ok(seen)
     }
+}
+
+/// How a script goes on after a part of it.
+enum Next {
+    GoOn,
+    Close,
+    Cut,
 }
 
 /// The server's end of a connection.
@@ -271,6 +388,17 @@ impl Wire {
         match self {
             Self::Plain { peeked, .. } => *peeked = peeked.or(Some(0)),
             Self::Tls(tls) => tls.sock.peek_from_here_on(),
+        }
+    }
+
+    /// Waits until there is something to read, which is left where it is.
+    fn has_more(&mut self) -> bool {
+        match self {
+            Self::Plain { tcp, .. } => matches!(tcp.peek(&mut [0]), Ok(1)),
+            Self::Tls(tls) => tls
+                .conn
+                .process_new_packets()
+                .is_ok_and(|state| state.plaintext_bytes_to_read() > 0 || tls.sock.has_more()),
         }
     }
 
