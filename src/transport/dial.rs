@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Uri;
@@ -35,8 +35,10 @@ impl Dialer {
     /// one.
     pub(super) fn connect(&self, uri: &Uri, deadline: Instant) -> Result<Stream, TransportError> {
         let target = Target::of(uri)?;
-        match self.spares.take(&target) {
-            Some(spare) => Ok(spare),
+        match self.spares.take(&target, deadline) {
+            Some(Ok(spare)) => Ok(spare),
+            // That was this very dial, begun a moment earlier.
+            Some(Err(error)) => Err(error),
             None => self.dial(&target, deadline),
         }
     }
@@ -45,11 +47,9 @@ impl Dialer {
     /// goes wrong will go wrong again with the request, and be told then.
     pub(super) fn open_ahead(&self, uri: &Uri, deadline: Instant) {
         let Ok(target) = Target::of(uri) else { return };
-        if self.spares.has(&target) {
-            return;
-        }
-        if let Ok(stream) = self.dial(&target, deadline) {
-            self.spares.put(target, stream);
+        if let Some(opening) = self.spares.open(&target, deadline) {
+            let result = self.dial(&target, deadline);
+            opening.land(result);
         }
     }
 
@@ -126,7 +126,7 @@ fn at_proxy(mut error: TransportError) -> TransportError {
 }
 
 /// Where to.
-#[derive(PartialEq)]
+#[derive(PartialEq, Clone)]
 struct Target {
     scheme: Scheme,
     authority: Authority,
@@ -161,35 +161,112 @@ impl Target {
     }
 }
 
-/// Connections that were opened ahead, at most one a host.
+/// Connections that were opened ahead, or are just being opened, at most one a
+/// host.
 #[derive(Default)]
-pub(super) struct Spares(Mutex<Vec<(Target, Stream, Instant)>>);
+pub(super) struct Spares {
+    slots: Mutex<Vec<Slot>>,
+    landed: Condvar,
+}
+
+struct Slot {
+    target: Target,
+    /// Until when it may be waited for, or used.
+    until: Instant,
+    /// Somebody waits for it.
+    is_claimed: bool,
+    result: Option<Result<Stream, TransportError>>,
+}
 
 impl Spares {
-    fn has(&self, target: &Target) -> bool {
-        self.with(|spares| spares.iter().any(|(known, ..)| known == target))
-    }
-
-    fn put(&self, target: Target, stream: Stream) {
-        self.with(|spares| {
-            spares.retain(|(known, ..)| *known != target);
-            spares.push((target, stream, Instant::now()));
+    /// Registers a dial, unless there is one.
+    fn open<'a>(&'a self, target: &'a Target, deadline: Instant) -> Option<Opening<'a>> {
+        let mut slots = self.lock();
+        if slots.iter().any(|slot| slot.target == *target) {
+            return None;
+        }
+        slots.push(Slot {
+            target: target.clone(),
+            until: deadline,
+            is_claimed: false,
+            result: None,
         });
+        Some(Opening {
+            spares: self,
+            target,
+        })
     }
 
-    fn take(&self, target: &Target) -> Option<Stream> {
-        let mut stream = self.with(|spares| {
-            let index = spares.iter().position(|(known, ..)| known == target)?;
-            Some(spares.swap_remove(index).1)
-        })?;
-        stream.is_open().then_some(stream)
+    /// The connection that was opened ahead. One that is just being opened is
+    /// waited for by one caller; what that dial fails with is the caller's.
+    /// `None`: dial.
+    fn take(&self, target: &Target, deadline: Instant) -> Option<Result<Stream, TransportError>> {
+        let mut slots = self.lock();
+        let mut is_mine = false;
+        loop {
+            let index = slots.iter().position(|slot| slot.target == *target)?;
+            let slot = slots.get_mut(index)?;
+            if let Some(result) = slot.result.take() {
+                let began_with_less_time = slot.until < deadline;
+                slots.swap_remove(index);
+                return match result {
+                    Ok(mut stream) => stream.is_open().then_some(Ok(stream)),
+                    Err(error)
+                        if error.kind == TransportErrorKind::Timeout && began_with_less_time =>
+                    {
+                        None
+                    }
+                    Err(error) => Some(Err(error)),
+                };
+            }
+            if slot.is_claimed && !is_mine {
+                return None;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                slot.is_claimed = false;
+                return None;
+            }
+            (slot.is_claimed, is_mine) = (true, true);
+            let waited = self.landed.wait_timeout(slots, left);
+            slots = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// Nothing but this looks after the age of spares: without a call there
     /// is no thread that could.
-    fn with<T>(&self, action: impl FnOnce(&mut Vec<(Target, Stream, Instant)>) -> T) -> T {
-        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        spares.retain(|(_, _, since)| since.elapsed() < SPARE_LIFE);
-        action(&mut spares)
+    fn lock(&self) -> MutexGuard<'_, Vec<Slot>> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        slots.retain(|slot| slot.result.is_none() || slot.is_claimed || now < slot.until);
+        slots
+    }
+}
+
+/// A dial under way. However it ends, nobody waits for it any longer.
+struct Opening<'a> {
+    spares: &'a Spares,
+    target: &'a Target,
+}
+
+impl Opening<'_> {
+    fn land(self, result: Result<Stream, TransportError>) {
+        let mut slots = self.spares.lock();
+        let slot = slots.iter_mut().find(|slot| slot.target == *self.target);
+        if let Some(slot) = slot.filter(|slot| slot.is_claimed || result.is_ok()) {
+            if !slot.is_claimed {
+                slot.until = Instant::now() + SPARE_LIFE;
+            }
+            slot.result = Some(result);
+        }
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        let mut slots = self.spares.lock();
+        slots.retain(|slot| slot.target != *self.target || slot.result.is_some());
+        drop(slots);
+        self.spares.landed.notify_all();
     }
 }

@@ -1,0 +1,82 @@
+//! Registers a new user with a phone: draws the QR code that the phone scans,
+//! waits until it has enrolled, and prints the user.
+//!
+//!     cargo run --example enrol_phone
+//!
+//! plays against the embedded emulator, whose phone scans the code after a
+//! second. With `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it
+//! asks the real service:
+//!
+//!     cargo run --example enrol_phone -- ada@example.com
+
+use std::env;
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use autharmor::emulator::Emulator;
+use autharmor::flow::{Registration, WaitPolicy, WaitProgress};
+use autharmor::registrations::StartAuthenticatorRegistration;
+use autharmor::{ApiVersion, Client, ClientBuilder};
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // Under v4 the end of a registration is validated.
+    let version = ApiVersion::V4;
+    if env::var("AUTHARMOR_CLIENT_ID").is_ok_and(|id| !id.is_empty()) {
+        let username = env::args().nth(1).ok_or("whom shall I register?")?;
+        let client = ClientBuilder::from_env()?.api_version(version).build()?;
+        return enrol(&client, &username, |_, _| {});
+    }
+
+    let emulator = Emulator::start()?;
+    let client = emulator.client_builder().api_version(version).build()?;
+    println!("no AUTHARMOR_CLIENT_ID: using the emulator and its phone");
+    enrol(&client, "ada@example.com", |progress, qr_code_data| {
+        if progress.elapsed > Duration::from_secs(1) && !emulator.pending_registrations().is_empty()
+        {
+            if let Err(error) = emulator.scan_qr(qr_code_data, None) {
+                eprintln!("{error}");
+            }
+        }
+    })
+}
+
+/// The main job. `meanwhile` is called now and then while it waits, with the
+/// data of the QR code.
+fn enrol(
+    client: &Client,
+    username: &str,
+    meanwhile: impl Fn(&WaitProgress, &str),
+) -> Result<(), Box<dyn Error>> {
+    let request = StartAuthenticatorRegistration::new(username).timeout_in_seconds(120);
+    let started = client.begin_authenticator_registration(&request)?;
+    let data = started.qr_code_data.ok_or("there is no QR code")?;
+    let code = QrCode::new(data.expose())?;
+    println!("scan this with the phone that you will sign in with:");
+    for line in code.render::<Dense1x2>().build().lines() {
+        // Black on white, whatever the terminal's colours are.
+        println!("\x1b[30;107m{line}\x1b[0m");
+    }
+
+    let policy = WaitPolicy::new().on_progress(|progress| {
+        meanwhile(progress, data.expose());
+        ControlFlow::Continue(())
+    });
+    match started.pending.wait(client, &policy)? {
+        Registration::Registered(user) => {
+            // A name may hold anything that a terminal would obey.
+            let name = user.username().unwrap_or("?").escape_debug();
+            println!("registered: {name}");
+            println!("  user id     {}", user.user_id());
+            if let Some(id) = user.credential_id() {
+                println!("  credential  {id}");
+            }
+            println!("  validated   {}", user.is_validated());
+            Ok(())
+        }
+        Registration::StillPending => Err("not registered: nobody has scanned the code".into()),
+        other => Err(format!("not registered: {other:?}").into()),
+    }
+}

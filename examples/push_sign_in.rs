@@ -1,0 +1,115 @@
+//! Signs a user in with a push to the phone, in a terminal: draws the QR code
+//! as a fallback, turns a spinner while it waits, and gives up on Ctrl-C.
+//!
+//!     cargo run --example push_sign_in
+//!
+//! plays against the embedded emulator, whose phone approves after a second.
+//! With `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it asks the
+//! real service:
+//!
+//!     cargo run --example push_sign_in -- ada@example.com
+
+use std::env;
+use std::error::Error;
+use std::io::{self, Write as _};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use autharmor::Client;
+use autharmor::auth::StartAuthenticatorAuth;
+use autharmor::emulator::Emulator;
+use autharmor::flow::{SignIn, WaitPolicy, WaitProgress};
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    if env::var("AUTHARMOR_CLIENT_ID").is_ok_and(|id| !id.is_empty()) {
+        let user = env::args().nth(1).ok_or("whom shall I sign in?")?;
+        return sign_in(&Client::from_env()?, &user, |_| {});
+    }
+
+    let emulator = Emulator::builder().user("ada@example.com").start()?;
+    let client = emulator.client_builder().build()?;
+    println!("no AUTHARMOR_CLIENT_ID: using the emulator and its phone");
+    sign_in(&client, "ada@example.com", |progress| {
+        if progress.elapsed > Duration::from_secs(1) {
+            for request in emulator.pending_requests() {
+                if let Err(error) = emulator.approve(request.auth_request_id) {
+                    eprintln!("\n{error}");
+                }
+            }
+        }
+    })
+}
+
+/// The main job. `meanwhile` is called now and then while it waits.
+fn sign_in(
+    client: &Client,
+    username: &str,
+    meanwhile: impl Fn(&WaitProgress),
+) -> Result<(), Box<dyn Error>> {
+    let give_up = Arc::new(AtomicBool::new(false));
+    ctrlc::set_handler({
+        let give_up = Arc::clone(&give_up);
+        move || give_up.store(true, Ordering::Relaxed)
+    })?;
+
+    let request = StartAuthenticatorAuth::new()
+        .user(username)
+        .action_name("Sign in")
+        .short_msg("The example of autharmor signs you in")
+        .use_visual_verify(true)
+        .timeout_in_seconds(60);
+    let started = client.begin_authenticator_sign_in(&request)?;
+    if started.push_message_sent {
+        println!("answer the push on your phone, or scan this:");
+    } else {
+        println!("scan this with your phone:");
+    }
+    if let Some(data) = &started.qr_code_data {
+        let code = QrCode::new(data.expose())?;
+        for line in code.render::<Dense1x2>().build().lines() {
+            // Black on white, whatever the terminal's colours are.
+            println!("\x1b[30;107m{line}\x1b[0m");
+        }
+    }
+    if let Some(value) = &started.visual_verify_value {
+        println!("your phone asks for: {}", value.escape_debug());
+    }
+
+    let policy = WaitPolicy::new().on_progress(|progress| {
+        spin(progress);
+        meanwhile(progress);
+        if give_up.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    let end = started.pending.wait(client, &policy)?;
+    println!();
+    match end {
+        SignIn::SignedIn(user) => {
+            // A name may hold anything that a terminal would obey.
+            let name = user.username().unwrap_or("?").escape_debug();
+            println!("signed in: {name} ({})", user.user_id());
+            Ok(())
+        }
+        SignIn::StillPending => Err("nobody is signed in: nobody has answered".into()),
+        other => Err(format!("nobody is signed in: {other:?}").into()),
+    }
+}
+
+fn spin(progress: &WaitProgress) {
+    let frames = ['|', '/', '-', '\\'];
+    let turn = progress.elapsed.as_millis() / 100 % 4;
+    let frame = frames.into_iter().nth(turn as usize).unwrap_or(' ');
+    print!("\r{frame} {:3} s left ", progress.remaining.as_secs());
+    if let Some(error) = &progress.last_error {
+        print!("({error}) ");
+    }
+    // A terminal that does not show the spinner is no reason to stop.
+    let _ = io::stdout().flush();
+}
