@@ -1,6 +1,8 @@
 //! The emulator, seen by clients that do not know it.
 #![cfg(feature = "emulator")]
 
+#[path = "emulator/cargo.rs"]
+mod cargo;
 #[path = "emulator/control.rs"]
 mod control;
 #[path = "emulator/declared.rs"]

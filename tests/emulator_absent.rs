@@ -1,31 +1,21 @@
 //! Whoever does not ask for the emulator does not get it: the default build
 //! has none of its crates and reads none of its files.
 
+#[path = "emulator/cargo.rs"]
+mod cargo;
+
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use serde_json::Value;
 
+use crate::cargo::{cargo, target};
+
 /// The crates that come with the emulator alone.
 const CRATES: [&str; 3] = ["minicbor", "rcgen", "time"];
-
-/// Runs cargo on this package and gives what it prints.
-fn cargo(arguments: &[&str]) -> String {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .arg("--offline")
-        .args(arguments)
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// The crates of the library with these features, and their own features.
 fn tree(features: &str) -> BTreeSet<String> {
@@ -52,9 +42,7 @@ fn the_default_build_depends_on_nothing_for_it() {
 
 #[test]
 fn the_default_build_reads_none_of_its_files() {
-    // Where this test lies, so that nothing is built twice.
-    let exe = std::env::current_exe().unwrap();
-    let target = exe.ancestors().nth(3).unwrap();
+    let target = target();
     let sources = |features: &str| {
         let messages = cargo(&[
             "build",

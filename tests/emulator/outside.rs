@@ -14,6 +14,8 @@ use std::{
 use autharmor::emulator::Emulator;
 use serde_json::Value;
 
+use crate::cargo::{cargo, target};
+
 /// Every step that the script announces.
 const STEPS: &str = "\
 phone enrolled
@@ -63,28 +65,19 @@ fn curl_alone_registers_and_signs_in_by_all_methods() {
     }
 }
 
-/// The folder for builds in which this test lies, so that nothing is built
-/// twice.
-fn target() -> PathBuf {
-    let exe = std::env::current_exe().unwrap();
-    exe.ancestors().nth(3).unwrap().to_owned()
-}
-
 /// Builds the program as it is now.
 fn program() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--offline", "--features", "emulator"])
-        .args(["--example", "emulator", "--message-format", "json"])
-        .args((!cfg!(debug_assertions)).then_some("--release"))
-        .arg("--target-dir")
-        .arg(target())
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    String::from_utf8_lossy(&output.stdout)
+    let target = target();
+    let mut arguments = vec!["build", "--features", "emulator", "--example", "emulator"];
+    arguments.extend([
+        "--message-format=json",
+        "--target-dir",
+        target.to_str().unwrap(),
+    ]);
+    if !cfg!(debug_assertions) {
+        arguments.push("--release");
+    }
+    cargo(&arguments)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["target"]["name"] == "emulator")
