@@ -1,12 +1,14 @@
 //! What other crates may rely on: which of their types the public API names,
 //! and which of ours may move between threads.
 
+#[path = "support/rustdoc.rs"]
+mod rustdoc;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
-use std::{env, fs};
 
 use serde_json::Value;
+
+use self::rustdoc::rustdoc_json;
 
 /// A type of any other crate in a signature would make that crate's next major
 /// version a breaking change of this one.
@@ -37,35 +39,6 @@ fn the_public_api_names_no_foreign_types() {
     }
     named.retain(|_, (krate, _)| !ALLOWED.contains(&krate.as_str()));
     assert!(named.is_empty(), "foreign types, and where: {named:#?}");
-}
-
-/// rustdoc's own description of the public API, with every feature. It is as
-/// complete as the compiler's knowledge, macros and re-exports included. The
-/// format is not stable yet, hence the variable.
-fn rustdoc_json() -> Value {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("public-api");
-    let output = Command::new(env!("CARGO"))
-        .args(["rustdoc", "--lib", "--all-features", "--target-dir"])
-        .arg(&target)
-        .args([
-            "--",
-            "-Zunstable-options",
-            "--output-format=json",
-            "--document-hidden-items",
-        ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env_remove("CARGO_BUILD_TARGET")
-        .env_remove("RUSTDOCFLAGS")
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let json = fs::read(target.join("doc/autharmor.json")).unwrap();
-    serde_json::from_slice(&json).unwrap()
 }
 
 /// Implementations that every type in the world has, such as `Into` and `Send`.

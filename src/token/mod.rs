@@ -384,13 +384,13 @@ impl TokenCache {
         if self.is_warm.swap(true, Ordering::Relaxed) {
             return;
         }
-        let transport = Arc::clone(&self.transport);
-        let api = self.settings.api.clone();
         let limits = self.limits(deadline);
-        // Where no thread is to be had, the call connects for itself.
-        let _ = thread::Builder::new()
-            .name("autharmor-warm-up".to_owned())
-            .spawn(move || transport.warm_up(&api, limits));
+        if let Some(warm_up) = self.transport.warm_up(&self.settings.api, limits) {
+            // Where no thread is to be had, the call connects for itself.
+            let _ = thread::Builder::new()
+                .name("autharmor-warm-up".to_owned())
+                .spawn(warm_up);
+        }
     }
 
     fn limits(&self, deadline: Instant) -> Limits {

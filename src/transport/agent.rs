@@ -15,7 +15,7 @@ use super::dial::{Dialer, Spares};
 use super::proxy::ProxySetting;
 use super::tls::{self, ClientCertificate, Roots};
 use super::wire::{LONGEST_CALL, MAX_HEAD, NoResolver, OUTPUT, WireConnector};
-use super::{Limits, Transport, TransportError, TransportErrorKind};
+use super::{Limits, Transport, TransportError, TransportErrorKind, WarmUp};
 use crate::error::Error;
 use crate::message::{HttpRequest, HttpResponse};
 
@@ -147,8 +147,9 @@ impl Transport for AgentTransport {
         Ok(http::Response::from_parts(parts, body).into())
     }
 
-    fn warm_up(&self, uri: &Uri, limits: Limits) {
-        self.dialer.open_ahead(uri, limits.deadline);
+    fn warm_up(&self, uri: &Uri, limits: Limits) -> Option<WarmUp> {
+        let opening = Dialer::open_ahead(&self.dialer, uri, limits.deadline)?;
+        Some(Box::new(|| opening.dial()))
     }
 }
 

@@ -43,14 +43,15 @@ impl Dialer {
         }
     }
 
-    /// Opens a connection for a request that is to come. It is a favour: what
-    /// goes wrong will go wrong again with the request, and be told then.
-    pub(super) fn open_ahead(&self, uri: &Uri, deadline: Instant) {
-        let Ok(target) = Target::of(uri) else { return };
-        if let Some(opening) = self.spares.open(&target, deadline) {
-            let result = self.dial(&target, deadline);
-            opening.land(result);
-        }
+    /// Announces a connection for a request that is to come. It is a favour:
+    /// what goes wrong will go wrong again with the request, and be told then.
+    pub(super) fn open_ahead(this: &Arc<Self>, uri: &Uri, deadline: Instant) -> Option<Opening> {
+        let target = Target::of(uri).ok()?;
+        this.spares.open(&target, deadline).then(|| Opening {
+            dialer: Arc::clone(this),
+            target,
+            deadline,
+        })
     }
 
     fn dial(&self, target: &Target, deadline: Instant) -> Result<Stream, TransportError> {
@@ -180,10 +181,10 @@ struct Slot {
 
 impl Spares {
     /// Registers a dial, unless there is one.
-    fn open<'a>(&'a self, target: &'a Target, deadline: Instant) -> Option<Opening<'a>> {
+    fn open(&self, target: &Target, deadline: Instant) -> bool {
         let mut slots = self.lock();
         if slots.iter().any(|slot| slot.target == *target) {
-            return None;
+            return false;
         }
         slots.push(Slot {
             target: target.clone(),
@@ -191,10 +192,7 @@ impl Spares {
             is_claimed: false,
             result: None,
         });
-        Some(Opening {
-            spares: self,
-            target,
-        })
+        true
     }
 
     /// The connection that was opened ahead. One that is just being opened is
@@ -243,16 +241,19 @@ impl Spares {
     }
 }
 
-/// A dial under way. However it ends, nobody waits for it any longer.
-struct Opening<'a> {
-    spares: &'a Spares,
-    target: &'a Target,
+/// A dial that is announced. However it ends, even if it is never begun,
+/// nobody waits for it any longer.
+pub(super) struct Opening {
+    dialer: Arc<Dialer>,
+    target: Target,
+    deadline: Instant,
 }
 
-impl Opening<'_> {
-    fn land(self, result: Result<Stream, TransportError>) {
-        let mut slots = self.spares.lock();
-        let slot = slots.iter_mut().find(|slot| slot.target == *self.target);
+impl Opening {
+    pub(super) fn dial(self) {
+        let result = self.dialer.dial(&self.target, self.deadline);
+        let mut slots = self.dialer.spares.lock();
+        let slot = slots.iter_mut().find(|slot| slot.target == self.target);
         if let Some(slot) = slot.filter(|slot| slot.is_claimed || result.is_ok()) {
             if !slot.is_claimed {
                 slot.until = Instant::now() + SPARE_LIFE;
@@ -262,11 +263,11 @@ impl Opening<'_> {
     }
 }
 
-impl Drop for Opening<'_> {
+impl Drop for Opening {
     fn drop(&mut self) {
-        let mut slots = self.spares.lock();
-        slots.retain(|slot| slot.target != *self.target || slot.result.is_some());
+        let mut slots = self.dialer.spares.lock();
+        slots.retain(|slot| slot.target != self.target || slot.result.is_some());
         drop(slots);
-        self.spares.landed.notify_all();
+        self.dialer.spares.landed.notify_all();
     }
 }

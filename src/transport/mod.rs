@@ -64,11 +64,14 @@ pub trait Transport: Send + Sync {
     /// Sends the request and reads the whole response.
     fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError>;
 
-    /// Prepares for a request to the host of `uri` that will come soon, by
-    /// opening a connection. Nothing of HTTP may be sent, and there is nobody
-    /// to tell of a failure. By default it does nothing.
-    fn warm_up(&self, uri: &Uri, limits: Limits) {
+    /// Announces a request to the host of `uri` that will come soon, and
+    /// returns what there is to do for it: opening a connection, without
+    /// sending anything of HTTP. The client does that in a thread of its own,
+    /// while the access token is on its way. By default there is nothing to
+    /// do.
+    fn warm_up(&self, uri: &Uri, limits: Limits) -> Option<WarmUp> {
         let _ = (uri, limits);
+        None
     }
 }
 
@@ -77,10 +80,13 @@ impl<T: Transport + ?Sized> Transport for Arc<T> {
         (**self).send(request, limits)
     }
 
-    fn warm_up(&self, uri: &Uri, limits: Limits) {
-        (**self).warm_up(uri, limits);
+    fn warm_up(&self, uri: &Uri, limits: Limits) -> Option<WarmUp> {
+        (**self).warm_up(uri, limits)
     }
 }
+
+/// What there is to do for [`Transport::warm_up`].
+pub type WarmUp = Box<dyn FnOnce() + Send>;
 
 /// What a [`Transport`] must keep to.
 #[derive(Clone, Copy, Debug)]

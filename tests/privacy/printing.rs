@@ -3,12 +3,10 @@
 use std::any::type_name;
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
+use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use std::{env, fs, io};
 
 use autharmor::auth::*;
 use autharmor::credentials::{Credential, CredentialId, CredentialType};
@@ -37,6 +35,7 @@ use crate::marks::{
     CLIENT_ID, Marks, NAME, NEW_NAME, NONCE, ODD_NAME, PASSWORD, QR, SECRET, SIG, TOKEN, VALIDATION,
 };
 use crate::provoke;
+use crate::rustdoc::rustdoc_json;
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -514,29 +513,8 @@ fn emulators(printer: &mut Printer) {
 struct PublicApi(Value);
 
 impl PublicApi {
-    /// As `public_api.rs` reads it, and in the same place, so that it is made
-    /// once only.
     fn read() -> Self {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("public-api");
-        let output = Command::new(env!("CARGO"))
-            .args(["rustdoc", "--lib", "--all-features", "--target-dir"])
-            .arg(&target)
-            .args([
-                "--",
-                "-Zunstable-options",
-                "--output-format=json",
-                "--document-hidden-items",
-            ])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env_remove("CARGO_BUILD_TARGET")
-            .env_remove("RUSTDOCFLAGS")
-            .output()
-            .unwrap();
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{complaint}");
-        let json = fs::read(target.join("doc/autharmor.json")).unwrap();
-        Self(serde_json::from_slice(&json).unwrap())
+        Self(rustdoc_json())
     }
 
     /// Structs and enums that implement a trait of `std::fmt`, but for enums

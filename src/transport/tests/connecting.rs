@@ -288,8 +288,8 @@ fn a_connection_opened_ahead_is_the_one_that_is_used() {
     let server = answering(ca.localhost());
     let transport = trusting(&ca);
     let uri = server.https("/").parse().unwrap();
-    transport.warm_up(&uri, within(PATIENT));
-    transport.warm_up(&uri, within(PATIENT));
+    warm_up(&transport, &uri, within(PATIENT));
+    warm_up(&transport, &uri, within(PATIENT));
     assert_eq!(server.connections(), 1);
     assert!(server.requests().is_empty());
     get(&transport, &server.https("/")).unwrap();
@@ -300,6 +300,31 @@ fn a_connection_opened_ahead_is_the_one_that_is_used() {
 }
 
 #[test]
+fn a_connection_that_is_being_opened_ahead_is_waited_for() {
+    let ca = Ca::new();
+    let server = answering(ca.localhost());
+    let transport = trusting(&ca);
+    let uri = server.https("/").parse().unwrap();
+    let dial = transport.warm_up(&uri, within(PATIENT)).unwrap();
+    std::thread::scope(|scope| {
+        let request = scope.spawn(|| get(&transport, &server.https("/")));
+        dial();
+        request.join().unwrap().unwrap();
+    });
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn a_connection_that_was_announced_and_never_opened_is_not_waited_for() {
+    let ca = Ca::new();
+    let server = answering(ca.localhost());
+    let transport = trusting(&ca);
+    drop(transport.warm_up(&server.https("/").parse().unwrap(), within(PATIENT)));
+    get(&transport, &server.https("/")).unwrap();
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
 fn a_connection_opened_ahead_and_closed_since_is_replaced() {
     let ca = Ca::new();
     let server = Server::start(vec![
@@ -307,7 +332,11 @@ fn a_connection_opened_ahead_and_closed_since_is_replaced() {
         vec![Act::Tls(ca.localhost()), Act::Read, Act::write(OK)],
     ]);
     let transport = trusting(&ca);
-    transport.warm_up(&server.https("/").parse().unwrap(), within(PATIENT));
+    warm_up(
+        &transport,
+        &server.https("/").parse().unwrap(),
+        within(PATIENT),
+    );
     server.wait_until_idle();
     get(&transport, &server.https("/")).unwrap();
     assert_eq!(server.connections(), 2);
@@ -321,6 +350,6 @@ fn a_connection_that_cannot_be_opened_ahead_is_nobodys_trouble() {
         "/only/a/path".to_owned(),
         "ftp://localhost/".to_owned(),
     ] {
-        transport.warm_up(&uri.parse().unwrap(), within(PATIENT));
+        warm_up(&transport, &uri.parse().unwrap(), within(PATIENT));
     }
 }

@@ -46,6 +46,13 @@ fn with_settings(settings: TransportSettings) -> AgentTransport {
     AgentTransport::with_addresses(settings, Addresses::with(loopback, Instant::now)).unwrap()
 }
 
+/// Does at once what there is to do.
+fn warm_up(transport: &AgentTransport, uri: &http::Uri, limits: Limits) {
+    if let Some(dial) = transport.warm_up(uri, limits) {
+        dial();
+    }
+}
+
 fn within(time: Duration) -> Limits {
     Limits {
         deadline: Instant::now() + time,

@@ -101,7 +101,11 @@ fn a_connection_can_be_opened_ahead_through_a_proxy() {
         Act::write(OK),
     ]]);
     let transport = through(url(&proxy), &ca);
-    transport.warm_up(&"https://api.example/".parse().unwrap(), within(PATIENT));
+    warm_up(
+        &transport,
+        &"https://api.example/".parse().unwrap(),
+        within(PATIENT),
+    );
     get(&transport, "https://api.example/").unwrap();
     assert_eq!(proxy.connections(), 1);
 }
