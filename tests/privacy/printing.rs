@@ -20,9 +20,9 @@ use autharmor::flow::{
 use autharmor::registrations::*;
 use autharmor::users::*;
 use autharmor::{
-    ApiVersion, Client, ClientAuth, Error, HttpRequest, HttpResponse, Limits, Page, PageInfo,
-    PageQuery, Private, Request, RetryPolicy, Secret, Target, Timestamp, Transport, TransportError,
-    TransportErrorKind, UserKey,
+    ApiVersion, Client, ClientAuth, Error, FileTokenStore, HttpRequest, HttpResponse, Limits, Page,
+    PageInfo, PageQuery, Private, Request, RetryPolicy, Secret, StoredToken, Target, Timestamp,
+    TokenKey, Transport, TransportError, TransportErrorKind, UserKey,
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -151,6 +151,11 @@ fn basics(printer: &mut Printer) {
     printer.display(&Timestamp::from("2020-07-11T17:09:44Z"));
     printer.display(&CredentialId::from("an id"));
     printer.debug(&RetryPolicy::default());
+    printer.debug(&FileTokenStore::new("token"));
+    let key = json!({"login_url": "https://login.example", "client_id": CLIENT_ID, "scopes": ""});
+    printer.display(&serde_json::from_value::<TokenKey>(key).unwrap());
+    let text = json!({"v": 1, "access_token": TOKEN, "issued_at": 1, "expires_at": 2}).to_string();
+    printer.debug(&StoredToken::decode(&text).unwrap());
     let mut page = PageQuery::new();
     page.page_number = Some(7);
     printer.debug(&page);
