@@ -594,22 +594,6 @@ fn a_panic_while_fetching_leaves_the_client_working() {
 }
 
 #[test]
-fn a_transport_that_calls_the_client_back_does_not_hang() {
-    let client = Arc::new(OnceLock::<Client>::new());
-    let inner = Arc::clone(&client);
-    let bench = Bench::new(
-        move |number, _, _| {
-            let error = call(inner.get().unwrap()).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            token(number, 600)
-        },
-        |_, _, _| answer(200, "{}"),
-    );
-    client.set(bench.client.clone()).unwrap();
-    call(&bench.client).unwrap();
-}
-
-#[test]
 fn clones_share_the_token_and_the_original_may_go() {
     let bench = Bench::new(
         |number, _, _| token(number, 600),

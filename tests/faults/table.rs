@@ -13,8 +13,8 @@ const INTRODUCTION: &str = "\
 # The fault list, and what was seen
 
 Written by the tests themselves: every test that takes a row compares its line
-with this file and fails if they differ. `FAULT_TABLE=update cargo test
---all-features faults` writes it anew.
+with this file and fails if they differ. `FAULT_TABLE=update cargo test --lib
+--test faults` writes it anew.
 
 *read* is `get_user`, *start* is `start_authenticator_auth`, *validate* is
 `validate_authenticator_auth` by way of the flow that judges it. Behind a
