@@ -41,7 +41,10 @@ fuzz_target!(|data: &[u8]| {
                 .map(drop),
             _ => CLIENT.get_auth_info(REQUEST).map(drop),
         };
-        assert_eq!(SERVICE.seen().len(), 1);
+        let requests = SERVICE.seen().len();
+        // Once the token is old enough to be at fault for it, a 401 is told
+        // twice.
+        assert!(requests == 1 || status == 401 && requests == 2);
         let Err(error) = result else {
             assert!((200..300).contains(&status));
             return;

@@ -6,7 +6,7 @@
 #![no_main]
 #![feature(tcp_linger)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind::WouldBlock, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::rc::Rc;
@@ -201,6 +201,7 @@ fn is_whole(request: &[u8]) -> bool {
 struct Bench {
     server: Rc<RefCell<Server>>,
     client: Client,
+    inputs: Cell<u64>,
 }
 
 impl Bench {
@@ -227,7 +228,11 @@ impl Bench {
             .build()
             .unwrap();
         client.check_credentials().unwrap();
-        Self { server, client }
+        Self {
+            server,
+            client,
+            inputs: Cell::new(0),
+        }
     }
 
     fn check(&self, data: &[u8]) {
@@ -245,9 +250,14 @@ impl Bench {
             let tail = &bytes[bytes.len().saturating_sub(32)..];
             script.bytes.extend(tail.iter().cycle().take(LONG));
         }
+        let client = &self.client;
+        // An old token would be taken for the reason of a 401.
+        self.inputs.set(self.inputs.get() + 1);
+        if self.inputs.get() % 10_000 == 0 {
+            client.check_credentials().unwrap();
+        }
         self.server.borrow_mut().script = Some(script);
         self.server.borrow_mut().requests = 0;
-        let client = &self.client;
         let is_token = flags >> 4 & 3 == 3;
         let result = match flags >> 4 & 3 {
             0 => client.get_user(USERNAME).map(drop),
