@@ -158,6 +158,9 @@ pub(super) struct State {
     tokens: HashMap<String, Stamp>,
     token_order: VecDeque<String>,
     pub(super) auth: Kept<AuthRequest>,
+    /// The credential that an auth request was sent to or approved with, by the
+    /// request's id.
+    used: HashMap<Uuid, Uuid>,
     pub(super) registrations: Kept<Registration>,
     pub(super) outbox: Kept<Mail>,
     pub(super) links: HashMap<String, Link>,
@@ -179,6 +182,7 @@ impl State {
             tokens: HashMap::new(),
             token_order: VecDeque::new(),
             auth: Kept::default(),
+            used: HashMap::new(),
             registrations: Kept::default(),
             outbox: Kept::default(),
             links: HashMap::new(),
@@ -336,10 +340,29 @@ impl State {
         let Some(gone) = self.auth.insert(request.id, request) else {
             return;
         };
+        self.used.remove(&gone.id);
         if let Some(user) = gone.user.and_then(|id| self.users.get_mut(&id)) {
             let at = user.history.iter().position(|id| *id == gone.id);
             at.and_then(|at| user.history.remove(at));
         }
+    }
+
+    /// Says with which credential an auth request is answered.
+    pub(super) fn answered_with(&mut self, request: Uuid, credential: Uuid) {
+        self.used.insert(request, credential);
+    }
+
+    /// Whether the credential of an auth request was disabled in the meantime.
+    pub(super) fn credential_is_disabled(&self, request: &AuthRequest) -> bool {
+        let Some(used) = self.used.get(&request.id) else {
+            return false;
+        };
+        let user = request.user.and_then(|id| self.users.get(&id));
+        !user.is_some_and(|user| {
+            user.credentials
+                .iter()
+                .any(|credential| credential.id == *used && credential.enabled)
+        })
     }
 
     /// Adds an auth request to a user's history.
