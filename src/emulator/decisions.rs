@@ -49,8 +49,10 @@ pub(super) const fn enrolling_completes(version: Version) -> bool {
 }
 
 /// Starting a registration for a name or address in use, taking such a name,
-/// or enrolling a passkey twice is refused with this status. If two
-/// registrations race for a name, the later one is refused with it at its end.
+/// or enrolling a passkey twice is refused with this status. A name is in use
+/// also if it is another user's address. If two registrations race for a name,
+/// the later one is refused with it at its end. The registration of a passkey
+/// that is enrolled already stays open for another one.
 pub(super) const IN_USE: u16 = 409;
 
 /// A registration that timed out, was declined or broke the pairing of

@@ -217,14 +217,15 @@ impl State {
         &self.user_order
     }
 
+    /// Whether somebody has this name, or an address that reads like it.
     pub(super) fn name_is_taken(&self, username: &str) -> bool {
-        self.by_name.contains_key(&name_key(username))
+        self.address_owner(username).is_some()
     }
 
-    /// Whether an address belongs to a user, as address or as name.
+    /// The user to whom an address belongs, as address or else as name.
     pub(super) fn address_owner(&self, address: &str) -> Option<&User> {
         let key = name_key(address);
-        let owner = self.by_name.get(&key).or_else(|| self.by_address.get(&key));
+        let owner = self.by_address.get(&key).or_else(|| self.by_name.get(&key));
         self.users.get(owner?)
     }
 
@@ -257,10 +258,11 @@ impl State {
         true
     }
 
-    /// False if another user has the name.
+    /// False if another user has the name, or has it as address.
     pub(super) fn rename_user(&mut self, id: &Uuid, username: &str) -> bool {
         let key = name_key(username);
-        if self.by_name.get(&key).is_some_and(|owner| owner != id) {
+        let owners = [self.by_name.get(&key), self.by_address.get(&key)];
+        if owners.into_iter().flatten().any(|owner| owner != id) {
             return false;
         }
         let Some(user) = self.users.get_mut(id) else {

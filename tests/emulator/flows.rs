@@ -934,6 +934,44 @@ fn links_to_an_old_address_end_with_its_change() {
 }
 
 #[test]
+fn an_address_has_one_owner() {
+    for v in ["v3", "v4"] {
+        let (emulator, mut api) = start();
+        let user = NewUser::new("carl").email("carl@example.com");
+        emulator.add_user(user).unwrap();
+        emulator.add_user("bob").unwrap();
+        let [_, carl, bob] = &emulator.users()[..] else {
+            panic!()
+        };
+        // Not as the name of another, by renaming or by registering.
+        let taken = json!({"new_username": "Carl@example.com"});
+        let path = format!("/{v}/users/{}", bob.0);
+        assert_eq!(api.put(&path, &taken).status, 409);
+        let routes = match v {
+            "v3" => ["authenticator/register/start", "webauthn/register/start"],
+            _ => [
+                "registrations/authenticator/start",
+                "registrations/webauthn/start",
+            ],
+        };
+        for route in routes {
+            let body = json!({"username": "carl@example.com"});
+            let path = format!("/{v}/users/{route}");
+            assert_eq!(api.post(&path, &body).status, 409, "{path}");
+        }
+        assert_eq!(
+            emulator.add_user("carl@example.com"),
+            Err(EmulatorError::BadUser)
+        );
+        // One's own address is one's to take, and stays one's own.
+        let path = format!("/{v}/users/{}", carl.0);
+        api.ok("PUT", &path, &taken);
+        let path = format!("/{v}/users/{}", bob.0);
+        assert_eq!(api.put(&path, &taken).status, 409);
+    }
+}
+
+#[test]
 fn a_disabled_passkey_signs_nobody_in() {
     let (emulator, mut api) = start();
     register_passkey(&emulator, &mut api, "v4", "bob");
