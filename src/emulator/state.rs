@@ -359,9 +359,10 @@ impl State {
         let Some(used) = self.used.get(&request.id) else {
             return false;
         };
-        let user = request.user.and_then(|id| self.users.get(&id));
-        !user.is_some_and(|user| {
-            user.credentials
+        let owner = request.user.and_then(|id| self.users.get(&id));
+        !owner.is_some_and(|owner| {
+            owner
+                .credentials
                 .iter()
                 .any(|credential| credential.id == *used && credential.enabled)
         })
