@@ -1,10 +1,11 @@
 //! The emulator as a program, to point any client or a whole website at.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{env, fs, thread};
 
 use autharmor::emulator::{Emulator, EmulatorBuilder, NewUser, RecordedRequest};
@@ -17,8 +18,13 @@ Usage: cargo run --example emulator -- [OPTIONS]
 
 Options:
   --listen ADDRESS  Loopback address and port [default: 127.0.0.1:8443]
-  --seed FILE       Users to start with: a JSON array of usernames, or of objects
-                    with `username`, `email_address` and `without_methods`
+  --seed FILE       What to start with, as JSON: an array of users, each a name or
+                    an object with `username`, `email_address` and
+                    `without_methods`; or an object with any of `users` (such an
+                    array), `auth_redirects` and `registration_redirects` (the
+                    allow lists), `origin` and `rp_id` (of the website that uses
+                    passkeys), `seed` (a number that ids follow from),
+                    `token_lifetime` and `validation_window` (seconds)
   --ca-file FILE    Where to write the certificate of the authority to trust
                     [default: a new file in the temporary folder]
   --http            Speak plain HTTP
@@ -109,47 +115,111 @@ fn run(options: &Options) -> Result<std::convert::Infallible, Error> {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Seed {
+    Users(Vec<User>),
+    Settings(Settings),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum User {
     Name(String),
-    User {
-        username: String,
-        email_address: Option<String>,
-        #[serde(default)]
-        without_methods: bool,
-    },
+    Described(Described),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Described {
+    username: String,
+    email_address: Option<String>,
+    #[serde(default)]
+    without_methods: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    users: Vec<User>,
+    auth_redirects: Vec<String>,
+    registration_redirects: Vec<String>,
+    origin: Option<String>,
+    rp_id: Option<String>,
+    seed: Option<u64>,
+    token_lifetime: Option<u64>,
+    validation_window: Option<u64>,
 }
 
 fn seed(mut builder: EmulatorBuilder, file: &Path) -> Result<EmulatorBuilder, Error> {
-    for user in serde_json::from_slice::<Vec<Seed>>(&fs::read(file)?)? {
-        builder = builder.user(match user {
-            Seed::Name(username) => NewUser::new(username),
-            Seed::User {
-                username,
-                email_address,
-                without_methods,
-            } => {
-                let mut user = NewUser::new(username);
-                if let Some(address) = email_address {
-                    user = user.email(address);
-                }
-                if without_methods {
-                    user = user.without_methods();
-                }
-                user
-            }
-        });
+    let settings = match serde_json::from_slice(&fs::read(file)?)? {
+        Seed::Users(users) => Settings {
+            users,
+            ..Settings::default()
+        },
+        Seed::Settings(settings) => settings,
+    };
+    for user in settings.users {
+        builder = builder.user(new_user(user));
+    }
+    for url in settings.auth_redirects {
+        builder = builder.allow_auth_redirect(url);
+    }
+    for url in settings.registration_redirects {
+        builder = builder.allow_registration_redirect(url);
+    }
+    match (settings.origin, settings.rp_id) {
+        (None, None) => {}
+        (Some(origin), Some(rp_id)) => builder = builder.website(origin, rp_id),
+        _ => return Err("`origin` and `rp_id` go together".into()),
+    }
+    if let Some(seed) = settings.seed {
+        builder = builder.seed(seed);
+    }
+    if let Some(seconds) = settings.token_lifetime {
+        builder = builder.token_lifetime(Duration::from_secs(seconds));
+    }
+    if let Some(seconds) = settings.validation_window {
+        builder = builder.validation_window(Duration::from_secs(seconds));
     }
     Ok(builder)
+}
+
+fn new_user(user: User) -> NewUser {
+    let Described {
+        username,
+        email_address,
+        without_methods,
+    } = match user {
+        User::Name(name) => return NewUser::new(name),
+        User::Described(described) => described,
+    };
+    let mut user = NewUser::new(username);
+    if let Some(address) = email_address {
+        user = user.email(address);
+    }
+    if without_methods {
+        user = user.without_methods();
+    }
+    user
 }
 
 fn write_ca(emulator: &Emulator, file: Option<&Path>) -> Result<PathBuf, Error> {
     let (path, created) = if let Some(path) = file {
         (path.to_owned(), File::create(path))
     } else {
-        let name = format!("autharmor-emulator-ca-{}.pem", std::process::id());
-        let path = env::temp_dir().join(name);
-        // Others can write to this folder: never through a link of theirs.
-        let created = File::create_new(&path);
-        (path, created)
+        // Others can write to this folder: never through a link of theirs. A
+        // name may be left from an earlier process of the same number.
+        let id = std::process::id();
+        let path = |n: u32| env::temp_dir().join(format!("autharmor-emulator-ca-{id}-{n}.pem"));
+        let mut n = 0;
+        let mut created = File::create_new(path(n));
+        while n < 1000
+            && created
+                .as_ref()
+                .is_err_and(|e| e.kind() == ErrorKind::AlreadyExists)
+        {
+            n += 1;
+            created = File::create_new(path(n));
+        }
+        (path(n), created)
     };
     created
         .and_then(|mut file| file.write_all(emulator.ca_pem().as_bytes()))

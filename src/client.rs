@@ -107,6 +107,11 @@ impl Client {
         Self(Arc::new(parts))
     }
 
+    /// Fails as sending it would, before anything is sent.
+    pub(crate) fn check<T>(&self, request: &Request<T>) -> Result<(), Error> {
+        request.to_http(&self.0.target).map(drop)
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.0.clock
     }
@@ -163,6 +168,8 @@ impl Client {
         let response = match request.name_to_look_up(&self.0.target) {
             None => self.exchange(request, &mut call)?,
             Some(name) => {
+                // Before the look-up, so that bad input costs nothing.
+                self.check(&request.with_user(Uuid::from_u128(1)))?;
                 // Whatever goes wrong here, the call itself has not been sent.
                 let id = self
                     .look_up(name, &mut call)
@@ -261,7 +268,9 @@ impl Client {
                 }
                 Err(error) => (error, false),
             };
-            let error = error.in_area(endpoint.name());
+            // The service has judged the validation token, and used it up perhaps.
+            let sent = error.may_have_been_sent() || is_answer;
+            let error = error.in_area(endpoint.name()).with_sent(sent);
             if error.kind() == ErrorKind::Unauthorized {
                 if is_answer || !call.may_change_token || !tokens.refused(&token) {
                     return Err(error);

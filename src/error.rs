@@ -223,16 +223,18 @@ impl Error {
     /// the service is at fault, not the call or the configuration.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self.kind(),
+        match self.kind() {
             ErrorKind::RateLimited
-                | ErrorKind::Unavailable
-                | ErrorKind::Dns
-                | ErrorKind::Connect
-                | ErrorKind::Proxy
-                | ErrorKind::Timeout
-                | ErrorKind::Transport
-        )
+            | ErrorKind::Unavailable
+            | ErrorKind::Dns
+            | ErrorKind::Connect
+            | ErrorKind::Proxy
+            | ErrorKind::Timeout
+            | ErrorKind::Transport => true,
+            // The server gave up waiting for the request.
+            ErrorKind::Api => self.status() == Some(408),
+            _ => false,
+        }
     }
 
     /// Whether the server may have acted on the call. `false` is certain: the

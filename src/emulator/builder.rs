@@ -186,7 +186,7 @@ impl EmulatorBuilder {
             ));
         }
         let (tls, ca_pem) = if config.tls {
-            let identity = Identity::new()?;
+            let identity = Identity::new(config.listen.ip())?;
             (Some(identity.config), identity.ca_pem)
         } else {
             (None, String::new())

@@ -74,7 +74,8 @@ pub(super) fn answer(app: &App, message: &Message) -> Reply {
 const HTML: &str = "text/html; charset=utf-8";
 
 fn dispatch(app: &App, message: &Message) -> Reply {
-    let path = message.path().trim_start_matches("/_emulator");
+    let path = message.path();
+    let path = path.strip_prefix("/_emulator").unwrap_or(path);
     let path = path.strip_prefix('/').unwrap_or(path);
     let method = message.method.as_str();
     match (method, path) {

@@ -7,7 +7,11 @@
 
 use uuid::Uuid;
 
-use super::{auth::Phase, routes::Version};
+use super::{
+    auth::{Phase, Progress},
+    clock::Stamp,
+    routes::Version,
+};
 
 /// A failed validate call with the wrong token is refused with this status.
 pub(super) const WRONG_TOKEN: u16 = 401;
@@ -20,6 +24,15 @@ pub(super) const REPLAYED_TOKEN: u16 = 403;
 /// false, however often it is asked, and is not changed by it.
 pub(super) const fn validation_is_refused(phase: Phase) -> bool {
     matches!(phase, Phase::Success)
+}
+
+/// A credential that was disabled signs nobody in, not even with what was under
+/// way: its links cannot be clicked any more, and a sign-in that it approved
+/// before answers its validate call with 200, `authorized` false and result
+/// code 10, "Security Exception". So it goes for the address that another one
+/// replaced.
+pub(super) const fn approved_by_a_disabled_credential(now: Stamp) -> Progress {
+    Progress::Mismatch(now)
 }
 
 /// The context data comes back only to a sign-in that succeeded, not to one
@@ -36,8 +49,10 @@ pub(super) const fn enrolling_completes(version: Version) -> bool {
 }
 
 /// Starting a registration for a name or address in use, taking such a name,
-/// or enrolling a passkey twice is refused with this status. If two
-/// registrations race for a name, the later one is refused with it at its end.
+/// or enrolling a passkey twice is refused with this status. A name is in use
+/// also if it is another user's address. If two registrations race for a name,
+/// the later one is refused with it at its end. The registration of a passkey
+/// that is enrolled already stays open for another one.
 pub(super) const IN_USE: u16 = 409;
 
 /// A registration that timed out, was declined or broke the pairing of

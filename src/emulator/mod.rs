@@ -79,7 +79,8 @@
 #![doc = include_str!("routes.md")]
 //!
 //! Not emulated at all: the dashboard, other API versions, the browser SDK's
-//! own API, the signatures of a token (it has the shape of a JWT, but holds no
+//! own API, scopes (a token may do everything), rate limits (a 429 comes from a
+//! [`Fault`] only), the user verification flag of a passkey, the signatures of a token (it has the shape of a JWT, but holds no
 //! claims), several projects or clients.
 //!
 //! # What is not known of the service
@@ -426,7 +427,8 @@ impl Emulator {
         let _ = self.app.reset();
     }
 
-    /// Lets something go wrong.
+    /// Lets something go wrong. A fault for an endpoint that does not exist
+    /// never strikes.
     pub fn fault(&self, fault: Fault) {
         lock(&self.app.faults).add(fault);
     }

@@ -193,6 +193,7 @@ impl State {
             Progress::Declined(now)
         };
         request.signed = Some(self.phone.sign(request, user, project, &device, now));
+        self.answered_with(id, device.id);
         Ok(())
     }
 
@@ -324,13 +325,17 @@ impl State {
         let now = self.clock.now();
         let landing = match link.purpose {
             LinkPurpose::SignIn(id) => {
+                let request = self.auth.get(&id).ok_or(EmulatorError::UnknownRequest)?;
+                if request.phase(now) != Phase::Waiting {
+                    return Err(EmulatorError::Over);
+                }
+                if self.credential_is_disabled(request) {
+                    return Err(EmulatorError::NotEnrolled);
+                }
                 let request = self
                     .auth
                     .get_mut(&id)
                     .ok_or(EmulatorError::UnknownRequest)?;
-                if request.phase(now) != Phase::Waiting {
-                    return Err(EmulatorError::Over);
-                }
                 request.progress = Progress::Approved(now);
                 with_query(
                     &link.redirect,

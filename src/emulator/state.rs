@@ -158,6 +158,9 @@ pub(super) struct State {
     tokens: HashMap<String, Stamp>,
     token_order: VecDeque<String>,
     pub(super) auth: Kept<AuthRequest>,
+    /// The credential that an auth request was sent to or approved with, by the
+    /// request's id.
+    used: HashMap<Uuid, Uuid>,
     pub(super) registrations: Kept<Registration>,
     pub(super) outbox: Kept<Mail>,
     pub(super) links: HashMap<String, Link>,
@@ -179,6 +182,7 @@ impl State {
             tokens: HashMap::new(),
             token_order: VecDeque::new(),
             auth: Kept::default(),
+            used: HashMap::new(),
             registrations: Kept::default(),
             outbox: Kept::default(),
             links: HashMap::new(),
@@ -213,14 +217,15 @@ impl State {
         &self.user_order
     }
 
+    /// Whether somebody has this name, or an address that reads like it.
     pub(super) fn name_is_taken(&self, username: &str) -> bool {
-        self.by_name.contains_key(&name_key(username))
+        self.address_owner(username).is_some()
     }
 
-    /// Whether an address belongs to a user, as address or as name.
+    /// The user to whom an address belongs, as address or else as name.
     pub(super) fn address_owner(&self, address: &str) -> Option<&User> {
         let key = name_key(address);
-        let owner = self.by_name.get(&key).or_else(|| self.by_address.get(&key));
+        let owner = self.by_address.get(&key).or_else(|| self.by_name.get(&key));
         self.users.get(owner?)
     }
 
@@ -253,10 +258,11 @@ impl State {
         true
     }
 
-    /// False if another user has the name.
+    /// False if another user has the name, or has it as address.
     pub(super) fn rename_user(&mut self, id: &Uuid, username: &str) -> bool {
         let key = name_key(username);
-        if self.by_name.get(&key).is_some_and(|owner| owner != id) {
+        let owners = [self.by_name.get(&key), self.by_address.get(&key)];
+        if owners.into_iter().flatten().any(|owner| owner != id) {
             return false;
         }
         let Some(user) = self.users.get_mut(id) else {
@@ -336,10 +342,30 @@ impl State {
         let Some(gone) = self.auth.insert(request.id, request) else {
             return;
         };
+        self.used.remove(&gone.id);
         if let Some(user) = gone.user.and_then(|id| self.users.get_mut(&id)) {
             let at = user.history.iter().position(|id| *id == gone.id);
             at.and_then(|at| user.history.remove(at));
         }
+    }
+
+    /// Says with which credential an auth request is answered.
+    pub(super) fn answered_with(&mut self, request: Uuid, credential: Uuid) {
+        self.used.insert(request, credential);
+    }
+
+    /// Whether the credential of an auth request was disabled in the meantime.
+    pub(super) fn credential_is_disabled(&self, request: &AuthRequest) -> bool {
+        let Some(used) = self.used.get(&request.id) else {
+            return false;
+        };
+        let owner = request.user.and_then(|id| self.users.get(&id));
+        !owner.is_some_and(|owner| {
+            owner
+                .credentials
+                .iter()
+                .any(|credential| credential.id == *used && credential.enabled)
+        })
     }
 
     /// Adds an auth request to a user's history.

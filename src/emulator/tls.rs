@@ -16,6 +16,8 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
+use time::OffsetDateTime;
+
 /// What a server needs, and what a client needs to trust it.
 pub(super) struct Identity {
     pub(super) config: Arc<ServerConfig>,
@@ -24,12 +26,13 @@ pub(super) struct Identity {
 
 impl Identity {
     /// A new authority and, signed by it, a certificate for the loopback
-    /// addresses and `localhost`. The authority's key is dropped at once.
-    pub(super) fn new() -> io::Result<Self> {
-        Self::generate().map_err(io::Error::other)
+    /// addresses, `localhost` and the address that is listened on. The
+    /// authority's key is dropped at once.
+    pub(super) fn new(listen: IpAddr) -> io::Result<Self> {
+        Self::generate(listen).map_err(io::Error::other)
     }
 
-    fn generate() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    fn generate(listen: IpAddr) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let ca_key = KeyPair::generate()?;
         let mut ca = params("Auth Armor emulator, throwaway CA");
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -46,6 +49,7 @@ impl Identity {
             SanType::DnsName("localhost".try_into()?),
             SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+            SanType::IpAddress(listen),
         ];
         let certificate = leaf.signed_by(&key, &issuer)?;
 
@@ -70,8 +74,10 @@ fn params(name: &str) -> CertificateParams {
     let mut subject = DistinguishedName::new();
     subject.push(DnType::CommonName, name);
     params.distinguished_name = subject;
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2049, 12, 31);
+    // Some verifiers refuse server certificates that are valid for long.
+    let now = OffsetDateTime::now_utc();
+    params.not_before = now - time::Duration::days(1);
+    params.not_after = now + time::Duration::days(365);
     params
 }
 
@@ -95,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_ca_is_one_pem_block_of_short_lines() {
-        let identity = Identity::new().unwrap();
+        let identity = Identity::new(Ipv4Addr::LOCALHOST.into()).unwrap();
         let lines: Vec<&str> = identity.ca_pem.lines().collect();
         assert_eq!(lines.first(), Some(&"-----BEGIN CERTIFICATE-----"));
         assert_eq!(lines.last(), Some(&"-----END CERTIFICATE-----"));

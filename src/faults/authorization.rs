@@ -132,8 +132,7 @@ fn a8_a_validation_is_refused() {
     let expect = fails(Unauthorized)
         .status(401)
         .code("401")
-        .tracking_id("t-1")
-        .refused();
+        .tracking_id("t-1");
     row.endure(&with_a_token(refuse), Call::Validate, &expect);
 
     let (world, clock) = timed(Fake::new(

@@ -11,7 +11,7 @@ use super::wait::{RegistrationWait, RegistrationWatch, WaitPolicy};
 use crate::client::Client;
 use crate::error::Error;
 use crate::registrations::{
-    Fido2RegistrationData, FinishWebauthnRegistration, MagiclinkEmailRegistrationType,
+    self, Fido2RegistrationData, FinishWebauthnRegistration, MagiclinkEmailRegistrationType,
     RegistrationStatus, StartAuthenticatorRegistration, StartAuthenticatorRegistrationResponse,
     StartChangeMagiclinkEmail, StartMagiclinkEmailRegistration, StartWebauthnRegistration,
     StartWebauthnRegistrationForUser, StartWebauthnRegistrationResponse,
@@ -159,6 +159,8 @@ impl Client {
         &self,
         request: &StartAuthenticatorRegistration,
     ) -> Result<AuthenticatorRegistrationStarted, Error> {
+        // Before the user is looked at, so that bad input costs nothing.
+        self.check(&registrations::start_authenticator_registration(request))?;
         let user = UserKey::Username(request.username.clone());
         self.enrol_phone(user, request.timeout_in_seconds, || {
             self.start_authenticator_registration(request)

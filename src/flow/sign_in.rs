@@ -460,9 +460,13 @@ fn nonce(given: Option<Secret>) -> Result<Secret, Error> {
     given.map_or_else(random_secret, Ok)
 }
 
+/// No request lives longer, in seconds, whatever the service says.
+const LONGEST_LIFE: i64 = 60 * 60;
+
 /// How long a request lives: by the service's word, or by our own wish.
 pub(super) fn life(answered: Option<i64>, asked: Option<u32>) -> Option<u64> {
     answered
+        .filter(|seconds| (0..=LONGEST_LIFE).contains(seconds))
         .and_then(|seconds| u64::try_from(seconds).ok())
         .or(asked.map(u64::from))
 }

@@ -59,7 +59,11 @@ impl SignIn {
 /// and passed every check:
 ///
 /// ```compile_fail
-/// let user = autharmor::flow::SignedInUser { user_id: uuid::Uuid::nil() };
+/// use autharmor::flow::SignedInUser;
+///
+/// fn somebody_else(user: SignedInUser) -> SignedInUser {
+///     SignedInUser { user_id: uuid::Uuid::nil(), ..user }
+/// }
 /// ```
 ///
 /// ```compile_fail

@@ -126,6 +126,8 @@ pub(crate) struct TokenCache {
 struct State {
     credentials: Arc<Credentials>,
     token: Option<Arc<Token>>,
+    /// What the API has refused: whatever the store says, it is not used again.
+    refused: Option<Secret>,
     flight: Option<Arc<Flight>>,
     refusal: Option<(Instant, Error)>,
     no_renewal_before: Option<Instant>,
@@ -150,6 +152,7 @@ enum Source {
 /// One fetch under way.
 struct Flight {
     leader: ThreadId,
+    source: Source,
     landing: OnceLock<Landing>,
 }
 
@@ -174,6 +177,7 @@ impl TokenCache {
         let state = State {
             credentials: Arc::new(credentials),
             token: None,
+            refused: None,
             flight: None,
             refusal: None,
             no_renewal_before: None,
@@ -210,10 +214,12 @@ impl TokenCache {
                 }
                 // The other half of the time is for the call itself.
                 let left = deadline.saturating_duration_since(now.mono);
-                return match self.lead(state, now.mono + left / 2, Source::Anywhere) {
-                    Err(_) if token.is_valid(Moment::now(&*self.clock)) => Ok(token),
-                    renewed => renewed,
-                };
+                match self.lead(state, now.mono + left / 2, Source::Anywhere) {
+                    Err(_) if token.is_valid(Moment::now(&*self.clock)) => return Ok(token),
+                    // It ended meanwhile, and there is the other half.
+                    Err(error) if error.is_timeout() && self.clock.now() < deadline => continue,
+                    renewed => return renewed,
+                }
             }
             // Not even a clock that is set back revives it.
             state.token = None;
@@ -245,6 +251,7 @@ impl TokenCache {
                 return false;
             }
             state.token = None;
+            state.refused.clone_from(&token.text);
             let credentials = Arc::clone(&state.credentials);
             drop(state);
             self.drop_stored(&credentials, token.text.as_ref());
@@ -294,6 +301,10 @@ impl TokenCache {
         }
         loop {
             match flight.landing.get() {
+                // It may be the store's, which says nothing of the endpoint.
+                Some(Landing::Fetched(_)) if flight.source != source && self.has_store() => {
+                    return Ok(None);
+                }
                 Some(Landing::Fetched(token)) => return Ok(Some(Arc::clone(token))),
                 Some(Landing::Failed(error)) => return Err(error.clone()),
                 Some(Landing::Abandoned) => return Ok(None),
@@ -316,10 +327,12 @@ impl TokenCache {
     ) -> Result<Arc<Token>, Error> {
         let flight = Arc::new(Flight {
             leader: thread::current().id(),
+            source,
             landing: OnceLock::new(),
         });
         state.flight = Some(Arc::clone(&flight));
         let credentials = Arc::clone(&state.credentials);
+        let refused = state.refused.clone();
         drop(state);
         let mut pilot = Pilot {
             cache: self,
@@ -328,7 +341,7 @@ impl TokenCache {
         };
 
         let result = self
-            .obtain(&credentials, deadline, source)
+            .obtain(&credentials, deadline, source, refused.as_ref())
             // Whatever happened, the call itself has not been sent.
             .map_err(|error| error.in_area("token").with_sent(false));
 
@@ -366,9 +379,13 @@ impl TokenCache {
         credentials: &Credentials,
         deadline: Instant,
         source: Source,
+        refused: Option<&Secret>,
     ) -> Result<Arc<Token>, Error> {
         if source == Source::Anywhere {
-            if let Some(token) = self.stored(credentials)? {
+            let stored = self.stored(credentials)?;
+            if let Some(token) =
+                stored.filter(|it| refused.is_none() || it.text.as_ref() != refused)
+            {
                 return Ok(Arc::new(token));
             }
         }
@@ -441,10 +458,14 @@ impl TokenCache {
         Ok(Token {
             header,
             life: answer.life(),
-            text: self.settings.store.is_some().then_some(answer.access_token),
+            text: self.has_store().then_some(answer.access_token),
             fetched,
             issued: fetched.wall,
         })
+    }
+
+    fn has_store(&self) -> bool {
+        self.settings.store.is_some()
     }
 
     fn key(&self, credentials: &Credentials) -> TokenKey {

@@ -833,6 +833,144 @@ fn disabling_a_credential_takes_effect() {
     assert_eq!(user["enrolled_auth_methods"].as_array().unwrap().len(), 1);
 }
 
+/// Disables every credential of a user; only v4 can.
+fn disable_all(api: &mut Api, user: &str) {
+    let path = format!("/v4/users/{user}/credentials");
+    let list = api.ok("GET", &path, &Value::Null);
+    for credential in list["credential_records"].as_array().unwrap() {
+        let id = text(credential, "/credential_id");
+        api.ok("POST", &format!("{path}/{id}/disable"), &Value::Null);
+    }
+}
+
+/// Has a link mailed; gives it.
+fn mailed_link(emulator: &Emulator, api: &mut Api, v: &str) -> String {
+    let body = json!({"username": ADA, "auth_redirect_url": REDIRECT});
+    api.ok("POST", &format!("/{v}/auth/magiclink_email/start"), &body);
+    emulator.outbox().pop().unwrap().link
+}
+
+fn refused_for_security(api: &mut Api, path: &str, body: &Value) {
+    for _ in 0..2 {
+        let answer = api.ok("POST", path, body);
+        assert_eq!(answer["auth_request_status_id"], 2);
+        assert_eq!(details(&answer)["result_code"], 10);
+        assert_eq!(details(&answer)["authorized"], false);
+        assert!(details(&answer)["context_data"].is_null());
+    }
+}
+
+fn body_of_landing(landing: &str) -> Value {
+    json!({
+        "auth_request_id": parameter(landing, "auth_request_id"),
+        "auth_validation_token": parameter(landing, "auth_validation_token"),
+    })
+}
+
+#[test]
+fn disabling_a_credential_takes_effect_on_what_is_pending() {
+    for v in ["v3", "v4"] {
+        let (emulator, mut api) = start();
+        let ada = emulator.users()[0].0.to_string();
+        let approved = approved(&emulator, &mut api, v, &json!({}));
+        let unclicked = mailed_link(&emulator, &mut api, v);
+        let clicked = mailed_link(&emulator, &mut api, v);
+        let clicked = body_of_landing(&emulator.click(&clicked).unwrap());
+        disable_all(&mut api, &ada);
+        let path = format!("/{v}/auth/authenticator/validate");
+        refused_for_security(&mut api, &path, &approved);
+        let path = format!("/{v}/auth/magiclink_email/validate");
+        refused_for_security(&mut api, &path, &clicked);
+        assert_eq!(emulator.click(&unclicked), Err(EmulatorError::NotEnrolled));
+    }
+}
+
+#[test]
+fn a_passkey_disabled_after_its_use_signs_nobody_in() {
+    for v in ["v3", "v4"] {
+        let (emulator, mut api) = start();
+        register_passkey(&emulator, &mut api, v, "bob");
+        let bob = emulator.users().pop().unwrap().0.to_string();
+        let started = api.ok("POST", &format!("/{v}/auth/webauthn/start"), &json!({}));
+        let used = emulator
+            .use_passkey(text(&started, "/fido2_json_options"), emulator.origin())
+            .unwrap();
+        let finish = json!({
+            "auth_request_id": started["auth_request_id"], "aa_sig": started["aa_guid"],
+            "authenticator_response_data": used,
+        });
+        let done = api.ok("POST", &format!("/{v}/auth/webauthn/finish"), &finish);
+        disable_all(&mut api, &bob);
+        let body = json!({
+            "auth_request_id": done["auth_request_id"],
+            "auth_validation_token": done["auth_validation_token"],
+        });
+        refused_for_security(&mut api, &format!("/{v}/auth/webauthn/validate"), &body);
+    }
+}
+
+#[test]
+fn links_to_an_old_address_end_with_its_change() {
+    for v in ["v3", "v4"] {
+        let (emulator, mut api) = start();
+        let ada = emulator.users()[0].0;
+        let unclicked = mailed_link(&emulator, &mut api, v);
+        let clicked = mailed_link(&emulator, &mut api, v);
+        let clicked = body_of_landing(&emulator.click(&clicked).unwrap());
+        let path = format!("/{v}/users/{ada}/magiclink_email/update/start");
+        let body = json!({
+            "new_email_address": "lovelace@example.com", "registration_redirect_url": REDIRECT,
+        });
+        api.ok("POST", &path, &body);
+        finish_magiclink(&emulator, &mut api, v, &json!({}));
+        let path = format!("/{v}/auth/magiclink_email/validate");
+        refused_for_security(&mut api, &path, &clicked);
+        assert_eq!(emulator.click(&unclicked), Err(EmulatorError::NotEnrolled));
+        // The new one works.
+        let link = mailed_link(&emulator, &mut api, v);
+        let body = body_of_landing(&emulator.click(&link).unwrap());
+        assert_eq!(details(&api.ok("POST", &path, &body))["authorized"], true);
+    }
+}
+
+#[test]
+fn an_address_has_one_owner() {
+    for v in ["v3", "v4"] {
+        let (emulator, mut api) = start();
+        let user = NewUser::new("carl").email("carl@example.com");
+        emulator.add_user(user).unwrap();
+        emulator.add_user("bob").unwrap();
+        let [_, carl, bob] = &emulator.users()[..] else {
+            panic!()
+        };
+        // Not as the name of another, by renaming or by registering.
+        let taken = json!({"new_username": "Carl@example.com"});
+        let path = format!("/{v}/users/{}", bob.0);
+        assert_eq!(api.put(&path, &taken).status, 409);
+        let routes = match v {
+            "v3" => ["authenticator/register/start", "webauthn/register/start"],
+            _ => [
+                "registrations/authenticator/start",
+                "registrations/webauthn/start",
+            ],
+        };
+        for route in routes {
+            let body = json!({"username": "carl@example.com"});
+            let path = format!("/{v}/users/{route}");
+            assert_eq!(api.post(&path, &body).status, 409, "{path}");
+        }
+        assert_eq!(
+            emulator.add_user("carl@example.com"),
+            Err(EmulatorError::BadUser)
+        );
+        // One's own address is one's to take, and stays one's own.
+        let path = format!("/{v}/users/{}", carl.0);
+        api.ok("PUT", &path, &taken);
+        let path = format!("/{v}/users/{}", bob.0);
+        assert_eq!(api.put(&path, &taken).status, 409);
+    }
+}
+
 #[test]
 fn a_disabled_passkey_signs_nobody_in() {
     let (emulator, mut api) = start();

@@ -11,7 +11,8 @@ use super::{
         decisions::{
             AUTH_TIMEOUT, BAD_SIGNATURE, HISTORY_HAS_OWN_IDS, MAGICLINK_TIMEOUT, NOBODY,
             NOT_ENROLLED, REDIRECT_REFUSED, REPLAYED_TOKEN, START_RESPONSE, WRONG_TOKEN,
-            client_ids_agree, pair_agrees, validation_is_refused,
+            approved_by_a_disabled_credential, client_ids_agree, pair_agrees,
+            validation_is_refused,
         },
         ids::Kind,
         mail::{LinkPurpose, MailKind, redirect_is_allowed},
@@ -340,6 +341,7 @@ fn approve_passkey(
         "user_id": user_id,
         "username": username,
     });
+    state.answered_with(id, credential.id);
     if found_now {
         state.remember(&user_id, id);
     }
@@ -350,7 +352,8 @@ fn start_magiclink(call: &Call<'_>, state: &mut State) -> Result<Value> {
     let user = call
         .body_user(state)?
         .ok_or_else(|| Refusal::bad("user_id or username is required"))?;
-    let address = require_enrolled(user, Method::Magiclink)?.name.clone();
+    let credential = require_enrolled(user, Method::Magiclink)?;
+    let (address, credential) = (credential.name.clone(), credential.id);
     let user = user.id;
     let redirect = redirect(call, "auth_redirect_url", &call.app.config.auth_redirects)?;
     let timeout = call.timeout(MAGICLINK_TIMEOUT);
@@ -363,6 +366,7 @@ fn start_magiclink(call: &Call<'_>, state: &mut State) -> Result<Value> {
     });
     let id = request.id;
     state.insert_auth(request);
+    state.answered_with(id, credential);
     send_mail(
         call,
         state,
@@ -421,7 +425,7 @@ fn validate(call: &Call<'_>, state: &mut State, method: Method) -> Result<Value>
     let now = state.clock.now();
     let request = state
         .auth
-        .get_mut(&id)
+        .get(&id)
         .filter(|request| request.method == method)
         .ok_or_else(|| Refusal::not_found("auth request"))?;
     if request.token != token {
@@ -433,11 +437,16 @@ fn validate(call: &Call<'_>, state: &mut State, method: Method) -> Result<Value>
         return Err(Refusal::new(REPLAYED_TOKEN, message));
     }
     if phase == Phase::Approved {
-        request.progress = if agrees(&request.pairing, call) {
+        let progress = if state.credential_is_disabled(request) {
+            approved_by_a_disabled_credential(now)
+        } else if agrees(&request.pairing, call) {
             Progress::Validated(now)
         } else {
             Progress::Mismatch(now)
         };
+        if let Some(request) = state.auth.get_mut(&id) {
+            request.progress = progress;
+        }
     }
     let request = state
         .auth

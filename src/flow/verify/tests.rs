@@ -167,7 +167,7 @@ const DISAGREES: &str = "its request is about another user";
 const OTHER_NONCE: &str = "another nonce";
 const OTHER_SIGNED: &str = "the signed message is about another request";
 
-/// One row of the contract's table of result codes (`None` is a missing one):
+/// One row of the table of result codes (`None` is a missing one):
 /// what becomes of it without an authorisation, under each status, and with
 /// one.
 ///

@@ -263,6 +263,45 @@ fn a_token_that_the_server_refuses_is_dropped_from_the_store() {
     );
 }
 
+/// A shelf that cannot be written.
+struct Fixed(Shelf);
+
+impl TokenStore for Fixed {
+    fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
+        self.0.load(key)
+    }
+
+    fn save(&self, _: &TokenKey, _: &StoredToken) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn remove(&self, _: &TokenKey, _: &Secret) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+}
+
+#[test]
+fn a_refused_token_is_not_taken_from_the_store_again() {
+    let shelf = Shelf::default();
+    let bench = Bench::with(
+        |number, _, _| token(number, 600),
+        |_, request, _| {
+            if bearer(request) == "9" {
+                answer(401, "")
+            } else {
+                answer(200, "{}")
+            }
+        },
+        |builder| builder.token_store(Fixed(shelf.clone())),
+    );
+    shelf.put(&*bench.clock, 100, 500);
+    call(&bench.client).unwrap();
+    assert_eq!(
+        (bench.token_requests(), shelf.text().as_deref()),
+        (1, Some("t9"))
+    );
+}
+
 #[test]
 fn invalidating_empties_the_store_and_checking_credentials_asks_the_endpoint() {
     let shelf = Shelf::default();

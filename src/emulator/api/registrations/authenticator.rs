@@ -21,8 +21,8 @@ pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
     let resets = call.flag("reset_and_reinvite");
     let target = match state.user_by_name(username) {
         Some(user) if resets => Target::existing(user),
-        Some(_) => return Err(Refusal::conflict("the username is in use")),
-        None => Target::new_user(state, username, None),
+        None if !state.name_is_taken(username) => Target::new_user(state, username, None),
+        _ => return Err(Refusal::conflict("the username is in use")),
     };
     if call.flag("revoke_previous_invites") {
         let now = state.clock.now();

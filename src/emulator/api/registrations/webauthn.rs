@@ -163,7 +163,9 @@ pub(super) fn finish(call: &Call<'_>, state: &mut State) -> Result<Value> {
             registration.progress = Progress::Enrolled(now);
         }
         Err(refused) => {
-            registration.progress = Progress::BadSignature;
+            if refused.status == BAD_SIGNATURE {
+                registration.progress = Progress::BadSignature;
+            }
             return Err(refused);
         }
     }
