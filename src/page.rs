@@ -492,13 +492,16 @@ mod tests {
     }
 
     /// A record that counts those of its kind that are alive.
-    struct Alive(u64, std::sync::Arc<()>);
+    struct Alive {
+        id: u64,
+        _counted: std::sync::Arc<()>,
+    }
 
     impl Record for Alive {
         const FIELD: &'static str = "user_records";
 
         fn identity(&self) -> Option<impl Hash> {
-            Some(self.0)
+            Some(self.id)
         }
     }
 
@@ -509,7 +512,10 @@ mod tests {
         let records = Records::new(None, move |number| {
             let first = u64::from(number.unwrap_or(1) - 1) * 100;
             let ids = first..(first + 100).min(10_000);
-            let records = ids.map(|id| Alive(id, std::sync::Arc::clone(&counter)));
+            let records = ids.map(|id| Alive {
+                id,
+                _counted: std::sync::Arc::clone(&counter),
+            });
             Ok(Page {
                 records: records.collect(),
                 page_info: PageInfo::default(),
