@@ -491,6 +491,41 @@ mod tests {
         }
     }
 
+    /// A record that counts those of its kind that are alive.
+    struct Alive {
+        id: u64,
+        _counted: std::sync::Arc<()>,
+    }
+
+    impl Record for Alive {
+        const FIELD: &'static str = "user_records";
+
+        fn identity(&self) -> Option<impl Hash> {
+            Some(self.id)
+        }
+    }
+
+    #[test]
+    fn no_more_than_a_page_is_held() {
+        let alive = std::sync::Arc::new(());
+        let counter = std::sync::Arc::clone(&alive);
+        let records = Records::new(None, move |number| {
+            let first = u64::from(number.unwrap_or(1) - 1) * 100;
+            let ids = first..(first + 100).min(10_000);
+            let records = ids.map(|id| Alive {
+                id,
+                _counted: std::sync::Arc::clone(&counter),
+            });
+            Ok(Page {
+                records: records.collect(),
+                page_info: PageInfo::default(),
+            })
+        });
+        let most = records.map(|_| std::sync::Arc::strong_count(&alive)).max();
+        // The page, the closure's own and this test's.
+        assert!(most.is_some_and(|most| most <= 102), "{most:?}");
+    }
+
     #[test]
     fn reading_may_begin_in_the_middle() {
         let serve = |number: Option<u32>| {
