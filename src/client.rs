@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
 use http::header::{AUTHORIZATION, USER_AGENT};
+use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -262,8 +262,9 @@ impl Client {
                 Ok(response) => {
                     // An attacker who makes us validate nonsense must not make
                     // us fetch tokens.
-                    let is_answer =
-                        endpoint.is_validate() && ErrorBody::read(response.body()).is_some();
+                    let is_answer = endpoint.is_validate()
+                        && response.status() == StatusCode::UNAUTHORIZED
+                        && ErrorBody::read(response.body()).is_some();
                     (answer::refusal(&response), is_answer)
                 }
                 Err(error) => (error, false),

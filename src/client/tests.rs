@@ -246,6 +246,17 @@ fn reads_are_tried_three_times_and_starts_once_unless_they_never_left() {
 }
 
 #[test]
+fn a_validate_call_may_have_been_judged_if_it_is_refused_but_not_if_it_came_too_early() {
+    for (status, expected) in [(401, true), (429, false)] {
+        let body = r#"{"error_code":1,"error_message":"no"}"#;
+        let (error, _) = storm(Endpoint::ValidateAuthenticatorAuth, move || {
+            answer(status, body)
+        });
+        assert_eq!(error.may_have_been_sent(), expected, "{status}");
+    }
+}
+
+#[test]
 fn a_failure_in_between_is_not_seen() {
     let bench = Bench::new(tokens, |number, _, _| {
         if number == 0 {
