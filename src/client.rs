@@ -269,11 +269,13 @@ impl Client {
                 }
                 Err(error) => (error, false),
             };
-            // The service has judged the validation token, and used it up perhaps.
-            let sent = error.may_have_been_sent() || is_answer;
-            let error = error.in_area(endpoint.name()).with_sent(sent);
+            let error = error.in_area(endpoint.name());
+            if is_answer {
+                // The validation token was judged, and used up perhaps.
+                return Err(error.with_sent(true));
+            }
             if error.kind() == ErrorKind::Unauthorized {
-                if is_answer || !call.may_change_token || !tokens.refused(&token) {
+                if !call.may_change_token || !tokens.refused(&token) {
                     return Err(error);
                 }
                 call.may_change_token = false;

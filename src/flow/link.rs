@@ -49,6 +49,11 @@ impl Callback {
     }
 }
 
+/// A parameter that the link must have.
+pub(super) fn required<T>(parameter: Option<T>, name: &str) -> Result<T, Error> {
+    parameter.ok_or_else(|| Error::invalid(format!("the callback URL lacks {name}")))
+}
+
 fn set_id(slot: &mut Option<Uuid>, value: &str) -> Result<(), Error> {
     let id = Uuid::try_parse(&decode(value)?)
         .map_err(|_| Error::invalid("an id in the callback URL is not a UUID"))?;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::link::Callback;
+use super::link::{Callback, required};
 use super::sign_in::{life, missing, page_object, token};
 use super::state::{Flow, State, pending};
 use super::verify::{Expected, check_user, mismatch};
@@ -495,15 +495,13 @@ impl PendingMagiclinkRegistration {
         let state = &self.0;
         state.check(client)?;
         let callback = Callback::parse(url_or_query)?;
-        let absent = |what| Error::invalid(format!("the callback URL lacks {what}"));
-        let token = callback
-            .registration_validation_token
-            .ok_or_else(|| absent("registration_validation_token"))?;
+        let token = required(
+            callback.registration_validation_token,
+            "registration_validation_token",
+        )?;
         let mut request = ValidateMagiclinkEmailRegistration::new(token);
         if state.version == ApiVersion::V4 {
-            let id = callback
-                .registration_id
-                .ok_or_else(|| absent("registration_id"))?;
+            let id = required(callback.registration_id, "registration_id")?;
             request = request.registration_id(id);
         }
         request.ip_address.clone_from(&state.ip_address);

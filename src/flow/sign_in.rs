@@ -3,7 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::link::Callback;
+use super::link::{Callback, required};
 use super::state::{Flow, State, pending};
 use super::verify::{Expected, SignIn, judge, mismatch, refused};
 use super::wait::{AuthWait, WaitPolicy};
@@ -26,6 +26,30 @@ pending! {
     /// A sign-in that waits for a click in a mail.
     PendingMagiclink: MagiclinkSignIn,
 }
+
+/// What the pending states of all sign-ins have.
+macro_rules! common {
+    ($($name:ident)+) => {
+        $(
+            impl $name {
+                /// The auth request.
+                #[must_use]
+                pub fn auth_request_id(&self) -> Uuid {
+                    self.0.id()
+                }
+
+                /// Accepts a username that differs in ASCII case from the one
+                /// asked for, where no id is known. By default it must be the
+                /// same to the letter.
+                pub fn ignore_username_case(mut self) -> Self {
+                    self.0.ignore_case = true;
+                    self
+                }
+            }
+        )+
+    };
+}
+common!(PendingAuthenticator PendingWebauthn PendingMagiclink);
 
 /// What [`Client::begin_authenticator_sign_in`] hands out.
 #[derive(Debug)]
@@ -222,19 +246,6 @@ impl Client {
 }
 
 impl PendingAuthenticator {
-    /// The auth request.
-    #[must_use]
-    pub fn auth_request_id(&self) -> Uuid {
-        self.0.id()
-    }
-
-    /// Accepts a username that differs in ASCII case from the one asked for,
-    /// where no id is known. By default it must be the same to the letter.
-    pub fn ignore_username_case(mut self) -> Self {
-        self.0.ignore_case = true;
-        self
-    }
-
     /// Waits for the user, then validates.
     ///
     /// The wait lasts as long as the request lives, unless the policy says
@@ -268,18 +279,6 @@ impl PendingAuthenticator {
 }
 
 impl PendingWebauthn {
-    /// The auth request.
-    #[must_use]
-    pub fn auth_request_id(&self) -> Uuid {
-        self.0.id()
-    }
-
-    /// As [`PendingAuthenticator::ignore_username_case`].
-    pub fn ignore_username_case(mut self) -> Self {
-        self.0.ignore_case = true;
-        self
-    }
-
     /// Takes the page's JSON, finishes and validates. Calls
     /// [`finish_webauthn_auth`](Client::finish_webauthn_auth) and
     /// [`validate_webauthn_auth`](Client::validate_webauthn_auth) and fails as
@@ -306,18 +305,6 @@ impl PendingWebauthn {
 }
 
 impl PendingMagiclink {
-    /// The auth request.
-    #[must_use]
-    pub fn auth_request_id(&self) -> Uuid {
-        self.0.id()
-    }
-
-    /// As [`PendingAuthenticator::ignore_username_case`].
-    pub fn ignore_username_case(mut self) -> Self {
-        self.0.ignore_case = true;
-        self
-    }
-
     /// Takes the URL, or the query string, that the user's browser arrived
     /// with, and validates. Calls
     /// [`validate_magiclink_email_auth`](Client::validate_magiclink_email_auth)
@@ -329,13 +316,8 @@ impl PendingMagiclink {
         let state = &self.0;
         state.check(client)?;
         let callback = Callback::parse(url_or_query)?;
-        let absent = |what| Error::invalid(format!("the callback URL lacks {what}"));
-        let id = callback
-            .auth_request_id
-            .ok_or_else(|| absent("auth_request_id"))?;
-        let token = callback
-            .auth_validation_token
-            .ok_or_else(|| absent("auth_validation_token"))?;
+        let id = required(callback.auth_request_id, "auth_request_id")?;
+        let token = required(callback.auth_validation_token, "auth_validation_token")?;
         if id != state.id() {
             let error = Error::new(ErrorKind::Mismatch, "the link belongs to another request");
             return Err(error.in_area("flow"));

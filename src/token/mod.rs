@@ -302,7 +302,11 @@ impl TokenCache {
         loop {
             match flight.landing.get() {
                 // It may be the store's, which says nothing of the endpoint.
-                Some(Landing::Fetched(_)) if flight.source != source && self.has_store() => {
+                Some(Landing::Fetched(_))
+                    if source == Source::Endpoint
+                        && flight.source == Source::Anywhere
+                        && self.has_store() =>
+                {
                     return Ok(None);
                 }
                 Some(Landing::Fetched(token)) => return Ok(Some(Arc::clone(token))),
@@ -383,9 +387,7 @@ impl TokenCache {
     ) -> Result<Arc<Token>, Error> {
         if source == Source::Anywhere {
             let stored = self.stored(credentials)?;
-            if let Some(token) =
-                stored.filter(|it| refused.is_none() || it.text.as_ref() != refused)
-            {
+            if let Some(token) = stored.filter(|stored| stored.text.as_ref() != refused) {
                 return Ok(Arc::new(token));
             }
         }

@@ -35,12 +35,10 @@ impl Dialer {
     /// one.
     pub(super) fn connect(&self, uri: &Uri, deadline: Instant) -> Result<Stream, TransportError> {
         let target = Target::of(uri)?;
-        match self.spares.take(&target, deadline) {
-            Some(Ok(spare)) => Ok(spare),
-            // That was this very dial, begun a moment earlier.
-            Some(Err(error)) => Err(error),
-            None => self.dial(&target, deadline),
-        }
+        // What came of opening it ahead, be it a failure, is what would come of
+        // this very dial.
+        let opened = self.spares.take(&target, deadline);
+        opened.unwrap_or_else(|| self.dial(&target, deadline))
     }
 
     /// Announces a connection for a request that is to come. It is a favour:

@@ -61,6 +61,21 @@ fn bench(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Bench {
     )
 }
 
+/// The same, over a server that refuses the token that a [`Shelf`] begins with.
+fn refusing_the_stored(store: impl TokenStore + 'static) -> Bench {
+    Bench::with(
+        |number, _, _| token(number, 600),
+        |_, request, _| {
+            if bearer(request) == "9" {
+                answer(401, "")
+            } else {
+                answer(200, "{}")
+            }
+        },
+        |builder| builder.token_store(store),
+    )
+}
+
 #[test]
 fn what_is_saved_is_loaded_and_removed_by_name_only() {
     let folder = Folder::new("round-trip");
@@ -234,17 +249,7 @@ fn a_renewal_takes_what_another_process_has_renewed() {
 #[test]
 fn a_token_that_the_server_refuses_is_dropped_from_the_store() {
     let shelf = Shelf::default();
-    let bench = Bench::with(
-        |number, _, _| token(number, 600),
-        |_, request, _| {
-            if bearer(request) == "9" {
-                answer(401, "")
-            } else {
-                answer(200, "{}")
-            }
-        },
-        |builder| builder.token_store(shelf.clone()),
-    );
+    let bench = refusing_the_stored(shelf.clone());
     // Too young to be doubted, wherever it came from.
     shelf.put(&*bench.clock, 10, 500);
     assert_eq!(
@@ -283,17 +288,7 @@ impl TokenStore for Fixed {
 #[test]
 fn a_refused_token_is_not_taken_from_the_store_again() {
     let shelf = Shelf::default();
-    let bench = Bench::with(
-        |number, _, _| token(number, 600),
-        |_, request, _| {
-            if bearer(request) == "9" {
-                answer(401, "")
-            } else {
-                answer(200, "{}")
-            }
-        },
-        |builder| builder.token_store(Fixed(shelf.clone())),
-    );
+    let bench = refusing_the_stored(Fixed(shelf.clone()));
     shelf.put(&*bench.clock, 100, 500);
     call(&bench.client).unwrap();
     assert_eq!(
