@@ -366,6 +366,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_retried_is_called_transient() {
+        let with = |status| Error::new(ErrorKind::Api, "").with_status(status);
+        assert!(with(408).is_transient());
+        assert!(!with(409).is_transient());
+    }
+
+    #[test]
     fn messages_are_escaped_and_cut() {
         let error = Error::new(ErrorKind::Api, "").with_message("a\nb\u{202e}c", 300);
         assert_eq!(error.server_message(), Some("a\\u{a}b\\u{202e}c"));

@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
 
+use crate::registrations::StartAuthenticatorRegistration;
 use crate::testing::{Bench, answer, bearer, seconds, token};
 use crate::{
     ApiVersion, Endpoint, Error, ErrorKind, Request, RetryPolicy, TransportError,
@@ -162,6 +163,21 @@ fn bad_input_costs_no_request() {
         let expected = format!("{}: ", request.endpoint().name());
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
+    assert!(bench.seen().is_empty());
+}
+
+#[test]
+fn bad_input_costs_no_look_up_either() {
+    let bench = Bench::new(tokens, |_, _, _| answer(200, user(ID, "ada")));
+    let request = Request::<Json>::new(Endpoint::GetUserCredential)
+        .user("ada")
+        .id("..");
+    let error = bench.client.send(&request).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    // Under v3 the user is looked at before the phone is enrolled.
+    let too_short = StartAuthenticatorRegistration::new("a");
+    let error = bench.client.begin_authenticator_registration(&too_short);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
     assert!(bench.seen().is_empty());
 }
 

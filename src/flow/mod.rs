@@ -218,8 +218,8 @@
 //!
 //! [`RegisteredUser::is_validated`] tells which it was. Under v3 do not sign a
 //! user in because of a registration: let the user sign in afterwards. All
-//! versions check that the answer is about the user, the address and the
-//! purpose that the registration was begun for.
+//! versions check that the answer is about the user that the registration was
+//! begun for, and, as far as it names them, the address and the purpose.
 //!
 //! # Keeping a pending state
 //!

@@ -126,7 +126,8 @@ pub(crate) struct TokenCache {
 struct State {
     credentials: Arc<Credentials>,
     token: Option<Arc<Token>>,
-    /// What the API has refused: whatever the store says, it is not used again.
+    /// What was refused or disowned: whatever the store says, it is not used
+    /// again.
     refused: Option<Secret>,
     flight: Option<Arc<Flight>>,
     refusal: Option<(Instant, Error)>,
@@ -134,6 +135,13 @@ struct State {
 }
 
 impl State {
+    /// Drops the token so that the store cannot bring it back.
+    fn disown(&mut self) {
+        if let Some(text) = self.token.take().and_then(|token| token.text.clone()) {
+            self.refused = Some(text);
+        }
+    }
+
     fn forget(&mut self) {
         self.token = None;
         self.refusal = None;
@@ -250,8 +258,7 @@ impl TokenCache {
             if token.is_young(Moment::now(&*self.clock)) {
                 return false;
             }
-            state.token = None;
-            state.refused.clone_from(&token.text);
+            state.disown();
             let credentials = Arc::clone(&state.credentials);
             drop(state);
             self.drop_stored(&credentials, token.text.as_ref());
@@ -262,10 +269,13 @@ impl TokenCache {
     /// Forgets the token and what is remembered of failures.
     pub(crate) fn invalidate(&self) {
         let mut state = self.lock();
+        state.disown();
         state.forget();
         let credentials = Arc::clone(&state.credentials);
         drop(state);
         if let Some(stored) = self.load(&credentials).ok().flatten() {
+            // The store may hold it all the same afterwards.
+            self.lock().refused = Some(stored.token.clone());
             self.drop_stored(&credentials, Some(&stored.token));
         }
     }

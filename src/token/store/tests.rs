@@ -298,6 +298,18 @@ fn a_refused_token_is_not_taken_from_the_store_again() {
 }
 
 #[test]
+fn an_invalidated_token_does_not_come_back_from_a_store_that_keeps_it() {
+    let shelf = Shelf::default();
+    let bench = bench(|builder| builder.token_store(Fixed(shelf.clone())));
+    shelf.put(&*bench.clock, 100, 500);
+    call(&bench.client).unwrap();
+    assert_eq!(bench.token_requests(), 0);
+    bench.client.invalidate_token();
+    call(&bench.client).unwrap();
+    assert_eq!(bench.token_requests(), 1);
+}
+
+#[test]
 fn invalidating_empties_the_store_and_checking_credentials_asks_the_endpoint() {
     let shelf = Shelf::default();
     let bench = bench(|builder| builder.token_store(shelf.clone()));
