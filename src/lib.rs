@@ -72,6 +72,7 @@ pub mod flow;
 pub mod fuzzing;
 mod message;
 mod page;
+mod rate_limit;
 mod request;
 mod retry;
 mod secret;
