@@ -10,11 +10,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::answer::{self, ErrorBody, Outcome};
+use crate::answer::{self, Answer, ErrorBody, Outcome};
 use crate::clock::Clock;
 use crate::config::ClientBuilder;
 use crate::error::{Error, ErrorKind};
 use crate::message::{HttpRequest, HttpResponse};
+use crate::rate_limit::RateLimit;
 use crate::request::{ApiVersion, Endpoint, Request, Target};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
@@ -156,17 +157,54 @@ impl Client {
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn send<T: DeserializeOwned>(&self, request: &Request<T>) -> Result<T, Error> {
-        let named = |error: Error| error.in_area(request.endpoint().name());
+        Self::read(request, &self.respond(request)?)
+    }
+
+    /// As [`send`](Self::send), with what the answer says beside the value: how
+    /// often one may call. For programs that make many calls and would rather
+    /// slow down than be refused.
+    ///
+    /// ```no_run
+    /// use autharmor::{PageQuery, users};
+    ///
+    /// # let client = autharmor::Client::from_env()?;
+    /// let answer = client.send_for_answer(&users::list_users(PageQuery::new()))?;
+    /// println!("{} users", answer.value.records.len());
+    /// if let Some(limit) = answer.rate_limit {
+    ///     println!("{:?} calls left for {:?}", limit.remaining, limit.reset);
+    /// }
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn send_for_answer<T: DeserializeOwned>(
+        &self,
+        request: &Request<T>,
+    ) -> Result<Answer<T>, Error> {
+        let response = self.respond(request)?;
+        Ok(Answer {
+            value: Self::read(request, &response)?,
+            rate_limit: RateLimit::read(response.headers()),
+        })
+    }
+
+    fn read<T: DeserializeOwned>(
+        request: &Request<T>,
+        response: &HttpResponse,
+    ) -> Result<T, Error> {
+        answer::decode(response).map_err(|error| error.in_area(request.endpoint().name()))
+    }
+
+    /// A call's 2xx answer, the look-up of an id included.
+    fn respond<T>(&self, request: &Request<T>) -> Result<HttpResponse, Error> {
         let timeout = request.own_timeout().unwrap_or(self.0.timeout);
         if timeout.is_zero() {
-            return Err(named(Error::invalid("the timeout is zero")));
+            return Err(Error::invalid("the timeout is zero").in_area(request.endpoint().name()));
         }
         let mut call = Call {
             deadline: self.0.clock.deadline(timeout),
             may_change_token: true,
         };
-        let response = match request.name_to_look_up(&self.0.target) {
-            None => self.exchange(request, &mut call)?,
+        match request.name_to_look_up(&self.0.target) {
+            None => self.exchange(request, &mut call),
             Some(name) => {
                 // Before the look-up, so that bad input costs nothing.
                 self.check(&request.with_user(Uuid::from_u128(1)))?;
@@ -174,10 +212,9 @@ impl Client {
                 let id = self
                     .look_up(name, &mut call)
                     .map_err(|error| error.with_sent(false))?;
-                self.exchange(&request.with_user(id), &mut call)?
+                self.exchange(&request.with_user(id), &mut call)
             }
-        };
-        answer::decode(&response).map_err(named)
+        }
     }
 
     /// Forgets the access token; the next call fetches another.
@@ -323,8 +360,7 @@ impl Client {
         }
         let request = Request::<NamedUser>::new(Endpoint::GetUser).user(name);
         let response = self.exchange(&request, call)?;
-        let user: NamedUser =
-            answer::decode(&response).map_err(|error| error.in_area(Endpoint::GetUser.name()))?;
+        let user = Self::read(&request, &response)?;
         let is_theirs = user
             .username
             .is_some_and(|found| found.eq_ignore_ascii_case(name));

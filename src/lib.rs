@@ -87,12 +87,14 @@ mod user_key;
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;
 
+pub use crate::answer::Answer;
 pub use crate::client::Client;
 pub use crate::config::ClientBuilder;
 pub use crate::endpoints::{auth, credentials, registrations, users};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::message::{HttpRequest, HttpResponse};
 pub use crate::page::{Page, PageInfo, PageQuery, Records, SortDirection};
+pub use crate::rate_limit::RateLimit;
 pub use crate::request::{ApiVersion, Endpoint, Request, Target};
 pub use crate::retry::RetryPolicy;
 pub use crate::secret::{Private, Secret};

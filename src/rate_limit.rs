@@ -1,21 +1,94 @@
-//! What an answer says about when to call again: `Retry-After`.
+//! What an answer says about how often and when to call: [`RateLimit`] and
+//! `Retry-After`.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// `Retry-After` in seconds, or as a date judged against the answer's own
-/// `Date`, so that a wrong local clock does not matter. A date in the past is
-/// zero; what is neither is nothing.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Some(seconds) = whole_number(value) {
-        return Some(Duration::from_secs(seconds));
+/// In front of `limit`, `remaining` and `reset`, the usual one first.
+const FAMILIES: [[&str; 3]; 3] = [
+    ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
+    [
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+    ],
+    [
+        "x-rate-limit-limit",
+        "x-rate-limit-remaining",
+        "x-rate-limit-reset",
+    ],
+];
+/// A reset of more seconds than these is a time and not a wait.
+const LONGEST_WAIT: u64 = 1_000_000_000;
+
+/// What an answer says about the caller's rate limit, in the headers
+/// `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`, or the same
+/// that begin with `X-RateLimit-` or `X-Rate-Limit-`.
+///
+/// It comes with a success from [`Client::send_for_answer`] and with a refusal
+/// from [`Error::rate_limit`]. No source says whether the service sends any of
+/// these headers: count on nothing. What a header says in a way that is not
+/// understood is `None`. The client itself goes by `Retry-After` alone.
+///
+/// [`Client::send_for_answer`]: crate::Client::send_for_answer
+/// [`Error::rate_limit`]: crate::Error::rate_limit
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct RateLimit {
+    /// How many calls may be made in one window of time.
+    pub limit: Option<u64>,
+    /// How many of them are left.
+    pub remaining: Option<u64>,
+    /// How long until the next window begins, from the time of the answer, in
+    /// whole seconds; zero if that time has passed.
+    pub reset: Option<Duration>,
+}
+
+impl RateLimit {
+    /// `None` if the headers say nothing that is understood.
+    pub(crate) fn read(headers: &HeaderMap) -> Option<Self> {
+        FAMILIES.iter().find_map(|[limit, remaining, reset]| {
+            let found = Self {
+                limit: text(headers, limit).and_then(first_number),
+                remaining: text(headers, remaining).and_then(first_number),
+                reset: text(headers, reset).and_then(|value| match first_number(value) {
+                    Some(seconds) if seconds <= LONGEST_WAIT => Some(Duration::from_secs(seconds)),
+                    Some(time) => until(time, headers),
+                    None => until(seconds_since_1970(value)?, headers),
+                }),
+            };
+            let says_something =
+                found.limit.is_some() || found.remaining.is_some() || found.reset.is_some();
+            says_something.then_some(found)
+        })
     }
-    let until = seconds_since_1970(value)?;
-    let now = seconds_since_1970(headers.get(DATE)?.to_str().ok()?)?;
-    Some(Duration::from_secs(until.saturating_sub(now)))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+/// The number in front of further windows and parameters, as in `100, 100;w=60`.
+fn first_number(value: &str) -> Option<u64> {
+    whole_number(value.split([',', ';']).next()?.trim())
+}
+
+/// From the answer's own `Date` to a time, so that a wrong local clock does not
+/// matter; zero if it has passed.
+fn until(time: u64, headers: &HeaderMap) -> Option<Duration> {
+    let now = seconds_since_1970(text(headers, DATE.as_str())?)?;
+    Some(Duration::from_secs(time.saturating_sub(now)))
+}
+
+/// `Retry-After` in seconds or as a date. What is neither is nothing.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = text(headers, RETRY_AFTER.as_str())?;
+    match whole_number(value) {
+        Some(seconds) => Some(Duration::from_secs(seconds)),
+        None => until(seconds_since_1970(value)?, headers),
+    }
 }
 
 /// Reads an HTTP date in the one form that may still be sent, such as
@@ -92,6 +165,53 @@ mod tests {
         ] {
             assert_eq!(read(junk, date), None, "{junk}");
         }
+    }
+
+    #[test]
+    fn rate_limits_are_read_in_every_spelling() {
+        let read = |headers: &[(&'static str, &str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.insert(*name, value.parse().unwrap());
+            }
+            RateLimit::read(&map).map(|found| {
+                let reset = found.reset.map(|reset| reset.as_secs());
+                (found.limit, found.remaining, reset)
+            })
+        };
+        let date = ("date", "Tue, 29 Feb 2028 23:59:58 GMT");
+        assert_eq!(
+            read(&[
+                ("ratelimit-limit", "100, 100;w=60"),
+                ("ratelimit-remaining", "0"),
+                ("ratelimit-reset", "50"),
+                ("x-ratelimit-limit", "7"),
+            ]),
+            Some((Some(100), Some(0), Some(50)))
+        );
+        assert_eq!(
+            read(&[date, ("x-ratelimit-reset", "1835481600")]),
+            Some((None, None, Some(2)))
+        );
+        assert_eq!(
+            read(&[date, ("x-ratelimit-reset", "1835481000")]),
+            Some((None, None, Some(0)))
+        );
+        assert_eq!(read(&[("x-ratelimit-reset", "1835481600")]), None);
+        assert_eq!(
+            read(&[
+                date,
+                ("x-rate-limit-limit", "15m"),
+                ("x-rate-limit-remaining", " 42 "),
+                ("x-rate-limit-reset", "Wed, 01 Mar 2028 00:00:03 GMT"),
+            ]),
+            Some((None, Some(42), Some(5)))
+        );
+        for junk in ["", "-1", "many", "1e9", "99999999999999999999"] {
+            assert_eq!(read(&[date, ("ratelimit-limit", junk)]), None, "{junk}");
+            assert_eq!(read(&[date, ("ratelimit-reset", junk)]), None, "{junk}");
+        }
+        assert_eq!(read(&[date]), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! `Retry-After` and `Date`: a number of seconds, a date in the one form that
-//! may be sent, or nothing.
+//! `Retry-After`, the headers of a rate limit, and `Date`: a number of seconds,
+//! a date in the one form that may be sent, or nothing.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -20,7 +20,8 @@ fuzz_target!(|data: &[u8]| {
     if !fits(value) || !date.is_none_or(fits) {
         return;
     }
-    let mut headers = vec![("retry-after", value.to_vec())];
+    let names = ["retry-after", "ratelimit-remaining", "ratelimit-reset"];
+    let mut headers = Vec::from(names.map(|name| (name, value.to_vec())));
     headers.extend(date.map(|date| ("date", date.to_vec())));
     SERVICE.answers([Answer {
         status: 429,
@@ -34,17 +35,41 @@ fuzz_target!(|data: &[u8]| {
         let after = error.retry_after();
         assert_eq!(after.map_or(0, |after| after.subsec_nanos()), 0);
         assert_eq!(after.map(|after| after.as_secs()), expected(value, date));
+
+        let limit = error.rate_limit();
+        let number = first_number(value);
+        assert_eq!(limit.and_then(|limit| limit.remaining), number);
+        let reset = limit.and_then(|limit| limit.reset);
+        assert_eq!(
+            reset.map(|reset| reset.as_secs()),
+            match number {
+                Some(time) if time > 1_000_000_000 => waiting(time, date),
+                Some(seconds) => Some(seconds),
+                None => expected(value, date),
+            }
+        );
     });
 });
+
+fn first_number(value: &[u8]) -> Option<u64> {
+    let value = trim(value)?;
+    let end = value.find([',', ';']).unwrap_or(value.len());
+    let digits = value[..end].trim();
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_number)
+}
+
+fn waiting(until: u64, date: Option<&[u8]>) -> Option<u64> {
+    let now = seconds(trim(date?)?)?;
+    Some(if until > now { until - now } else { 0 })
+}
 
 fn expected(value: &[u8], date: Option<&[u8]>) -> Option<u64> {
     let value = trim(value)?;
     if value.bytes().all(|byte| byte.is_ascii_digit()) {
         return value.parse().ok();
     }
-    let until = seconds(value)?;
-    let now = seconds(trim(date?)?)?;
-    Some(if until > now { until - now } else { 0 })
+    waiting(seconds(value)?, date)
 }
 
 fn trim(text: &[u8]) -> Option<&str> {

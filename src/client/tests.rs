@@ -6,7 +6,7 @@ use crate::registrations::StartAuthenticatorRegistration;
 use crate::testing::{Bench, answer, bearer, seconds, token};
 use crate::{
     ApiVersion, Endpoint, Error, ErrorKind, Request, RetryPolicy, TransportError,
-    TransportErrorKind,
+    TransportErrorKind, users,
 };
 
 type Json = serde_json::Value;
@@ -300,4 +300,41 @@ fn errors_of_the_transport_keep_their_cause() {
         error.to_string(),
         "start_webauthn_auth: the connection broke"
     );
+}
+
+#[test]
+fn a_rate_limit_is_told_with_successes_and_with_refusals() {
+    let bench = Bench::new(tokens, |number, _, _| {
+        let (status, left) = [(200, "1"), (404, "0")][number];
+        let response = http::Response::builder()
+            .status(status)
+            .header("x-ratelimit-remaining", left)
+            .header("x-ratelimit-reset", "30")
+            .body(user(ID, "ada").into_bytes());
+        Ok(response.unwrap().into())
+    });
+    let request = users::get_user(Uuid::parse_str(ID).unwrap());
+    let answer = bench.client.send_for_answer(&request).unwrap();
+    assert_eq!(answer.value.user_id.to_string(), ID);
+    let limit = answer.rate_limit.unwrap();
+    assert_eq!((limit.limit, limit.remaining), (None, Some(1)));
+    assert_eq!(limit.reset, Some(seconds(30)));
+
+    let error = bench.client.send_for_answer(&request).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.rate_limit().unwrap().remaining, Some(0));
+}
+
+#[test]
+fn most_answers_tell_no_rate_limit() {
+    let bench = Bench::new(tokens, |number, _, _| {
+        answer([200, 404][number], user(ID, "ada"))
+    });
+    let request = users::get_user(Uuid::parse_str(ID).unwrap());
+    assert_eq!(
+        bench.client.send_for_answer(&request).unwrap().rate_limit,
+        None
+    );
+    let error = bench.client.send_for_answer(&request).unwrap_err();
+    assert_eq!(error.rate_limit(), None);
 }

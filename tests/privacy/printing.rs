@@ -336,7 +336,8 @@ impl Transport for Canned {
         } else {
             json!({"user_records": [{"user_id": ID, "username": NAME}]})
         };
-        Ok(http::Response::new(body.to_string().into_bytes()).into())
+        let response = http::Response::builder().header("ratelimit-remaining", 7);
+        Ok(response.body(body.to_string().into_bytes()).unwrap().into())
     }
 }
 
@@ -362,6 +363,9 @@ fn clients(printer: &mut Printer) {
     let mut records = client.users(UserQuery::new().username(NAME));
     assert!(records.next().unwrap().is_ok());
     printer.debug(&records);
+    let answer = client.send_for_answer(&list_users(UserQuery::new()));
+    printer.debug(&answer.as_ref().unwrap().rate_limit.unwrap());
+    printer.debug(&answer.unwrap());
     printer.debug(&client);
     printer.debug(&transport.0.lock().unwrap().unwrap());
     printer.display(
