@@ -1,6 +1,5 @@
 //! [`ClientBuilder`]: every setting, its default and its checks.
 
-use std::env;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::client::Client;
 use crate::clock::{Clock, SystemClock};
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::request::url::BaseUrl;
 use crate::request::{ApiVersion, Target};
@@ -17,8 +17,7 @@ use crate::retry::{Budget, RetryPolicy};
 use crate::secret::Secret;
 use crate::token::{ClientAuth, Credentials, Grant, TokenCache, TokenSettings, TokenStore};
 use crate::transport::{
-    AgentTransport, ClientCertificate, Environment, ProxySetting, Roots, Transport,
-    TransportSettings,
+    AgentTransport, ClientCertificate, ProxySetting, Roots, Transport, TransportSettings,
 };
 
 const API_URL: &str = "https://api.autharmor.com";
@@ -81,7 +80,7 @@ impl ClientBuilder {
             retry: RetryPolicy::default(),
             roots: Roots::Bundled,
             client_certificate: None,
-            proxy: ProxySetting::Environment(Arc::new(process_env)),
+            proxy: ProxySetting::Environment(Arc::new(Environment::of_the_process())),
             user_agent_suffix: None,
             max_response_body: 1 << 20,
             token_store: None,
@@ -94,7 +93,7 @@ impl ClientBuilder {
     /// `AUTHARMOR_CLIENT_SECRET`, and if they are set `AUTHARMOR_API_URL` and
     /// `AUTHARMOR_LOGIN_URL`. An empty variable counts as unset. Fails with
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if one of the first two
-    /// is not set.
+    /// is not set, or any is not UTF-8.
     ///
     /// ```no_run
     /// use autharmor::{ApiVersion, ClientBuilder};
@@ -103,21 +102,23 @@ impl ClientBuilder {
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn from_env() -> Result<Self, Error> {
-        Self::from_lookup(Arc::new(process_env))
+        Self::from_variables(Environment::of_the_process())
     }
 
-    pub(crate) fn from_lookup(env: Arc<Environment>) -> Result<Self, Error> {
-        let get = |name| env(name).filter(|value| !value.is_empty());
-        let need = |name| get(name).ok_or_else(|| Error::config(format!("{name} is not set")));
+    pub(crate) fn from_variables(env: Environment) -> Result<Self, Error> {
+        let need = |name| {
+            env.get(name)?
+                .ok_or_else(|| Error::config(format!("{name} is not set")))
+        };
         let id = need("AUTHARMOR_CLIENT_ID")?;
         let mut builder = Self::new(id, need("AUTHARMOR_CLIENT_SECRET")?.into());
-        if let Some(url) = get("AUTHARMOR_API_URL") {
+        if let Some(url) = env.get("AUTHARMOR_API_URL")? {
             builder = builder.api_url(url);
         }
-        if let Some(url) = get("AUTHARMOR_LOGIN_URL") {
+        if let Some(url) = env.get("AUTHARMOR_LOGIN_URL")? {
             builder = builder.login_url(url);
         }
-        builder.proxy = ProxySetting::Environment(env);
+        builder.proxy = ProxySetting::Environment(Arc::new(env));
         Ok(builder)
     }
 
@@ -427,10 +428,6 @@ impl fmt::Debug for ClientBuilder {
             .field("max_response_body", &self.max_response_body)
             .finish_non_exhaustive()
     }
-}
-
-fn process_env(name: &str) -> Option<String> {
-    env::var(name).ok()
 }
 
 fn not_zero(timeout: Duration, what: &str) -> Result<(), Error> {

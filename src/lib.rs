@@ -63,6 +63,7 @@ mod client;
 mod clock;
 mod config;
 mod endpoints;
+mod environment;
 mod error;
 #[cfg(all(test, feature = "emulator"))]
 mod faults;

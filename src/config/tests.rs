@@ -1,7 +1,6 @@
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
+use crate::environment::Environment;
 use crate::testing::{SECRET, answer};
 use crate::{
     Client, ClientBuilder, Error, ErrorKind, HttpRequest, HttpResponse, Limits, Transport,
@@ -12,12 +11,8 @@ fn builder() -> ClientBuilder {
     Client::builder("id", SECRET).no_proxy()
 }
 
-fn from_env(vars: &[(&str, &str)]) -> Result<ClientBuilder, Error> {
-    let vars: HashMap<String, String> = vars
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-    ClientBuilder::from_lookup(Arc::new(move |name| vars.get(name).cloned()))
+fn from_env(variables: &[(&str, &str)]) -> Result<ClientBuilder, Error> {
+    ClientBuilder::from_variables(Environment::of(variables))
 }
 
 /// Answers every request with the request.

@@ -1,21 +1,13 @@
 //! What the environment says: secrets, empty variables, proxies.
 
-use std::sync::Arc;
-
 use super::fake::{Answer, Fake, healthy, tokens};
 use super::harness::{Call, ID, PASSWORD, Row, SECRET, served};
+use crate::environment::Environment;
 use crate::request::url::push_form;
 use crate::{Client, ClientBuilder, Error, HttpRequest, Limits};
 
 fn from_env(variables: &[(&str, &str)]) -> Result<ClientBuilder, Error> {
-    let variables: Vec<(String, String)> = variables
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-    ClientBuilder::from_lookup(Arc::new(move |name| {
-        let found = variables.iter().find(|(known, _)| known == name)?;
-        Some(found.1.clone())
-    }))
+    ClientBuilder::from_variables(Environment::of(variables))
 }
 
 fn serving(_: usize, request: &HttpRequest, _: Limits) -> Answer {

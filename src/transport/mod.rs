@@ -18,7 +18,7 @@ mod tests;
 #[cfg(all(test, feature = "emulator"))]
 pub(crate) use addresses::Addresses;
 pub(crate) use agent::{AgentTransport, TransportSettings};
-pub(crate) use proxy::{Environment, ProxySetting};
+pub(crate) use proxy::ProxySetting;
 pub(crate) use random::random_secret;
 pub(crate) use tls::{ClientCertificate, Roots};
 

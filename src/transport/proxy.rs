@@ -15,14 +15,12 @@ use zeroize::Zeroizing;
 use super::addresses::{bare, port_of};
 use super::stream::Stream;
 use super::{TransportError, TransportErrorKind};
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::secret::Secret;
 
 /// The largest head of a proxy's answer.
 const MAX_HEAD: usize = 8 * 1024;
-
-/// Looks an environment variable up.
-pub(crate) type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// Which proxy to use.
 #[derive(Clone)]
@@ -39,7 +37,7 @@ pub(crate) enum ProxySetting {
 impl ProxySetting {
     pub(super) fn resolve(&self) -> Result<Option<Proxy>, Error> {
         match self {
-            Self::Environment(look_up) => Proxy::from_env(&**look_up),
+            Self::Environment(env) => Proxy::from_env(env),
             Self::Off => Ok(None),
             Self::Url(url) => Proxy::parse(url.expose(), "the proxy setting").map(Some),
         }
@@ -72,20 +70,13 @@ impl Proxy {
     /// without a leading dot, or IP addresses; each may have a port. A proxy
     /// from the environment is not used for loopback addresses: what listens
     /// there is not to be found from the proxy's place.
-    pub(super) fn from_env(
-        look_up: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Option<Self>, Error> {
-        let set = |name: &'static str| {
-            let value = look_up(name)?;
-            let value = value.trim();
-            (!value.is_empty()).then(|| (name, Zeroizing::new(value.to_owned())))
-        };
+    pub(super) fn from_env(env: &Environment) -> Result<Option<Self>, Error> {
         let urls = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-        let Some((name, url)) = urls.into_iter().find_map(set) else {
+        let Some((name, url)) = first_set(env, &urls)? else {
             return Ok(None);
         };
         let mut proxy = Self::parse(&url, name)?;
-        let exempt = ["NO_PROXY", "no_proxy"].into_iter().find_map(set);
+        let exempt = first_set(env, &["NO_PROXY", "no_proxy"])?;
         proxy.exempt = Exempt::parse(exempt.as_ref().map_or("", |(_, list)| list));
         Ok(Some(proxy))
     }
@@ -241,6 +232,20 @@ fn authorization(authority: &str) -> Option<Zeroizing<String>> {
     plain.push(b':');
     plain.extend(percent_decode_str(password));
     Some(Zeroizing::new(BASE64_STANDARD.encode(&*plain)))
+}
+
+/// The first of these variables that is not blank, with its name.
+fn first_set(
+    env: &Environment,
+    names: &[&'static str],
+) -> Result<Option<(&'static str, Zeroizing<String>)>, Error> {
+    for name in names {
+        let value = env.get(name)?.map(Zeroizing::new);
+        if let Some(value) = value.filter(|value| !value.trim().is_empty()) {
+            return Ok(Some((name, value)));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads the head of the answer and nothing of what follows: that belongs to
