@@ -152,8 +152,11 @@ impl RegistrationWatch {
 
     /// Under v3: the user's enrolled methods, compared with what they are now.
     /// **Make it before the registration is started**, so that an old
-    /// enrolment does not count. A user who does not exist yet has none. Calls
-    /// `GET /v3/users/{user_id}` and fails as [`Client::get_user`] does, but
+    /// enrolment does not count. A user who does not exist yet has none. An
+    /// enrolment that leaves the list as it was, such as the same phone's after
+    /// `reset_and_reinvite`, is not seen.
+    ///
+    /// Calls `GET /v3/users/{user_id}` and fails as [`Client::get_user`] does, but
     /// for a 404.
     pub fn user(client: &Client, user: impl Into<UserKey>) -> Result<Self, Error> {
         let user = user.into();

@@ -28,7 +28,7 @@ That takes Linux with netem, root and iproute2. Where they are missing, a proxy
 delays the bytes, and holds the first of a connection one round trip longer.
 
   --proxy        use the proxy anyway
-  --strict       exit with 1 if an acceptance line fails
+  --strict       exit with 1 if a bound is not kept
 ";
 
 const ROUND_TRIP: Duration = Duration::from_millis(50);
@@ -139,7 +139,7 @@ fn measure(place: &Place) -> ExitCode {
             time / ROUND_TRIP.as_secs_f64()
         );
     }
-    println!("\n## Acceptance\n");
+    println!("\n## Bounds\n");
     let found = |at: usize| {
         format!(
             "{:.2}, against {:.2} of the straightforward client",

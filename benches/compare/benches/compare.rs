@@ -34,7 +34,7 @@ run less a shorter one); allocations are counted by its allocator.
   --only LIST    a list such as counts,speed of: counts, speed, threads, bursts
   --turns N      turns of each contender in `speed` and `threads` [default: 40]
   --slice MS     length of a turn [default: 50]
-  --strict       exit with 1 if an acceptance line fails
+  --strict       exit with 1 if a bound is not kept
 ";
 
 struct Options {
@@ -106,7 +106,7 @@ fn main() -> ExitCode {
     if options.wants("bursts") {
         bursts(&place, &slow, &mut verdicts);
     }
-    println!("## Acceptance\n");
+    println!("## Bounds\n");
     let mut all = true;
     for (holds, promise, found) in verdicts {
         all &= verdict(holds, promise, &found);

@@ -28,7 +28,7 @@ memory of the process after its call; memory of each open TLS connection.
   --builds N     clean builds of each, in turns [default: 3]
   --run COMMAND  build nothing, but run this command, which is one of the two
                  programs (perhaps of another target, in an emulator)
-  --strict       exit with 1 if an acceptance line fails
+  --strict       exit with 1 if a bound is not kept
 ";
 
 /// The two programs, ours first.
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
     }
     let kept = connections(&server);
 
-    println!("## Acceptance\n");
+    println!("## Bounds\n");
     let [ours, bare] = &built;
     let size = as_f64(ours.size) / as_f64(bare.size);
     let (wall, cpu) = (ours.wall / bare.wall, ours.cpu / bare.cpu);
