@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, NextTimeout, Transport as Connection,
 };
+use zeroize::Zeroizing;
 
 use super::dial::Dialer;
 use super::stream::Stream;
@@ -22,9 +24,13 @@ const INPUT: usize = 16 * 1024;
 /// The largest head of a response.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
-/// Bytes of a request that go out at a time. The request line must fit, and
-/// each header.
+/// The room for a piece of a request. The request line must fit, and each
+/// header.
 pub(super) const OUTPUT: usize = 8 * 1024;
+
+/// So many bytes of a request wait for what follows, so that a head and its
+/// body leave in one piece.
+const HELD: usize = 2 * 1024;
 
 /// No call takes longer, whatever its deadline, so that no sum of times can
 /// overflow.
@@ -89,16 +95,14 @@ impl Wire {
             parked: false,
         }
     }
-}
 
-impl Connection for Wire {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+    fn send_held(&mut self, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        let held = mem::take(&mut self.buffers.held);
+        if held == 0 {
+            return Ok(());
+        }
         self.stream.set_deadline(deadline(timeout));
-        let output = self.buffers.output.get_mut(..amount).unwrap_or_default();
+        let output = self.buffers.output.get_mut(..held).unwrap_or_default();
         let sent = self
             .stream
             .write_all(output)
@@ -107,9 +111,24 @@ impl Connection for Wire {
         output.fill(0);
         sent.map_err(|error| failure(error, timeout))
     }
+}
+
+impl Connection for Wire {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.buffers.held += amount;
+        if self.buffers.held > HELD {
+            self.send_held(timeout)?;
+        }
+        Ok(())
+    }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.parked = false;
+        self.send_held(timeout)?;
         #[cfg(fuzzing)]
         crate::fuzzing::before_read();
         self.stream.set_deadline(deadline(timeout));
@@ -160,10 +179,12 @@ fn failure(error: io::Error, timeout: NextTimeout) -> ureq::Error {
 #[derive(Default)]
 struct WipedBuffers {
     /// Of which `start..end` is filled.
-    input: Vec<u8>,
+    input: Zeroizing<Vec<u8>>,
     start: usize,
     end: usize,
-    output: Vec<u8>,
+    output: Zeroizing<Vec<u8>>,
+    /// Bytes of `output` that ureq counts as sent.
+    held: usize,
     progress: bool,
 }
 
@@ -177,15 +198,16 @@ impl WipedBuffers {
             self.end -= self.start;
             self.start = 0;
         } else if self.input.len() < 2 * MAX_HEAD {
-            self.input.resize((2 * self.input.len()).max(INPUT), 0);
+            let grown = (2 * self.input.len()).max(INPUT);
+            self.input.resize(grown, 0);
         }
     }
 }
 
 impl Buffers for WipedBuffers {
     fn output(&mut self) -> &mut [u8] {
-        self.output.resize(OUTPUT, 0);
-        &mut self.output
+        self.output.resize(HELD + OUTPUT, 0);
+        self.output.get_mut(self.held..).unwrap_or_default()
     }
 
     fn input(&self) -> &[u8] {
@@ -211,16 +233,18 @@ impl Buffers for WipedBuffers {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
             if self.input.len() > INPUT {
-                self.input = Vec::new();
+                self.input = Zeroizing::default();
             }
         }
     }
 
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        self.output.resize(OUTPUT, 0);
+        self.output.resize(HELD + OUTPUT, 0);
         self.make_room();
-        let tmp = self.input.get_mut(self.end..).unwrap_or_default();
-        (tmp, &mut self.output)
+        (
+            self.input.get_mut(self.end..).unwrap_or_default(),
+            self.output.get_mut(self.held..).unwrap_or_default(),
+        )
     }
 
     fn can_use_input(&self) -> bool {

@@ -1,5 +1,9 @@
 //! Requests and responses, once there is a connection.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+
 use super::super::scripted::{Act, Ca, OK, Server};
 use super::TransportErrorKind::{Broken, Protocol, Timeout};
 use super::*;
@@ -41,6 +45,40 @@ fn a_request_arrives_as_it_was_made() {
         ]
     );
     assert_eq!(request.body, b"code=s3cr3t");
+}
+
+#[test]
+fn a_request_leaves_in_one_piece() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut tcp, _) = listener.accept().unwrap();
+        let mut piece = [0; 4096];
+        let length = tcp.read(&mut piece).unwrap();
+        tcp.write_all(OK.as_bytes()).unwrap();
+        String::from_utf8(piece[..length].to_vec()).unwrap()
+    });
+    let transport = trusting(&Ca::new());
+    post(&transport, &format!("http://{address}/start")).unwrap();
+    let piece = server.join().unwrap();
+    assert!(piece.ends_with("\r\n\r\ncode=s3cr3t"), "{piece}");
+}
+
+#[test]
+fn a_head_that_fills_the_buffer_arrives_whole_with_its_body() {
+    let ca = Ca::new();
+    let server = server(&ca, vec![Act::Read, Act::write(OK)]);
+    let mut long = request(Method::POST, &server.https("/"));
+    for name in ["x-1", "x-2", "x-3", "x-4", "x-5"] {
+        long.set_header(name.parse().unwrap(), "v".repeat(1999).parse().unwrap());
+    }
+    long.body = Some(vec![b'b'; 50_000].into());
+    trusting(&ca).send(long, within(PATIENT)).unwrap();
+    let [request] = &server.requests()[..] else {
+        panic!("{:?}", server.requests())
+    };
+    assert_eq!(request.head.matches(&"v".repeat(1999)).count(), 5);
+    assert_eq!(request.body, vec![b'b'; 50_000]);
 }
 
 #[test]
@@ -334,7 +372,7 @@ fn a_crowd_finds_its_connections_again() {
     let server = server(&ca, acts);
     let transport = trusting(&ca);
     for _ in 0..3 {
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for _ in 0..CROWD {
                 scope.spawn(|| get(&transport, &server.https("/")).unwrap());
             }
