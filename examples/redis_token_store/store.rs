@@ -40,8 +40,8 @@ impl RedisTokenStore {
         self.ask(&cmd("PING"))
     }
 
-    /// After an error the connection is dropped: its answer may still come, and
-    /// would be taken for that of the next command.
+    /// An error ends the connection, so that no late answer is taken for that
+    /// of the next command.
     fn ask<T: FromRedisValue>(&self, command: &Cmd) -> io::Result<T> {
         let mut held = self
             .connection
