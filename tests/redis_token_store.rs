@@ -3,6 +3,8 @@
 //! Needs `redis-server` in PATH; says so and passes where it is missing.
 #![cfg(all(unix, feature = "emulator"))]
 
+#[path = "support/folder.rs"]
+mod folder;
 #[path = "support/programs.rs"]
 mod programs;
 #[path = "../examples/redis_token_store/store.rs"]
@@ -12,14 +14,15 @@ use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
-use std::{env, fs, thread};
 
 use autharmor::emulator::{Emulator, Fault};
 use autharmor::{Client, RetryPolicy, StoredToken, TokenKey, TokenStore as _};
 use redis::{Cmd, FromRedisValue, cmd};
 use serde_json::{Value, json};
 
+use crate::folder::Folder;
 use crate::programs::{in_path, say_skipped};
 use crate::store::RedisTokenStore;
 
@@ -31,25 +34,20 @@ const SECRET: &str = "s3cr3t-t0ken";
 struct Redis {
     program: PathBuf,
     arguments: Vec<String>,
-    folder: PathBuf,
+    folder: Folder,
     process: Child,
 }
 
 impl Redis {
     fn start(arguments: &[&str]) -> Option<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let Some(program) = in_path("redis-server") else {
             say_skipped("redis-server is missing, the Redis token store was NOT tested");
             return None;
         };
-        // A socket's path must be short.
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("autharmor-redis-{}-{number}", std::process::id());
-        let folder = env::temp_dir().join(name);
-        fs::create_dir(&folder).unwrap();
+        let folder = Folder::new();
         let arguments: Vec<_> = arguments.iter().map(|&text| text.to_owned()).collect();
         Some(Self {
-            process: Self::run(&program, &arguments, &folder),
+            process: Self::run(&program, &arguments, folder.path()),
             program,
             arguments,
             folder,
@@ -82,7 +80,7 @@ impl Redis {
     }
 
     fn start_again(&mut self) {
-        self.process = Self::run(&self.program, &self.arguments, &self.folder);
+        self.process = Self::run(&self.program, &self.arguments, self.folder.path());
     }
 
     /// Stops it so that it still accepts connections, but never answers.
@@ -101,7 +99,7 @@ impl Redis {
     }
 
     fn url(&self) -> String {
-        format!("redis+unix://{}/socket", self.folder.display())
+        format!("redis+unix://{}/socket", self.folder.path().display())
     }
 
     fn store(&self) -> RedisTokenStore {
@@ -143,7 +141,6 @@ impl Drop for Redis {
         // It may have been stopped before.
         let _ = self.process.kill();
         let _ = self.process.wait();
-        fs::remove_dir_all(&self.folder).unwrap();
     }
 }
 

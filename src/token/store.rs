@@ -226,7 +226,11 @@ impl TokenStore for FileTokenStore {
 
     fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
         match self.load(key)? {
-            Some(stored) if stored.token == *token => fs::remove_file(&self.path),
+            Some(stored) if stored.token == *token => match fs::remove_file(&self.path) {
+                // Another process was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            },
             _ => Ok(()),
         }
     }
