@@ -21,7 +21,7 @@ use crate::folder::Folder;
 
 const WRITERS: usize = 3;
 /// How many tokens of each writer the reader wants to see.
-const ENOUGH: usize = 200;
+const ENOUGH: usize = 100;
 
 /// Set for the other processes alone.
 const OTHER_PROCESS: &str = "AUTHARMOR_TEST_OTHER_PROCESS";

@@ -21,7 +21,8 @@ const FORMAT: u8 = 1;
 /// Where an access token is kept for other processes and later runs.
 ///
 /// A tool that runs often saves the token request, and a fleet can share one
-/// token through a store that it already has. Whoever can read the store can
+/// token through a store that it already has: the example `redis_token_store`
+/// in this crate's repository is one on Redis. Whoever can read the store can
 /// act with the token until it ends; whoever can *write* it can make the
 /// client speak for another project, whose users would then be let in. Treat
 /// it like the client secret.
