@@ -4,17 +4,21 @@
 //! are missing.
 #![cfg(feature = "emulator")]
 
+#[path = "support/programs.rs"]
+mod programs;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use autharmor::emulator::Emulator;
 use serde_json::{Value, json};
+
+use crate::programs::{in_path, say_skipped};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The name under which the driver hands out elements.
@@ -34,12 +38,6 @@ fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
-}
-
 /// A browser window under the driver's control; closed when dropped.
 struct Browser {
     driver: Child,
@@ -52,13 +50,7 @@ impl Browser {
     fn open() -> Option<Self> {
         let (Some(chromium), Some(chromedriver)) = (in_path("chromium"), in_path("chromedriver"))
         else {
-            // Not `eprintln!`, whose output is hidden while tests pass.
-            static ONCE: Once = Once::new();
-            ONCE.call_once(|| {
-                let message = "SKIPPED: chromium/chromedriver is missing, \
-                               the control page was NOT tested";
-                let _ = writeln!(std::io::stderr(), "\n{message}");
-            });
+            say_skipped("chromium/chromedriver is missing, the control page was NOT tested");
             return None;
         };
         Some(Self::start(&chromium, &chromedriver))

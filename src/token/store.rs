@@ -21,7 +21,8 @@ const FORMAT: u8 = 1;
 /// Where an access token is kept for other processes and later runs.
 ///
 /// A tool that runs often saves the token request, and a fleet can share one
-/// token through a store that it already has. Whoever can read the store can
+/// token through a store that it already has: the example `redis_token_store`
+/// in this crate's repository is one on Redis. Whoever can read the store can
 /// act with the token until it ends; whoever can *write* it can make the
 /// client speak for another project, whose users would then be let in. Treat
 /// it like the client secret.
@@ -226,7 +227,11 @@ impl TokenStore for FileTokenStore {
 
     fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
         match self.load(key)? {
-            Some(stored) if stored.token == *token => fs::remove_file(&self.path),
+            Some(stored) if stored.token == *token => match fs::remove_file(&self.path) {
+                // Another process was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            },
             _ => Ok(()),
         }
     }

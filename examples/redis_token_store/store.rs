@@ -1,0 +1,151 @@
+//! A [`TokenStore`] on Redis, to copy into your program.
+
+use std::fmt;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use autharmor::{Secret, StoredToken, TokenKey, TokenStore};
+use redis::{Client, Cmd, Connection, FromRedisValue, RedisError, RedisResult, cmd};
+
+/// The client calls its store within no deadline, so the store has its own:
+/// for making a connection, and for every answer.
+const TIMEOUT: Duration = Duration::from_millis(500);
+/// What keeps the keys apart from all others in the same Redis.
+const NAMESPACE: &str = "autharmor:token:";
+/// In one step, so that nobody's newer token comes in between and is lost.
+const DELETE_IF_IT_IS: &str =
+    "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end";
+
+/// Keeps tokens in Redis, each under a key of its own and until it ends.
+pub(crate) struct RedisTokenStore {
+    redis: Client,
+    /// Made when it is needed. Held for one command at a time.
+    connection: Mutex<Option<Connection>>,
+}
+
+impl RedisTokenStore {
+    /// A store in the Redis at this URL, `redis://user:password@host:port/db`.
+    /// Nothing is sent yet.
+    pub(crate) fn new(url: &str) -> io::Result<Self> {
+        Ok(Self {
+            redis: Client::open(url).map_err(|error| without_detail(&error))?,
+            connection: Mutex::new(None),
+        })
+    }
+
+    /// Whether Redis answers. Calls do without it, so ask when your program
+    /// starts if you want to know.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.ask(&cmd("PING"))
+    }
+
+    /// An error ends the connection, so that no late answer is taken for that
+    /// of the next command.
+    fn ask<T: FromRedisValue>(&self, command: &Cmd) -> io::Result<T> {
+        let mut held = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut connection) = held.take() {
+            match command.query(&mut connection) {
+                Ok(answer) => {
+                    *held = Some(connection);
+                    return Ok(answer);
+                }
+                // Redis has gone since the last command, and may be back.
+                Err(error) if error.is_connection_dropped() => {}
+                Err(error) => return Err(without_detail(&error)),
+            }
+        }
+        let ask_anew = || {
+            let mut connection = self.connect()?;
+            let answer = command.query(&mut connection)?;
+            Ok((connection, answer))
+        };
+        let (connection, answer) = ask_anew().map_err(|error| without_detail(&error))?;
+        *held = Some(connection);
+        Ok(answer)
+    }
+
+    fn connect(&self) -> RedisResult<Connection> {
+        let connection = self.redis.get_connection_with_timeout(TIMEOUT)?;
+        connection.set_read_timeout(Some(TIMEOUT))?;
+        connection.set_write_timeout(Some(TIMEOUT))?;
+        Ok(connection)
+    }
+
+    /// What is kept under a name, ours or not.
+    fn get(&self, name: &str) -> io::Result<Option<Secret>> {
+        let bytes: Option<Vec<u8>> = self.ask(cmd("GET").arg(name))?;
+        Ok(bytes
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .map(Secret::from))
+    }
+}
+
+impl TokenStore for RedisTokenStore {
+    fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
+        Ok(self
+            .get(&name(key))?
+            .and_then(|text| StoredToken::decode(text.expose())))
+    }
+
+    fn save(&self, key: &TokenKey, token: &StoredToken) -> io::Result<()> {
+        let left = token.expires_at().duration_since(SystemTime::now());
+        // Redis takes 0 for a mistake.
+        let left = left.unwrap_or_default().as_millis().max(1);
+        self.ask(
+            cmd("SET")
+                .arg(name(key))
+                .arg(token.encode().expose())
+                .arg("PX")
+                .arg(left),
+        )
+    }
+
+    fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
+        let name = name(key);
+        match self.get(&name)? {
+            Some(text) if holds(&text, token) => self.ask(
+                cmd("EVAL")
+                    .arg(DELETE_IF_IT_IS)
+                    .arg(1)
+                    .arg(name)
+                    .arg(text.expose()),
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Neither the URL, which holds a password, nor the connection.
+impl fmt::Debug for RedisTokenStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisTokenStore").finish_non_exhaustive()
+    }
+}
+
+fn name(key: &TokenKey) -> String {
+    format!("{NAMESPACE}{key}")
+}
+
+fn holds(text: &Secret, token: &Secret) -> bool {
+    StoredToken::decode(text.expose()).is_some_and(|stored| stored.token() == token)
+}
+
+/// Redis repeats in its messages what it was sent, the token among it. And the
+/// kind is never `PermissionDenied`: a Redis that lets nobody in is as good as
+/// an empty one, and no reason to fail calls.
+fn without_detail(error: &RedisError) -> io::Error {
+    if error.is_timeout() {
+        io::ErrorKind::TimedOut.into()
+    } else if error.is_connection_refusal() {
+        io::ErrorKind::ConnectionRefused.into()
+    } else if error.is_connection_dropped() {
+        io::ErrorKind::ConnectionAborted.into()
+    } else {
+        let reason = error.code().unwrap_or_else(|| error.category());
+        io::Error::other(format!("Redis: {reason}"))
+    }
+}

@@ -1,0 +1,434 @@
+//! The store of the example `redis_token_store`, over a real Redis.
+//!
+//! Needs `redis-server` in PATH; says so and passes where it is missing.
+#![cfg(all(unix, feature = "emulator"))]
+
+#[path = "support/folder.rs"]
+mod folder;
+#[path = "support/programs.rs"]
+mod programs;
+#[path = "../examples/redis_token_store/store.rs"]
+mod store;
+
+use std::io::{self, BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use autharmor::emulator::{Emulator, Fault};
+use autharmor::{Client, RetryPolicy, StoredToken, TokenKey, TokenStore as _};
+use redis::{Cmd, FromRedisValue, cmd};
+use serde_json::{Value, json};
+
+use crate::folder::Folder;
+use crate::programs::{in_path, say_skipped};
+use crate::store::RedisTokenStore;
+
+const PASSWORD: &str = "pa55word";
+const SECRET: &str = "s3cr3t-t0ken";
+
+/// A Redis of its own, at a socket in a folder of its own; both end with the
+/// test.
+struct Redis {
+    program: PathBuf,
+    arguments: Vec<String>,
+    folder: Folder,
+    process: Child,
+}
+
+impl Redis {
+    fn start(arguments: &[&str]) -> Option<Self> {
+        let Some(program) = in_path("redis-server") else {
+            say_skipped("redis-server is missing, the Redis token store was NOT tested");
+            return None;
+        };
+        let folder = Folder::new();
+        let arguments: Vec<_> = arguments.iter().map(|&text| text.to_owned()).collect();
+        Some(Self {
+            process: Self::run(&program, &arguments, folder.path()),
+            program,
+            arguments,
+            folder,
+        })
+    }
+
+    fn run(program: &Path, arguments: &[String], folder: &Path) -> Child {
+        let mut process = Command::new(program)
+            .args(["--port", "0", "--unixsocket", "socket"])
+            .args(["--save", "", "--appendonly", "no"])
+            .args(arguments)
+            .current_dir(folder)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let is_ready = lines
+            .by_ref()
+            .map(Result::unwrap)
+            .any(|line| line.contains("eady to accept connections"));
+        assert!(is_ready, "redis-server did not start");
+        // Nobody else reads on, and a full pipe would stop the server.
+        thread::spawn(move || lines.for_each(drop));
+        process
+    }
+
+    fn stop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    fn start_again(&mut self) {
+        self.process = Self::run(&self.program, &self.arguments, self.folder.path());
+    }
+
+    /// Stops it so that it still accepts connections, but never answers.
+    fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let kill = format!("kill {signal} {}", self.process.id());
+        let status = Command::new("sh").args(["-c", &kill]).status();
+        assert!(status.unwrap().success());
+    }
+
+    fn url(&self) -> String {
+        format!("redis+unix://{}/socket", self.folder.path().display())
+    }
+
+    fn store(&self) -> RedisTokenStore {
+        RedisTokenStore::new(&self.url()).unwrap()
+    }
+
+    /// What another program in the same Redis would do.
+    fn ask<T: FromRedisValue>(&self, command: &Cmd) -> T {
+        let client = redis::Client::open(self.url()).unwrap();
+        command
+            .query(&mut client.get_connection().unwrap())
+            .unwrap()
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.ask(cmd("KEYS").arg("*"))
+    }
+
+    /// The one token that is kept.
+    fn kept(&self) -> Value {
+        let [name] = self.keys().try_into().unwrap();
+        let text: String = self.ask(cmd("GET").arg(name));
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// As if the token had been fetched a minute ago: a younger one is not
+    /// doubted.
+    fn age(&self) {
+        let mut token = self.kept();
+        token["issued_at"] = json!(token["issued_at"].as_u64().unwrap() - 60);
+        let [name] = self.keys().try_into().unwrap();
+        let text = token.to_string();
+        let () = self.ask(cmd("SET").arg(name).arg(text).arg("KEEPTTL"));
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // It may have been stopped before.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A client as another process would have it.
+fn client(emulator: &Emulator, redis: &Redis) -> Client {
+    let builder = emulator.client_builder().retry(RetryPolicy::off());
+    builder.token_store(redis.store()).build().unwrap()
+}
+
+fn call(client: &Client) {
+    client.get_user("ada@example.com").unwrap();
+}
+
+fn emulator() -> Emulator {
+    Emulator::builder().user("ada@example.com").start().unwrap()
+}
+
+fn token_requests(emulator: &Emulator) -> usize {
+    let requests = emulator.requests();
+    let for_tokens = requests.iter().filter(|r| r.endpoint() == Some("token"));
+    for_tokens.count()
+}
+
+fn key(client_id: &str) -> TokenKey {
+    serde_json::from_value(json!({
+        "login_url": "https://login.example/connect/token",
+        "client_id": client_id,
+        "scopes": "",
+    }))
+    .unwrap()
+}
+
+/// What the key is called in Redis.
+fn name(client_id: &str) -> String {
+    format!("autharmor:token:{}", key(client_id))
+}
+
+/// A token that ends in so many seconds from now, or did before.
+fn stored(token: &str, seconds: i64) -> StoredToken {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = i64::try_from(now.as_secs()).unwrap();
+    let text = json!({
+        "v": 1, "access_token": token, "issued_at": now - 600, "expires_at": now + seconds,
+    });
+    StoredToken::decode(&text.to_string()).unwrap()
+}
+
+fn load(store: &RedisTokenStore, client_id: &str) -> Option<String> {
+    let stored = store.load(&key(client_id)).unwrap()?;
+    Some(stored.token().expose().to_owned())
+}
+
+#[test]
+fn two_clients_make_one_token_request() {
+    let Some(redis) = Redis::start(&[]) else {
+        return;
+    };
+    let emulator = emulator();
+    for _ in 0..2 {
+        call(&client(&emulator, &redis));
+        assert_eq!(token_requests(&emulator), 1);
+    }
+    let [name] = redis.keys().try_into().unwrap();
+    assert!(name.starts_with("autharmor:token:"), "{name}");
+}
+
+#[test]
+fn redis_forgets_a_token_when_it_ends() {
+    let Some(redis) = Redis::start(&[]) else {
+        return;
+    };
+    let store = redis.store();
+    store.save(&key("a"), &stored(SECRET, 100)).unwrap();
+    let left: i64 = redis.ask(cmd("PTTL").arg(name("a")));
+    assert!((1..=100_000).contains(&left), "{left} ms");
+    let end: i64 = redis.ask(cmd("EXPIRETIME").arg(name("a")));
+    let kept = redis.kept()["expires_at"].as_i64().unwrap();
+    assert!((kept..=kept + 1).contains(&end), "{end}, not {kept}");
+    // One that has ended takes the place of the other as well.
+    store.save(&key("a"), &stored("ended", -100)).unwrap();
+    assert_ne!(load(&store, "a").as_deref(), Some(SECRET));
+}
+
+#[test]
+fn a_refused_token_is_dropped_and_a_newer_one_is_not() {
+    let Some(redis) = Redis::start(&[]) else {
+        return;
+    };
+    let emulator = emulator();
+    call(&client(&emulator, &redis));
+    redis.age();
+    let [early, late] = [(); 2].map(|()| client(&emulator, &redis));
+    call(&early);
+    call(&late);
+    assert_eq!(token_requests(&emulator), 1);
+
+    emulator.expire_tokens();
+    emulator.fault(Fault::token_endpoint_down());
+    early.get_user("ada@example.com").unwrap_err();
+    assert!(redis.keys().is_empty(), "dropped before there is another");
+
+    emulator.clear_faults();
+    emulator.clear_requests();
+    call(&early);
+    let newer = redis.kept();
+    // It learns only now that its token is refused.
+    call(&late);
+    assert_eq!(redis.kept(), newer);
+    assert_eq!(token_requests(&emulator), 1, "the newer one serves both");
+}
+
+/// Each token is removed while the next one is put in its place.
+#[test]
+fn no_late_removal_takes_a_newer_token() {
+    const ROUNDS: u32 = 2000;
+    let Some(redis) = Redis::start(&[]) else {
+        return;
+    };
+    let refused = AtomicU32::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let store = redis.store();
+            loop {
+                match refused.load(Ordering::Relaxed) {
+                    ROUNDS => break,
+                    number => {
+                        let token = number.to_string().as_str().into();
+                        store.remove(&key("a"), &token).unwrap();
+                    }
+                }
+            }
+        });
+        let store = redis.store();
+        for number in 1..=ROUNDS {
+            let token = number.to_string();
+            store.save(&key("a"), &stored(&token, 100)).unwrap();
+            let found = load(&store, "a");
+            // The other thread must end before anything panics.
+            refused.store(number, Ordering::Relaxed);
+            if found.as_ref() != Some(&token) {
+                refused.store(ROUNDS, Ordering::Relaxed);
+                panic!("{token} is gone: {found:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn only_the_token_that_is_named_is_removed() {
+    let Some(redis) = Redis::start(&[]) else {
+        return;
+    };
+    let store = redis.store();
+    store.save(&key("a"), &stored("one", 100)).unwrap();
+    store.save(&key("b"), &stored("one", 100)).unwrap();
+    store.remove(&key("a"), &"two".into()).unwrap();
+    assert_eq!(load(&store, "a").as_deref(), Some("one"));
+    store.remove(&key("a"), &"one".into()).unwrap();
+    assert_eq!(load(&store, "a"), None);
+    assert_eq!(load(&store, "b").as_deref(), Some("one"), "another key");
+    store.remove(&key("a"), &"one".into()).unwrap();
+}
+
+#[test]
+fn junk_is_ignored_and_replaced() {
+    let Some(redis) = Redis::start(&[]) else {
+        return;
+    };
+    let store = redis.store();
+    let whole = stored(SECRET, 100).encode();
+    let (torn, _) = whole.expose().split_at(40);
+    for junk in [b"".as_slice(), b"{}", b"\xff\xfe\0", torn.as_bytes()] {
+        let () = redis.ask(cmd("SET").arg(name("a")).arg(junk));
+        assert_eq!(load(&store, "a"), None, "{}", junk.escape_ascii());
+        store.remove(&key("a"), &SECRET.into()).unwrap();
+        store.save(&key("a"), &stored("new", 100)).unwrap();
+        assert_eq!(load(&store, "a").as_deref(), Some("new"));
+    }
+    // What is not even text, under the key of a client that calls.
+    let emulator = emulator();
+    let () = redis.ask(&cmd("FLUSHALL"));
+    call(&client(&emulator, &redis));
+    let [name] = redis.keys().try_into().unwrap();
+    let () = redis.ask(cmd("DEL").arg(&name));
+    let () = redis.ask(cmd("RPUSH").arg(&name).arg("a list"));
+    call(&client(&emulator, &redis));
+    call(&client(&emulator, &redis));
+    assert_eq!(token_requests(&emulator), 2, "one of them after the junk");
+}
+
+#[test]
+fn calls_do_without_a_redis_that_is_gone_and_find_it_again() {
+    let Some(mut redis) = Redis::start(&[]) else {
+        return;
+    };
+    let emulator = emulator();
+    let (store, first) = (redis.store(), client(&emulator, &redis));
+    call(&first);
+    store.check().unwrap();
+
+    redis.stop();
+    let error = store.check().unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    call(&first);
+    call(&client(&emulator, &redis));
+    assert_eq!(token_requests(&emulator), 2, "each has its own");
+
+    // It comes back empty, and is filled by who has been there all the time.
+    redis.start_again();
+    store.check().unwrap();
+    first.check_credentials().unwrap();
+    call(&client(&emulator, &redis));
+    assert_eq!(token_requests(&emulator), 3, "shared again");
+
+    // Nobody noticed that it was away: the connection of before is dead.
+    redis.stop();
+    redis.start_again();
+    store.check().unwrap();
+}
+
+#[test]
+fn calls_do_without_a_redis_that_hangs() {
+    let Some(redis) = Redis::start(&[]) else {
+        return;
+    };
+    let (store, emulator) = (redis.store(), emulator());
+    store.save(&key("a"), &stored("one", 100)).unwrap();
+    store.save(&key("b"), &stored("two", 100)).unwrap();
+    redis.freeze();
+    for store in [&store, &redis.store()] {
+        let error = store.load(&key("a")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+    call(&client(&emulator, &redis));
+    redis.thaw();
+    // The answer to what was asked before must not be taken for this one.
+    assert_eq!(load(&store, "b").as_deref(), Some("two"));
+}
+
+/// What the example's page says that the user in Redis needs.
+#[test]
+fn a_user_with_the_least_rights_is_enough() {
+    const EXAMPLE: &str = include_str!("../examples/redis_token_store/main.rs");
+    let (_, rights) = EXAMPLE.split_once("door on >password ").unwrap();
+    let (rights, _) = rights.split_once('\n').unwrap();
+    let password = format!(">{PASSWORD}");
+    let mut arguments = vec!["--user", "default", "off"];
+    arguments.extend(["--user", "door", "on", &password]);
+    arguments.extend(rights.split(' '));
+    let Some(redis) = Redis::start(&arguments) else {
+        return;
+    };
+    let url = format!("{}?user=door&pass={PASSWORD}", redis.url());
+    let store = RedisTokenStore::new(&url).unwrap();
+    store.check().unwrap();
+    store.save(&key("a"), &stored("one", 100)).unwrap();
+    assert_eq!(load(&store, "a").as_deref(), Some("one"));
+    store.remove(&key("a"), &"one".into()).unwrap();
+    assert_eq!(load(&store, "a"), None);
+
+    // Whom Redis lets not in has no store, but calls all the same.
+    let emulator = emulator();
+    let error = redis.store().load(&key("a")).unwrap_err();
+    assert_eq!(error.to_string(), "Redis: NOAUTH");
+    call(&client(&emulator, &redis));
+}
+
+#[test]
+fn errors_hold_neither_token_nor_password() {
+    // Without this command Redis repeats it with all that it was told to keep.
+    let Some(redis) = Redis::start(&["--rename-command", "SET", ""]) else {
+        return;
+    };
+    let (store, token) = (redis.store(), stored(SECRET, 100));
+    let no_url = format!("nonsense://door:{PASSWORD}@localhost/");
+    let as_nobody = format!("{}?user=nobody&pass={PASSWORD}", redis.url());
+    let nobody = RedisTokenStore::new(&as_nobody).unwrap();
+    let () = redis.ask(cmd("RPUSH").arg(name("b")).arg(token.encode().expose()));
+
+    let errors = [
+        store.save(&key("a"), &token).unwrap_err(),
+        store.load(&key("b")).unwrap_err(),
+        store.remove(&key("b"), token.token()).unwrap_err(),
+        nobody.check().unwrap_err(),
+        RedisTokenStore::new(&no_url).unwrap_err(),
+    ];
+    let errors = errors.map(|error| format!("{error} {error:?}")).join("\n");
+    let printed = format!("{store:?} {nobody:?}\n{errors}");
+    assert!(!printed.contains(SECRET), "{printed}");
+    assert!(!printed.contains(PASSWORD), "{printed}");
+}

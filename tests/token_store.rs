@@ -1,0 +1,349 @@
+//! `FileTokenStore` between processes.
+
+#[path = "support/folder.rs"]
+mod folder;
+
+use std::collections::HashSet;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{env, fs, thread};
+
+use autharmor::emulator::{Emulator, Fault};
+use autharmor::{Client, ClientBuilder, ErrorKind, FileTokenStore, RetryPolicy};
+use autharmor::{StoredToken, TokenKey, TokenStore as _};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::folder::Folder;
+
+const WRITERS: usize = 3;
+/// How many tokens of each writer the reader wants to see.
+const ENOUGH: usize = 100;
+
+/// Set for the other processes alone.
+const OTHER_PROCESS: &str = "AUTHARMOR_TEST_OTHER_PROCESS";
+/// What the lines of another process begin with, among those of the harness.
+const ANSWER: &str = "answer: ";
+
+/// The first line that another process reads from its standard input.
+#[derive(Serialize, Deserialize)]
+enum Task {
+    /// Writes tokens, and perhaps removes some, until the input ends.
+    Write {
+        file: PathBuf,
+        writer: usize,
+        removes: bool,
+    },
+    /// Calls the API once for each further line.
+    Call {
+        file: PathBuf,
+        url: String,
+        ca: String,
+        client_id: String,
+        client_secret: String,
+    },
+}
+
+/// Another process. Among the tests it has nothing to do.
+#[test]
+fn the_other_process() {
+    if env::var_os(OTHER_PROCESS).is_none() {
+        return;
+    }
+    let mut lines = BufReader::new(io::stdin()).lines().map(Result::unwrap);
+    match serde_json::from_str(&lines.next().unwrap()).unwrap() {
+        Task::Write {
+            file,
+            writer,
+            removes,
+        } => write_until_the_end(&file, writer, removes, lines),
+        Task::Call {
+            file,
+            url,
+            ca,
+            client_id,
+            client_secret,
+        } => {
+            let builder = Client::builder(client_id, client_secret)
+                .api_url(&url)
+                .login_url(&url)
+                .only_root_certificates(ca)
+                .no_proxy();
+            let client = with_store(builder, &file);
+            for _ in lines {
+                // The harness may have left its own line open.
+                println!("\n{ANSWER}{}", call(&client));
+            }
+        }
+    }
+}
+
+fn write_until_the_end(
+    file: &Path,
+    writer: usize,
+    removes: bool,
+    lines: impl Iterator + Send + 'static,
+) {
+    let (store, key) = (FileTokenStore::new(file), key());
+    let is_over = Arc::new(AtomicBool::new(false));
+    let at_the_end = Arc::clone(&is_over);
+    thread::spawn(move || {
+        lines.for_each(drop);
+        at_the_end.store(true, Ordering::Relaxed);
+    });
+    for number in 0.. {
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        store.save(&key, &token(writer, number)).unwrap();
+        // It may be another writer's by now.
+        match store.load(&key).unwrap() {
+            Some(found) => {
+                read(&found);
+                if removes && number % 4 == 0 {
+                    store.remove(&key, found.token()).unwrap();
+                }
+            }
+            None => assert!(removes, "a part of a token"),
+        }
+    }
+}
+
+fn key() -> TokenKey {
+    let key = json!({
+        "login_url": "https://login.example/connect/token", "client_id": "a", "scopes": "",
+    });
+    serde_json::from_value(key).unwrap()
+}
+
+/// A token of which every part says whose it is, and which one.
+fn token(writer: usize, number: usize) -> StoredToken {
+    let unit = 1_000 * number + writer;
+    let text = json!({
+        "v": 1,
+        "access_token": format!("{writer}-{number}.").repeat(20 + number % 200),
+        "issued_at": 1_000_000_000 + unit,
+        "expires_at": 2_000_000_000 + unit,
+    });
+    StoredToken::decode(&text.to_string()).unwrap()
+}
+
+/// Whose token it is and which one. It must be the whole of it.
+fn read(found: &StoredToken) -> (usize, usize) {
+    let text = found.token().expose();
+    let (first, _) = text.split_once('.').unwrap();
+    let (writer, number) = first.split_once('-').unwrap();
+    let (writer, number) = (writer.parse().unwrap(), number.parse().unwrap());
+    assert!(*found == token(writer, number), "{text}");
+    (writer, number)
+}
+
+fn with_store(builder: ClientBuilder, file: &Path) -> Client {
+    let builder = builder.retry(RetryPolicy::off());
+    builder
+        .token_store(FileTokenStore::new(file))
+        .build()
+        .unwrap()
+}
+
+fn call(client: &Client) -> String {
+    match client.get_user("ada@example.com") {
+        Ok(user) => user.user_id.to_string(),
+        Err(error) => format!("{:?}", error.kind()),
+    }
+}
+
+struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(task: &Task) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["the_other_process", "--exact", "--nocapture"])
+            .env(OTHER_PROCESS, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut process = Self {
+            input: child.stdin.take(),
+            output: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        };
+        process.tell(&serde_json::to_string(task).unwrap());
+        process
+    }
+
+    fn tell(&mut self, line: &str) {
+        writeln!(self.input.as_ref().unwrap(), "{line}").unwrap();
+    }
+
+    fn call(&mut self) -> String {
+        self.tell("call");
+        let mut lines = (&mut self.output).lines().map(Result::unwrap);
+        lines
+            .find_map(|line| Some(line.strip_prefix(ANSWER)?.to_owned()))
+            .expect("the other process ended")
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    fn end(mut self) {
+        self.input = None;
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+/// It sees the end of its input, whatever the test came to.
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.input = None;
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads while processes write, until it has seen enough of each.
+fn read_while_others_write(removes: bool) {
+    let folder = Folder::new();
+    let file = folder.path().join("token");
+    let (store, key) = (FileTokenStore::new(&file), key());
+    store.save(&key, &token(0, 0)).unwrap();
+    let write = |writer| {
+        let file = file.clone();
+        Process::start(&Task::Write {
+            file,
+            writer,
+            removes,
+        })
+    };
+    let mut writers: Vec<_> = (0..WRITERS).map(write).collect();
+    let mut seen = vec![HashSet::new(); WRITERS];
+    while seen.iter().any(|numbers| numbers.len() < ENOUGH) {
+        assert!(writers.iter_mut().all(Process::is_running));
+        match store.load(&key).unwrap() {
+            Some(found) => {
+                let (writer, number) = read(&found);
+                seen[writer].insert(number);
+            }
+            // A part would count as none.
+            None => assert!(removes, "a part of a token"),
+        }
+    }
+    writers.into_iter().for_each(Process::end);
+
+    store.save(&key, &token(0, 0)).unwrap();
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn a_reader_sees_one_whole_token_while_processes_write() {
+    read_while_others_write(false);
+}
+
+#[test]
+fn a_reader_sees_one_whole_token_or_none_while_processes_write_and_remove() {
+    read_while_others_write(true);
+}
+
+fn emulator() -> Emulator {
+    Emulator::builder().user("ada@example.com").start().unwrap()
+}
+
+fn token_requests(emulator: &Emulator) -> usize {
+    let requests = emulator.requests();
+    let for_tokens = requests.iter().filter(|r| r.endpoint() == Some("token"));
+    for_tokens.count()
+}
+
+/// As if the token had been fetched a minute ago: a younger one is not
+/// doubted.
+fn age(file: &Path) {
+    let mut content: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let issued_at = &mut content["token"]["issued_at"];
+    *issued_at = json!(issued_at.as_u64().unwrap() - 60);
+    fs::write(file, content.to_string()).unwrap();
+}
+
+#[test]
+fn processes_share_a_token_and_drop_it_once_it_is_refused() {
+    let (folder, emulator) = (Folder::new(), emulator());
+    let file = folder.path().join("token");
+    let task = Task::Call {
+        file: file.clone(),
+        url: emulator.api_url().to_owned(),
+        ca: emulator.ca_pem().to_owned(),
+        client_id: emulator.client_id().to_owned(),
+        client_secret: emulator.client_secret().to_owned(),
+    };
+    let ada = emulator.users()[0].0.to_string();
+
+    let mut first = Process::start(&task);
+    assert_eq!(first.call(), ada);
+    first.end();
+    age(&file);
+    let [mut early, mut late] = [(); 2].map(|()| Process::start(&task));
+    assert_eq!((early.call(), late.call()), (ada.clone(), ada.clone()));
+    assert_eq!(token_requests(&emulator), 1, "the one of the first");
+
+    emulator.expire_tokens();
+    emulator.fault(Fault::token_endpoint_down());
+    assert_ne!(early.call(), ada);
+    assert!(!file.exists(), "dropped before there is another");
+
+    emulator.clear_faults();
+    emulator.clear_requests();
+    assert_eq!(early.call(), ada);
+    let newer = fs::read(&file).unwrap();
+    // It learns only now that its token is refused.
+    assert_eq!(late.call(), ada);
+    assert_eq!(fs::read(&file).unwrap(), newer);
+    assert_eq!(token_requests(&emulator), 1, "the newer one serves both");
+    early.end();
+    late.end();
+}
+
+#[test]
+fn a_torn_or_foreign_file_costs_one_token_request() {
+    let (folder, emulator) = (Folder::new(), emulator());
+    let file = folder.path().join("token");
+    let run = || call(&with_store(emulator.client_builder(), &file));
+    let ada = run();
+    let whole = fs::read(&file).unwrap();
+    let foreign = String::from_utf8(whole.clone()).unwrap();
+    let foreign = foreign.replace(emulator.client_id(), "somebody-else");
+    for text in [b"junk", &whole[..whole.len() / 2], foreign.as_bytes()] {
+        fs::write(&file, text).unwrap();
+        emulator.clear_requests();
+        assert_eq!((run(), run()), (ada.clone(), ada.clone()));
+        let text = text.escape_ascii();
+        assert_eq!(token_requests(&emulator), 1, "replaced: {text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_others_can_read_fails_the_call_and_says_why() {
+    use std::error::Error as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (folder, emulator) = (Folder::new(), emulator());
+    let file = folder.path().join("token");
+    call(&with_store(emulator.client_builder(), &file));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    emulator.clear_requests();
+    let client = with_store(emulator.client_builder(), &file);
+    let error = client.get_user("ada@example.com").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let why = error.source().unwrap().to_string();
+    assert!(why.contains("mode 0640") && why.contains("0600"), "{why}");
+    assert_eq!(emulator.request_count(), 0);
+}
