@@ -1,98 +1,85 @@
-//! What came of the calls, and what is to be said of it in the end.
+//! What came of the calls.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 use autharmor::Error;
 
-/// What a thread counts.
+/// By endpoint or flow, and by outcome: `result`, or the kind of the error.
 #[derive(Default)]
 pub(crate) struct Tally {
-    /// By what was called and how it ended: `ok` or the kind of the error.
-    ends: BTreeMap<(&'static str, String), usize>,
-    pub(crate) calls: usize,
-    pub(crate) signed_in: usize,
-    pub(crate) confirmed: usize,
-    pub(crate) attacks: usize,
-    pub(crate) let_in: usize,
-    pub(crate) panics: usize,
+    begun: u64,
+    calls: BTreeMap<(&'static str, String), u64>,
+    /// How the sign-ins ended that did not end in an error.
+    sign_ins: BTreeMap<String, u64>,
 }
 
+const RESULT: &str = "result";
+
 impl Tally {
-    pub(crate) fn count<T>(&mut self, call: &'static str, result: Result<T, Error>) -> Option<T> {
-        let end = match &result {
-            Ok(_) => "ok".to_owned(),
+    pub(crate) fn begin(&mut self) {
+        self.begun += 1;
+    }
+
+    pub(crate) fn end<T>(&mut self, what: &'static str, outcome: &Result<T, Error>) {
+        let outcome = match outcome {
+            Ok(_) => RESULT.to_owned(),
             Err(error) => format!("{:?}", error.kind()),
         };
-        *self.ends.entry((call, end)).or_default() += 1;
-        self.calls += 1;
-        result.ok()
+        *self.calls.entry((what, outcome)).or_default() += 1;
+    }
+
+    pub(crate) fn sign_in(&mut self, end: String) {
+        *self.sign_ins.entry(end).or_default() += 1;
     }
 
     pub(crate) fn add(&mut self, other: Self) {
-        for (end, count) in other.ends {
-            *self.ends.entry(end).or_default() += count;
+        self.begun += other.begun;
+        for (key, count) in other.calls {
+            *self.calls.entry(key).or_default() += count;
         }
-        self.calls += other.calls;
-        self.signed_in += other.signed_in;
-        self.confirmed += other.confirmed;
-        self.attacks += other.attacks;
-        self.let_in += other.let_in;
-        self.panics += other.panics;
+        for (key, count) in other.sign_ins {
+            *self.sign_ins.entry(key).or_default() += count;
+        }
+    }
+
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    pub(crate) fn results(&self) -> u64 {
+        self.outcomes().get(RESULT).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn errors(&self) -> u64 {
+        self.calls.values().sum::<u64>() - self.results()
+    }
+
+    fn outcomes(&self) -> BTreeMap<&str, u64> {
+        let mut outcomes = BTreeMap::new();
+        for ((_, outcome), count) in &self.calls {
+            *outcomes.entry(outcome.as_str()).or_default() += count;
+        }
+        outcomes
     }
 
     pub(crate) fn print(&self) {
-        let mut by_call: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for ((call, end), count) in &self.ends {
-            let ends = by_call.entry(call).or_default();
-            // What went well comes first.
-            let at = if end == "ok" { 0 } else { ends.len() };
-            ends.insert(at, format!("{end} {count}"));
+        println!("\nOutcomes of all calls:");
+        for (outcome, count) in self.outcomes() {
+            println!("  {outcome:<14} {count:>9}");
         }
-        for (call, ends) in by_call {
-            println!("{call}: {}", ends.join(", "));
+        println!("\nOutcomes by call:");
+        let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for ((what, outcome), count) in &self.calls {
+            let line = lines.entry(what).or_default();
+            let at = if outcome == RESULT { 0 } else { line.len() };
+            line.insert(at, format!("{outcome} {count}"));
         }
-        println!();
-    }
-
-    pub(crate) fn check(&self, calls: usize, checks: &mut Checks) {
-        let well: usize = self
-            .ends
-            .iter()
-            .filter(|((_, end), _)| end == "ok")
-            .map(|(_, count)| count)
-            .sum();
-        checks.expect(
-            self.calls >= calls && self.panics == 0,
-            &format!(
-                "{} calls ended: {well} with a result, {} with a typed error, {} in a panic",
-                self.calls,
-                self.calls - well,
-                self.panics
-            ),
-        );
-    }
-}
-
-/// What was expected, and whether it came.
-#[derive(Default)]
-pub(crate) struct Checks {
-    failed: usize,
-}
-
-impl Checks {
-    pub(crate) fn expect(&mut self, holds: bool, what: &str) {
-        println!("{}  {what}", if holds { "ok  " } else { "FAIL" });
-        self.failed += usize::from(!holds);
-    }
-
-    pub(crate) fn conclude(self) -> ExitCode {
-        if self.failed == 0 {
-            println!("\nall is well");
-            ExitCode::SUCCESS
-        } else {
-            println!("\n{} checks failed", self.failed);
-            ExitCode::FAILURE
+        for (what, outcomes) in lines {
+            println!("  {what:<42} {}", outcomes.join(", "));
+        }
+        println!("\nEnds of the sign-ins, attacks included:");
+        for (end, count) in &self.sign_ins {
+            println!("  {end:<20} {count:>9}");
         }
     }
 }
