@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 
-/// In front of `limit`, `remaining` and `reset`, the usual one first.
+/// The names of limit, remaining and reset, the usual family first.
 const FAMILIES: [[&str; 3]; 3] = [
     ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"],
     [
@@ -22,6 +22,8 @@ const FAMILIES: [[&str; 3]; 3] = [
 ];
 /// A reset of more seconds than these is a time and not a wait.
 const LONGEST_WAIT: u64 = 1_000_000_000;
+/// The end of the year 9999. What is later is no time in seconds.
+const LAST_TIME: u64 = 253_402_300_799;
 
 /// What an answer says about the caller's rate limit, in the headers
 /// `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`, or the same
@@ -55,7 +57,8 @@ impl RateLimit {
                 remaining: text(headers, remaining).and_then(first_number),
                 reset: text(headers, reset).and_then(|value| match first_number(value) {
                     Some(seconds) if seconds <= LONGEST_WAIT => Some(Duration::from_secs(seconds)),
-                    Some(time) => until(time, headers),
+                    Some(time) if time <= LAST_TIME => until(time, headers),
+                    Some(_) => None,
                     None => until(seconds_since_1970(value)?, headers),
                 }),
             };
@@ -198,6 +201,8 @@ mod tests {
             Some((None, None, Some(0)))
         );
         assert_eq!(read(&[("x-ratelimit-reset", "1835481600")]), None);
+        let milliseconds = ("x-ratelimit-reset", "1835481600000");
+        assert_eq!(read(&[date, milliseconds]), None);
         assert_eq!(
             read(&[
                 date,

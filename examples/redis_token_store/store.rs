@@ -9,7 +9,9 @@ use autharmor::{Secret, StoredToken, TokenKey, TokenStore};
 use redis::{Client, Cmd, Connection, FromRedisValue, RedisError, RedisResult, cmd};
 
 /// The client calls its store within no deadline, so the store has its own:
-/// for making a connection, and for every answer.
+/// for making a connection to each address of the host, and for every answer.
+/// How long a name takes to resolve is the system's affair; an IP address in
+/// the URL spares that.
 const TIMEOUT: Duration = Duration::from_millis(500);
 /// What keeps the keys apart from all others in the same Redis.
 const NAMESPACE: &str = "autharmor:token:";

@@ -176,7 +176,7 @@ impl Exempt {
             loopback: true,
             ..Self::default()
         };
-        for entry in list.split([',', ' ', '\t']) {
+        for entry in list.split(|c: char| c == ',' || c.is_whitespace()) {
             let entry = entry.trim_start_matches('*');
             if entry.is_empty() {
                 continue;

@@ -28,8 +28,8 @@ pub(super) const MAX_HEAD: usize = 64 * 1024;
 /// header.
 pub(super) const OUTPUT: usize = 8 * 1024;
 
-/// So many bytes of a request wait for what follows, so that a head and its
-/// body leave in one piece.
+/// So many bytes of a request wait for what follows, so that a head that is not
+/// longer and its body leave in one piece.
 const HELD: usize = 2 * 1024;
 
 /// No call takes longer, whatever its deadline, so that no sum of times can
@@ -96,20 +96,21 @@ impl Wire {
         }
     }
 
-    fn send_held(&mut self, timeout: NextTimeout) -> Result<(), ureq::Error> {
+    /// Within the deadline that the stream has.
+    fn send_held(&mut self) -> io::Result<()> {
         let held = mem::take(&mut self.buffers.held);
         if held == 0 {
             return Ok(());
         }
-        self.stream.set_deadline(deadline(timeout));
-        let output = self.buffers.output.get_mut(..held).unwrap_or_default();
+        let output = self.buffers.output.get(..held).unwrap_or_default();
         let sent = self
             .stream
             .write_all(output)
             .and_then(|()| self.stream.flush());
-        // There was a bearer or a client secret in it.
-        output.fill(0);
-        sent.map_err(|error| failure(error, timeout))
+        // There was a bearer or a client secret in it; a piece of a header that
+        // did not fit may stand behind what was held.
+        self.buffers.output.fill(0);
+        sent
     }
 }
 
@@ -120,19 +121,21 @@ impl Connection for Wire {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.buffers.held += amount;
-        if self.buffers.held > HELD {
-            self.send_held(timeout)?;
+        if self.buffers.held <= HELD {
+            return Ok(());
         }
-        Ok(())
+        self.stream.set_deadline(deadline(timeout));
+        self.send_held().map_err(|error| failure(error, timeout))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.parked = false;
-        self.send_held(timeout)?;
+        // One deadline for both: the time is what is left of the call's.
+        self.stream.set_deadline(deadline(timeout));
+        let sent = self.send_held();
         #[cfg(fuzzing)]
         crate::fuzzing::before_read();
-        self.stream.set_deadline(deadline(timeout));
-        let read = self.stream.read(self.buffers.input_append_buf());
+        let read = sent.and_then(|()| self.stream.read(self.buffers.input_append_buf()));
         let amount = read.map_err(|error| failure(error, timeout))?;
         self.buffers.input_appended(amount);
         Ok(amount > 0)
@@ -194,12 +197,19 @@ impl WipedBuffers {
             return;
         }
         if self.start > 0 {
+            let filled = self.end - self.start;
             self.input.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
+            if let Some(moved) = self.input.get_mut(filled..self.end) {
+                moved.fill(0);
+            }
+            (self.start, self.end) = (0, filled);
         } else if self.input.len() < 2 * MAX_HEAD {
-            let grown = (2 * self.input.len()).max(INPUT);
-            self.input.resize(grown, 0);
+            // Not in place, which could leave a copy behind.
+            let mut grown = Zeroizing::new(vec![0; (2 * self.input.len()).max(INPUT)]);
+            if let Some(start) = grown.get_mut(..self.input.len()) {
+                start.copy_from_slice(&self.input);
+            }
+            self.input = grown;
         }
     }
 }

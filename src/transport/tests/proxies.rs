@@ -225,6 +225,8 @@ fn what_is_no_proxy_is_an_error_that_names_the_variable() {
 fn some_hosts_need_no_proxy() {
     let unused = proxy(&[("ALL_PROXY", "http://p:1"), ("NO_PROXY", " * ")]);
     assert!(!unused.unwrap().unwrap().serves("api.example", 443));
+    let with_line_end = proxy(&[("ALL_PROXY", "http://p:1"), ("NO_PROXY", "api.example\n")]);
+    assert!(!with_line_end.unwrap().unwrap().serves("api.example", 443));
     let list =
         "example.com, .example.org ,*.example.net, 10.0.0.1,other.example:8443 [2001:db8::1]";
     let proxy = proxy(&[("HTTPS_PROXY", "http://p:1"), ("no_proxy", list)])
