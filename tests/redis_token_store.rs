@@ -3,6 +3,8 @@
 //! Needs `redis-server` in PATH; says so and passes where it is missing.
 #![cfg(all(unix, feature = "emulator"))]
 
+#[path = "support/ada.rs"]
+mod ada;
 #[path = "support/folder.rs"]
 mod folder;
 #[path = "support/programs.rs"]
@@ -22,6 +24,7 @@ use autharmor::{Client, RetryPolicy, StoredToken, TokenKey, TokenStore as _};
 use redis::{Cmd, FromRedisValue, cmd};
 use serde_json::{Value, json};
 
+use crate::ada::{emulator, token_requests};
 use crate::folder::Folder;
 use crate::programs::{in_path, say_skipped};
 use crate::store::RedisTokenStore;
@@ -152,16 +155,6 @@ fn client(emulator: &Emulator, redis: &Redis) -> Client {
 
 fn call(client: &Client) {
     client.get_user("ada@example.com").unwrap();
-}
-
-fn emulator() -> Emulator {
-    Emulator::builder().user("ada@example.com").start().unwrap()
-}
-
-fn token_requests(emulator: &Emulator) -> usize {
-    let requests = emulator.requests();
-    let for_tokens = requests.iter().filter(|r| r.endpoint() == Some("token"));
-    for_tokens.count()
 }
 
 fn key(client_id: &str) -> TokenKey {

@@ -1,5 +1,7 @@
 //! `FileTokenStore` between processes.
 
+#[path = "support/ada.rs"]
+mod ada;
 #[path = "support/folder.rs"]
 mod folder;
 
@@ -11,12 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs, thread};
 
-use autharmor::emulator::{Emulator, Fault};
+use autharmor::emulator::Fault;
 use autharmor::{Client, ClientBuilder, ErrorKind, FileTokenStore, RetryPolicy};
 use autharmor::{StoredToken, TokenKey, TokenStore as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::ada::{emulator, token_requests};
 use crate::folder::Folder;
 
 const WRITERS: usize = 3;
@@ -252,16 +255,6 @@ fn a_reader_sees_one_whole_token_while_processes_write() {
 #[test]
 fn a_reader_sees_one_whole_token_or_none_while_processes_write_and_remove() {
     read_while_others_write(true);
-}
-
-fn emulator() -> Emulator {
-    Emulator::builder().user("ada@example.com").start().unwrap()
-}
-
-fn token_requests(emulator: &Emulator) -> usize {
-    let requests = emulator.requests();
-    let for_tokens = requests.iter().filter(|r| r.endpoint() == Some("token"));
-    for_tokens.count()
 }
 
 /// As if the token had been fetched a minute ago: a younger one is not

@@ -154,13 +154,7 @@ const CASES: &[Case] = &[
     Case {
         name: "the body of the answer dribbles",
         host: Host::Api,
-        acts: || {
-            vec![
-                Act::Read,
-                Act::write("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{"),
-                Act::Dribble(b" ".to_vec()),
-            ]
-        },
+        acts: dribbling_body,
     },
     Case {
         name: "the token endpoint never answers",
@@ -170,13 +164,7 @@ const CASES: &[Case] = &[
     Case {
         name: "the answer of the token endpoint dribbles",
         host: Host::Login,
-        acts: || {
-            vec![
-                Act::Read,
-                Act::write("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{"),
-                Act::Dribble(b" ".to_vec()),
-            ]
-        },
+        acts: dribbling_body,
     },
     Case {
         name: "a 503 with Retry-After 1, then no answer",
@@ -190,6 +178,14 @@ const TOO_LONG: Case = Case {
     host: Host::Api,
     acts: || vec![Act::Read, unavailable(5), Act::Stall],
 };
+
+fn dribbling_body() -> Vec<Act> {
+    vec![
+        Act::Read,
+        Act::write("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{"),
+        Act::Dribble(b" ".to_vec()),
+    ]
+}
 
 fn unavailable(retry_after: u32) -> Act {
     Act::write(format!(
