@@ -10,13 +10,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::answer::{self, Answer, ErrorBody, Outcome};
 use crate::clock::Clock;
-use crate::config::ClientBuilder;
 use crate::error::{Error, ErrorKind};
-use crate::message::{HttpRequest, HttpResponse};
-use crate::rate_limit::RateLimit;
-use crate::request::{ApiVersion, Endpoint, Request, Target};
+use crate::http::response::{self, ErrorBody, Outcome};
+use crate::http::{ApiVersion, Endpoint, HttpRequest, HttpResponse, Request, Target};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
 use crate::token::{Credentials, Token, TokenCache};
@@ -38,10 +35,10 @@ use crate::transport::{Limits, Transport};
 /// # Ok::<(), autharmor::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Client(Arc<Parts>);
+pub struct Client(Arc<Inner>);
 
-/// What a client is made of.
-pub(crate) struct Parts {
+/// What all clones of a client share.
+pub(crate) struct Inner {
     pub(crate) target: Target,
     pub(crate) tokens: TokenCache,
     pub(crate) transport: Arc<dyn Transport>,
@@ -61,51 +58,8 @@ struct Call {
 }
 
 impl Client {
-    /// A client with the default settings. A line end after the secret is
-    /// trimmed. Fails with [`ErrorKind::Config`] if id or secret are empty or
-    /// hold control characters, or if the environment names a proxy that
-    /// cannot be used. Nothing is sent.
-    ///
-    /// ```
-    /// let client = autharmor::Client::new("my-client-id", "my-client-secret")?;
-    /// # Ok::<(), autharmor::Error>(())
-    /// ```
-    pub fn new(
-        client_id: impl Into<String>,
-        client_secret: impl Into<Secret>,
-    ) -> Result<Self, Error> {
-        Self::builder(client_id, client_secret).build()
-    }
-
-    /// Settings to be changed before the client is made.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let client = autharmor::Client::builder("my-client-id", "my-client-secret")
-    ///     .timeout(Duration::from_secs(10))
-    ///     .build()?;
-    /// # Ok::<(), autharmor::Error>(())
-    /// ```
-    pub fn builder(
-        client_id: impl Into<String>,
-        client_secret: impl Into<Secret>,
-    ) -> ClientBuilder {
-        ClientBuilder::new(client_id.into(), client_secret.into())
-    }
-
-    /// A client from the environment, see [`ClientBuilder::from_env`].
-    ///
-    /// ```no_run
-    /// let client = autharmor::Client::from_env()?;
-    /// # Ok::<(), autharmor::Error>(())
-    /// ```
-    pub fn from_env() -> Result<Self, Error> {
-        ClientBuilder::from_env()?.build()
-    }
-
-    pub(crate) fn assemble(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+    pub(crate) fn assemble(inner: Inner) -> Self {
+        Self(Arc::new(inner))
     }
 
     /// Fails as sending it would, before anything is sent.
@@ -160,37 +114,11 @@ impl Client {
         Self::read(request, &self.respond(request)?)
     }
 
-    /// As [`send`](Self::send), with what the answer says beside the value: how
-    /// often one may call. For programs that make many calls and would rather
-    /// slow down than be refused.
-    ///
-    /// ```no_run
-    /// use autharmor::{PageQuery, users};
-    ///
-    /// # let client = autharmor::Client::from_env()?;
-    /// let answer = client.send_for_answer(&users::list_users(PageQuery::new()))?;
-    /// println!("{} users", answer.value.records.len());
-    /// if let Some(limit) = answer.rate_limit {
-    ///     println!("{:?} calls left for {:?}", limit.remaining, limit.reset);
-    /// }
-    /// # Ok::<(), autharmor::Error>(())
-    /// ```
-    pub fn send_for_answer<T: DeserializeOwned>(
-        &self,
-        request: &Request<T>,
-    ) -> Result<Answer<T>, Error> {
-        let response = self.respond(request)?;
-        Ok(Answer {
-            value: Self::read(request, &response)?,
-            rate_limit: RateLimit::read(response.headers()),
-        })
-    }
-
     fn read<T: DeserializeOwned>(
         request: &Request<T>,
         response: &HttpResponse,
     ) -> Result<T, Error> {
-        answer::decode(response).map_err(|error| error.in_area(request.endpoint().name()))
+        response::decode(response).map_err(|error| error.in_area(request.endpoint().name()))
     }
 
     /// A call's 2xx answer, the look-up of an id included.
@@ -271,7 +199,7 @@ impl Client {
 
     /// A request's way to a 2xx answer.
     fn exchange<T>(&self, request: &Request<T>, call: &mut Call) -> Result<HttpResponse, Error> {
-        let Parts {
+        let Inner {
             tokens,
             clock,
             budget,
@@ -302,7 +230,7 @@ impl Client {
                     let is_answer = endpoint.is_validate()
                         && response.status() == StatusCode::UNAUTHORIZED
                         && ErrorBody::read(response.body()).is_some();
-                    (answer::refusal(&response), is_answer)
+                    (response::refusal(&response), is_answer)
                 }
                 Err(error) => (error, false),
             };
@@ -331,21 +259,21 @@ impl Client {
         endpoint: Endpoint,
         attempt: u32,
     ) -> Result<HttpResponse, Error> {
-        let parts = &*self.0;
+        let inner = &*self.0;
         http.set_header(AUTHORIZATION, token.header.clone());
-        http.set_header(USER_AGENT, parts.user_agent.clone());
+        http.set_header(USER_AGENT, inner.user_agent.clone());
         let limits = Limits {
             deadline,
-            max_response_body: parts.max_response_body,
+            max_response_body: inner.max_response_body,
         };
-        let began = parts.clock.now();
-        let result = parts.transport.send(http, limits).map_err(Error::from);
+        let began = inner.clock.now();
+        let result = inner.transport.send(http, limits).map_err(Error::from);
         log::debug!(
             "{} {}: attempt {attempt}: {} after {:?}",
             endpoint.name(),
-            endpoint.version(parts.target.version).as_str(),
+            endpoint.version(inner.target.version).as_str(),
             Outcome(&result),
-            parts.clock.now().saturating_duration_since(began),
+            inner.clock.now().saturating_duration_since(began),
         );
         result
     }

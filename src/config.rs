@@ -7,12 +7,12 @@ use std::time::Duration;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use crate::client::Client;
+use crate::client::{Client, Inner};
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::request::url::BaseUrl;
-use crate::request::{ApiVersion, Target};
+use crate::http::url::BaseUrl;
+use crate::http::{ApiVersion, Target};
 use crate::retry::{Budget, RetryPolicy};
 use crate::secret::Secret;
 use crate::token::{ClientAuth, Credentials, Grant, TokenCache, TokenSettings, TokenStore};
@@ -23,6 +23,51 @@ use crate::transport::{
 const API_URL: &str = "https://api.autharmor.com";
 const LOGIN_URL: &str = "https://login.autharmor.com";
 const USER_AGENT: &str = concat!("autharmor-rust/", env!("CARGO_PKG_VERSION"));
+
+impl Client {
+    /// A client with the default settings. A line end after the secret is
+    /// trimmed. Fails with [`ErrorKind::Config`] if id or secret are empty or
+    /// hold control characters, or if the environment names a proxy that
+    /// cannot be used. Nothing is sent.
+    ///
+    /// ```
+    /// let client = autharmor::Client::new("my-client-id", "my-client-secret")?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn new(
+        client_id: impl Into<String>,
+        client_secret: impl Into<Secret>,
+    ) -> Result<Self, Error> {
+        Self::builder(client_id, client_secret).build()
+    }
+
+    /// Settings to be changed before the client is made.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let client = autharmor::Client::builder("my-client-id", "my-client-secret")
+    ///     .timeout(Duration::from_secs(10))
+    ///     .build()?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn builder(
+        client_id: impl Into<String>,
+        client_secret: impl Into<Secret>,
+    ) -> ClientBuilder {
+        ClientBuilder::new(client_id.into(), client_secret.into())
+    }
+
+    /// A client from the environment, see [`ClientBuilder::from_env`].
+    ///
+    /// ```no_run
+    /// let client = autharmor::Client::from_env()?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn from_env() -> Result<Self, Error> {
+        ClientBuilder::from_env()?.build()
+    }
+}
 
 /// Settings for a [`Client`]. [`build`](Self::build) checks them all at once.
 ///
@@ -385,7 +430,7 @@ impl ClientBuilder {
             .version(self.version)
             .username_in_query(self.username_in_query)
             .non_ascii_usernames(self.non_ascii_usernames);
-        Ok(Client::assemble(crate::client::Parts {
+        Ok(Client::assemble(Inner {
             target,
             tokens,
             transport,

@@ -6,8 +6,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::rate_limit::RateLimit;
-
 /// What kind of failure an [`Error`] is: what a program can act on.
 ///
 /// More kinds may be added; have a `_` arm.
@@ -104,7 +102,6 @@ struct Inner {
     message: Option<String>,
     tracking_id: Option<String>,
     retry_after: Option<Duration>,
-    rate_limit: Option<RateLimit>,
     may_have_been_sent: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -121,7 +118,6 @@ impl Error {
             message: None,
             tracking_id: None,
             retry_after: None,
-            rate_limit: None,
             may_have_been_sent: false,
             source: None,
         }))
@@ -165,10 +161,6 @@ impl Error {
 
     pub(crate) fn with_retry_after(self, after: Option<Duration>) -> Self {
         self.with(|inner| inner.retry_after = after)
-    }
-
-    pub(crate) fn with_rate_limit(self, limit: Option<RateLimit>) -> Self {
-        self.with(|inner| inner.rate_limit = limit)
     }
 
     pub(crate) fn with_sent(self, may_have_been_sent: bool) -> Self {
@@ -220,14 +212,6 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
-    }
-
-    /// How often one may call, if the answer that refused this call says so,
-    /// whatever its status. A success says it to
-    /// [`Client::send_for_answer`](crate::Client::send_for_answer).
-    #[must_use]
-    pub fn rate_limit(&self) -> Option<RateLimit> {
-        self.0.rate_limit
     }
 
     /// Whether time ran out, for the call as a whole or for connecting.
@@ -332,7 +316,6 @@ impl fmt::Debug for Error {
             .field("code", &inner.code)
             .field("tracking_id", &inner.tracking_id)
             .field("retry_after", &inner.retry_after)
-            .field("rate_limit", &inner.rate_limit)
             .field("may_have_been_sent", &inner.may_have_been_sent)
             .field("source", &inner.source)
             .finish_non_exhaustive()

@@ -58,7 +58,6 @@
     )
 )]
 
-mod answer;
 mod client;
 mod clock;
 mod config;
@@ -71,10 +70,8 @@ pub mod flow;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-mod message;
+mod http;
 mod page;
-mod rate_limit;
-mod request;
 mod retry;
 mod secret;
 #[cfg(test)]
@@ -88,15 +85,12 @@ mod user_key;
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;
 
-pub use crate::answer::Answer;
 pub use crate::client::Client;
 pub use crate::config::ClientBuilder;
 pub use crate::endpoints::{auth, credentials, registrations, users};
 pub use crate::error::{Error, ErrorKind};
-pub use crate::message::{HttpRequest, HttpResponse};
+pub use crate::http::{ApiVersion, Endpoint, HttpRequest, HttpResponse, Request, Target};
 pub use crate::page::{Page, PageInfo, PageQuery, Records, SortDirection};
-pub use crate::rate_limit::RateLimit;
-pub use crate::request::{ApiVersion, Endpoint, Request, Target};
 pub use crate::retry::RetryPolicy;
 pub use crate::secret::{Private, Secret};
 pub use crate::token::{ClientAuth, FileTokenStore, StoredToken, TokenKey, TokenStore};

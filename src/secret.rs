@@ -29,15 +29,18 @@ impl Secret {
 
     /// Puts a secret into a request body, the one place that must hold it.
     #[expect(clippy::ref_option, reason = "the signature that serde calls")]
-    pub(crate) fn on_the_wire<S: Serializer>(
+    pub(crate) fn serialize_exposed_opt<S: Serializer>(
         secret: &Option<Self>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         secret.as_ref().map(Self::expose).serialize(serializer)
     }
 
-    /// As [`on_the_wire`](Self::on_the_wire), for a secret that is always set.
-    pub(crate) fn bare_on_the_wire<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    /// As [`serialize_exposed_opt`](Self::serialize_exposed_opt), for a secret that is always set.
+    pub(crate) fn serialize_exposed<S: Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         self.expose().serialize(serializer)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::manual::ManualClock;
 use crate::{Client, ClientBuilder, HttpRequest, HttpResponse, Limits, Transport, TransportError};
 
-pub(crate) type Answer = Result<HttpResponse, TransportError>;
+pub(crate) type TransportResult = Result<HttpResponse, TransportError>;
 
 /// What a fake server saw: `token`, or method and path with query.
 pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
@@ -21,10 +21,10 @@ pub(crate) struct Fake<T, A> {
 
 impl<T, A> Transport for Fake<T, A>
 where
-    T: Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync,
-    A: Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync,
+    T: Fn(usize, &HttpRequest, Limits) -> TransportResult + Send + Sync,
+    A: Fn(usize, &HttpRequest, Limits) -> TransportResult + Send + Sync,
 {
-    fn send(&self, request: HttpRequest, limits: Limits) -> Answer {
+    fn send(&self, request: HttpRequest, limits: Limits) -> TransportResult {
         let is_token = request.uri().path() == "/connect/token";
         let line = if is_token {
             "token".to_owned()
@@ -53,23 +53,23 @@ where
 }
 
 /// A client over a fake, its clock, and what the fake sees.
-pub(crate) struct Bench {
+pub(crate) struct TestClient {
     pub(crate) client: Client,
     pub(crate) clock: Arc<ManualClock>,
     seen: Seen,
 }
 
-impl Bench {
+impl TestClient {
     pub(crate) fn new(
-        token: impl Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync + 'static,
-        api: impl Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync + 'static,
+        token: impl Fn(usize, &HttpRequest, Limits) -> TransportResult + Send + Sync + 'static,
+        api: impl Fn(usize, &HttpRequest, Limits) -> TransportResult + Send + Sync + 'static,
     ) -> Self {
         Self::with(token, api, |builder| builder)
     }
 
     pub(crate) fn with(
-        token: impl Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync + 'static,
-        api: impl Fn(usize, &HttpRequest, Limits) -> Answer + Send + Sync + 'static,
+        token: impl Fn(usize, &HttpRequest, Limits) -> TransportResult + Send + Sync + 'static,
+        api: impl Fn(usize, &HttpRequest, Limits) -> TransportResult + Send + Sync + 'static,
         set: impl FnOnce(ClientBuilder) -> ClientBuilder,
     ) -> Self {
         let clock = Arc::new(ManualClock::new());
@@ -106,7 +106,7 @@ pub(crate) const SECRET: &str = "cl13nt-s3cr3t";
 
 /// An answer with a status and a body.
 #[expect(clippy::unnecessary_wraps, reason = "it is what a transport returns")]
-pub(crate) fn answer(status: u16, body: impl Into<String>) -> Answer {
+pub(crate) fn respond(status: u16, body: impl Into<String>) -> TransportResult {
     let response = http::Response::builder()
         .status(status)
         .body(body.into().into_bytes());
@@ -114,8 +114,8 @@ pub(crate) fn answer(status: u16, body: impl Into<String>) -> Answer {
 }
 
 /// A token answer; the token is `t` and a number.
-pub(crate) fn token(number: usize, life: i64) -> Answer {
-    answer(
+pub(crate) fn token(number: usize, life: i64) -> TransportResult {
+    respond(
         200,
         format!(r#"{{"access_token":"t{number}","expires_in":{life}}}"#),
     )

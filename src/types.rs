@@ -151,7 +151,7 @@ impl Timestamp {
         let text = self.0.trim();
         text.parse().ok().or_else(|| {
             let date: jiff::civil::DateTime = text.parse().ok()?;
-            Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+            jiff::tz::TimeZone::UTC.to_timestamp(date).ok()
         })
     }
 }

@@ -3,10 +3,10 @@ use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
 use crate::registrations::StartAuthenticatorRegistration;
-use crate::testing::{Bench, answer, bearer, seconds, token};
+use crate::testing::{TestClient, bearer, respond, seconds, token};
 use crate::{
     ApiVersion, Endpoint, Error, ErrorKind, Request, RetryPolicy, TransportError,
-    TransportErrorKind, users,
+    TransportErrorKind,
 };
 
 type Json = serde_json::Value;
@@ -22,7 +22,11 @@ fn user(id: &str, name: &str) -> String {
     format!(r#"{{"user_id":"{id}","username":"{name}"}}"#)
 }
 
-fn tokens(number: usize, _: &crate::HttpRequest, _: crate::Limits) -> crate::testing::Answer {
+fn tokens(
+    number: usize,
+    _: &crate::HttpRequest,
+    _: crate::Limits,
+) -> crate::testing::TransportResult {
     token(number, 600)
 }
 
@@ -30,12 +34,12 @@ fn tokens(number: usize, _: &crate::HttpRequest, _: crate::Limits) -> crate::tes
 fn under_v3_a_v4_only_call_by_name_looks_the_id_up_through_the_header() {
     let headers = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&headers);
-    let bench = Bench::new(tokens, move |number, request, _| {
+    let test = TestClient::new(tokens, move |number, request, _| {
         let name = request.headers().get("x-autharmor-usernamevalue").cloned();
         seen.lock()
             .unwrap()
             .push(name.map(|name| name.to_str().unwrap().to_owned()));
-        answer(
+        respond(
             200,
             if number == 0 {
                 user(ID, "ADA@example.com")
@@ -44,12 +48,11 @@ fn under_v3_a_v4_only_call_by_name_looks_the_id_up_through_the_header() {
             },
         )
     });
-    bench
-        .client
+    test.client
         .send(&credentials_of("ada@example.com"))
         .unwrap();
     assert_eq!(
-        bench.seen()[1..],
+        test.seen()[1..],
         [
             format!("GET /v3/users/{NIL}"),
             format!("GET /v4/users/{ID}/credentials")
@@ -69,48 +72,48 @@ fn a_look_up_that_finds_somebody_else_or_nobody_is_a_mismatch() {
         "{}".to_owned(),
         format!(r#"{{"user_id":"{ID}"}}"#),
     ] {
-        let bench = Bench::new(tokens, move |_, _, _| answer(200, body.clone()));
-        let error = bench.client.send(&credentials_of("ada")).unwrap_err();
+        let test = TestClient::new(tokens, move |_, _, _| respond(200, body.clone()));
+        let error = test.client.send(&credentials_of("ada")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Mismatch);
         assert!(!error.may_have_been_sent(), "the call itself was not");
-        assert_eq!(bench.api_requests(), 1);
+        assert_eq!(test.api_requests(), 1);
     }
 }
 
 #[test]
 fn a_look_up_and_its_call_share_one_repeat_and_one_deadline() {
-    let bench = Bench::new(tokens, |_, request, _| {
+    let test = TestClient::new(tokens, |_, request, _| {
         if bearer(request) == "0" {
-            answer(401, "")
+            respond(401, "")
         } else {
-            answer(200, user(ID, "ada"))
+            respond(200, user(ID, "ada"))
         }
     });
-    bench.client.check_credentials().unwrap();
-    bench.clock.advance(seconds(30));
-    bench.client.send(&credentials_of("ada")).unwrap();
-    assert_eq!((bench.token_requests(), bench.api_requests()), (2, 3));
+    test.client.check_credentials().unwrap();
+    test.clock.advance(seconds(30));
+    test.client.send(&credentials_of("ada")).unwrap();
+    assert_eq!((test.token_requests(), test.api_requests()), (2, 3));
 
-    let bench = Bench::new(tokens, |number, _, _| {
+    let test = TestClient::new(tokens, |number, _, _| {
         if number == 1 {
-            answer(200, user(ID, "ada"))
+            respond(200, user(ID, "ada"))
         } else {
-            answer(401, "")
+            respond(401, "")
         }
     });
-    bench.client.check_credentials().unwrap();
-    bench.clock.advance(seconds(30));
-    let error = bench.client.send(&credentials_of("ada")).unwrap_err();
+    test.client.check_credentials().unwrap();
+    test.clock.advance(seconds(30));
+    let error = test.client.send(&credentials_of("ada")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
-    assert_eq!((bench.token_requests(), bench.api_requests()), (2, 3));
+    assert_eq!((test.token_requests(), test.api_requests()), (2, 3));
 
     let deadlines = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&deadlines);
-    let bench = Bench::new(tokens, move |_, _, limits| {
+    let test = TestClient::new(tokens, move |_, _, limits| {
         seen.lock().unwrap().push(limits.deadline);
-        answer(200, user(ID, "ada"))
+        respond(200, user(ID, "ada"))
     });
-    bench.client.send(&credentials_of("ada")).unwrap();
+    test.client.send(&credentials_of("ada")).unwrap();
     let deadlines = deadlines.lock().unwrap();
     assert_eq!(deadlines[0], deadlines[1]);
 }
@@ -118,32 +121,32 @@ fn a_look_up_and_its_call_share_one_repeat_and_one_deadline() {
 #[test]
 fn under_v4_a_name_is_sent_only_with_leave() {
     let v4 = |leave| {
-        Bench::with(
+        TestClient::with(
             tokens,
-            |_, _, _| answer(200, "{}"),
+            |_, _, _| respond(200, "{}"),
             move |builder| builder.api_version(ApiVersion::V4).username_in_query(leave),
         )
     };
-    let bench = v4(false);
-    let error = bench.client.send(&credentials_of("ada")).unwrap_err();
+    let test = v4(false);
+    let error = test.client.send(&credentials_of("ada")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UsernameInUrl);
     assert!(
         error.to_string().contains("username_in_query(true)"),
         "{error}"
     );
-    assert!(bench.seen().is_empty());
+    assert!(test.seen().is_empty());
 
-    let bench = v4(true);
-    bench.client.send(&credentials_of("ada")).unwrap();
+    let test = v4(true);
+    test.client.send(&credentials_of("ada")).unwrap();
     assert_eq!(
-        bench.seen()[1..],
+        test.seen()[1..],
         [format!("GET /v4/users/{NIL}/credentials?username=ada")]
     );
 }
 
 #[test]
 fn bad_input_costs_no_request() {
-    let bench = Bench::new(tokens, |_, _, _| answer(200, "{}"));
+    let test = TestClient::new(tokens, |_, _, _| respond(200, "{}"));
     let get_user = || Request::<Json>::new(Endpoint::GetUser);
     let by_id = |id: &str| Request::<Json>::new(Endpoint::GetRegistrationInfo).id(id);
     for request in [
@@ -158,27 +161,27 @@ fn bad_input_costs_no_request() {
         by_id(""),
         by_id(NIL),
     ] {
-        let error = bench.client.send(&request).unwrap_err();
+        let error = test.client.send(&request).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{request:?}");
         let expected = format!("{}: ", request.endpoint().name());
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
-    assert!(bench.seen().is_empty());
+    assert!(test.seen().is_empty());
 }
 
 #[test]
 fn bad_input_costs_no_look_up_either() {
-    let bench = Bench::new(tokens, |_, _, _| answer(200, user(ID, "ada")));
+    let test = TestClient::new(tokens, |_, _, _| respond(200, user(ID, "ada")));
     let request = Request::<Json>::new(Endpoint::GetUserCredential)
         .user("ada")
         .id("..");
-    let error = bench.client.send(&request).unwrap_err();
+    let error = test.client.send(&request).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     // Under v3 the user is looked at before the phone is enrolled.
     let too_short = StartAuthenticatorRegistration::new("a");
-    let error = bench.client.begin_authenticator_registration(&too_short);
+    let error = test.client.begin_authenticator_registration(&too_short);
     assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
-    assert!(bench.seen().is_empty());
+    assert!(test.seen().is_empty());
 }
 
 #[test]
@@ -193,25 +196,25 @@ fn a_status_that_is_no_success_is_an_error_of_its_kind() {
         (500, ErrorKind::Unavailable),
         (999, ErrorKind::Protocol),
     ] {
-        let bench = Bench::with(
+        let test = TestClient::with(
             tokens,
-            move |_, _, _| answer(status, "{}"),
+            move |_, _, _| respond(status, "{}"),
             |builder| builder.retry(RetryPolicy::off()),
         );
-        let error = bench
+        let error = test
             .client
             .send(&Request::<Json>::new(Endpoint::ListUsers))
             .unwrap_err();
         assert_eq!((error.kind(), error.status()), (kind, Some(status)));
-        assert_eq!((bench.token_requests(), bench.api_requests()), (1, 1));
+        assert_eq!((test.token_requests(), test.api_requests()), (1, 1));
     }
 }
 
 #[test]
 fn a_2xx_without_the_body_that_is_due_is_an_error() {
     for (status, body) in [(200, ""), (204, ""), (200, "[]x")] {
-        let bench = Bench::new(tokens, move |_, _, _| answer(status, body));
-        let error = bench
+        let test = TestClient::new(tokens, move |_, _, _| respond(status, body));
+        let error = test
             .client
             .send(&Request::<Json>::new(Endpoint::GetAuthInfo).id(ID))
             .unwrap_err();
@@ -222,7 +225,7 @@ fn a_2xx_without_the_body_that_is_due_is_an_error() {
     }
 }
 
-fn fail(kind: TransportErrorKind, sent: bool) -> crate::testing::Answer {
+fn fail(kind: TransportErrorKind, sent: bool) -> crate::testing::TransportResult {
     Err(TransportError::new(kind, sent))
 }
 
@@ -230,14 +233,14 @@ fn fail(kind: TransportErrorKind, sent: bool) -> crate::testing::Answer {
 /// how many requests it saw.
 fn storm(
     endpoint: Endpoint,
-    failure: impl Fn() -> crate::testing::Answer + Send + Sync + 'static,
+    failure: impl Fn() -> crate::testing::TransportResult + Send + Sync + 'static,
 ) -> (Error, usize) {
-    let bench = Bench::new(tokens, move |_, _, _| failure());
-    let error = bench
+    let test = TestClient::new(tokens, move |_, _, _| failure());
+    let error = test
         .client
         .send(&Request::<Json>::new(endpoint))
         .unwrap_err();
-    (error, bench.api_requests())
+    (error, test.api_requests())
 }
 
 #[test]
@@ -256,9 +259,9 @@ fn reads_are_tried_three_times_and_starts_once_unless_they_never_left() {
             assert_eq!(error.may_have_been_sent(), sent);
         }
     }
-    assert_eq!(storm(read, || answer(503, "")).1, 3);
-    assert_eq!(storm(start, || answer(503, "")).1, 1);
-    assert_eq!(storm(start, || answer(429, "")).1, 3);
+    assert_eq!(storm(read, || respond(503, "")).1, 3);
+    assert_eq!(storm(start, || respond(503, "")).1, 1);
+    assert_eq!(storm(start, || respond(429, "")).1, 3);
 }
 
 #[test]
@@ -266,7 +269,7 @@ fn a_validate_call_may_have_been_judged_if_it_is_refused_but_not_if_it_came_too_
     for (status, expected) in [(401, true), (429, false)] {
         let body = r#"{"error_code":1,"error_message":"no"}"#;
         let (error, _) = storm(Endpoint::ValidateAuthenticatorAuth, move || {
-            answer(status, body)
+            respond(status, body)
         });
         assert_eq!(error.may_have_been_sent(), expected, "{status}");
     }
@@ -274,18 +277,17 @@ fn a_validate_call_may_have_been_judged_if_it_is_refused_but_not_if_it_came_too_
 
 #[test]
 fn a_failure_in_between_is_not_seen() {
-    let bench = Bench::new(tokens, |number, _, _| {
+    let test = TestClient::new(tokens, |number, _, _| {
         if number == 0 {
             fail(TransportErrorKind::Broken, true)
         } else {
-            answer(200, "{}")
+            respond(200, "{}")
         }
     });
-    bench
-        .client
+    test.client
         .send(&Request::<Json>::new(Endpoint::ListUsers))
         .unwrap();
-    assert_eq!(bench.clock.slept().len(), 1);
+    assert_eq!(test.clock.slept().len(), 1);
 }
 
 #[test]
@@ -300,41 +302,4 @@ fn errors_of_the_transport_keep_their_cause() {
         error.to_string(),
         "start_webauthn_auth: the connection broke"
     );
-}
-
-#[test]
-fn a_rate_limit_is_told_with_successes_and_with_refusals() {
-    let bench = Bench::new(tokens, |number, _, _| {
-        let (status, left) = [(200, "1"), (404, "0")][number];
-        let response = http::Response::builder()
-            .status(status)
-            .header("x-ratelimit-remaining", left)
-            .header("x-ratelimit-reset", "30")
-            .body(user(ID, "ada").into_bytes());
-        Ok(response.unwrap().into())
-    });
-    let request = users::get_user(Uuid::parse_str(ID).unwrap());
-    let answer = bench.client.send_for_answer(&request).unwrap();
-    assert_eq!(answer.value.user_id.to_string(), ID);
-    let limit = answer.rate_limit.unwrap();
-    assert_eq!((limit.limit, limit.remaining), (None, Some(1)));
-    assert_eq!(limit.reset, Some(seconds(30)));
-
-    let error = bench.client.send_for_answer(&request).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(error.rate_limit().unwrap().remaining, Some(0));
-}
-
-#[test]
-fn most_answers_tell_no_rate_limit() {
-    let bench = Bench::new(tokens, |number, _, _| {
-        answer([200, 404][number], user(ID, "ada"))
-    });
-    let request = users::get_user(Uuid::parse_str(ID).unwrap());
-    assert_eq!(
-        bench.client.send_for_answer(&request).unwrap().rate_limit,
-        None
-    );
-    let error = bench.client.send_for_answer(&request).unwrap_err();
-    assert_eq!(error.rate_limit(), None);
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::environment::Environment;
-use crate::testing::{SECRET, answer};
+use crate::testing::{SECRET, respond};
 use crate::{
     Client, ClientBuilder, Error, ErrorKind, HttpRequest, HttpResponse, Limits, Transport,
     TransportError,
@@ -21,14 +21,14 @@ struct Echo;
 impl Transport for Echo {
     fn send(&self, request: HttpRequest, _: Limits) -> Result<HttpResponse, TransportError> {
         if request.uri().path().ends_with("/connect/token") {
-            return answer(200, format!(r#"{{"access_token":"{}"}}"#, request.uri()));
+            return respond(200, format!(r#"{{"access_token":"{}"}}"#, request.uri()));
         }
         let json = serde_json::json!({
             "uri": request.uri().to_string(),
             "token": request.headers()["authorization"].to_str().unwrap(),
             "agent": request.headers()["user-agent"].to_str().unwrap(),
         });
-        answer(200, json.to_string())
+        respond(200, json.to_string())
     }
 }
 

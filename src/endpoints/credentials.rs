@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::http::{Endpoint, Request};
 use crate::page::{Page, PageQuery, Record, Records};
-use crate::request::{Endpoint, Request};
 use crate::secret::Private;
 use crate::types::{Timestamp, open_text_enum};
 use crate::user_key::UserKey;

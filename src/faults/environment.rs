@@ -3,7 +3,7 @@
 use super::fake::{Answer, Fake, healthy, tokens};
 use super::harness::{Call, ID, PASSWORD, Row, SECRET, served};
 use crate::environment::Environment;
-use crate::request::url::push_form;
+use crate::http::url::push_form;
 use crate::{Client, ClientBuilder, Error, HttpRequest, Limits};
 
 fn from_env(variables: &[(&str, &str)]) -> Result<ClientBuilder, Error> {

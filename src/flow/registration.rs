@@ -10,6 +10,7 @@ use super::verify::{Expected, check_user, mismatch};
 use super::wait::{RegistrationWait, RegistrationWatch, WaitPolicy};
 use crate::client::Client;
 use crate::error::Error;
+use crate::http::ApiVersion;
 use crate::registrations::{
     self, Fido2RegistrationData, FinishWebauthnRegistration, MagiclinkEmailRegistrationType,
     RegistrationStatus, StartAuthenticatorRegistration, StartAuthenticatorRegistrationResponse,
@@ -17,7 +18,6 @@ use crate::registrations::{
     StartWebauthnRegistrationForUser, StartWebauthnRegistrationResponse,
     ValidateMagiclinkEmailRegistration, ValidateRegistration, ValidateRegistrationResponse,
 };
-use crate::request::ApiVersion;
 use crate::secret::{Private, Secret};
 use crate::types::ContextData;
 use crate::user_key::UserKey;

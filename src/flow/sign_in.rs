@@ -13,7 +13,7 @@ use crate::auth::{
 };
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::request::ApiVersion;
+use crate::http::ApiVersion;
 use crate::secret::{Private, Secret};
 use crate::transport::random_secret;
 use crate::user_key::UserKey;

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::wait::{RegistrationWatch, USUAL_LIFE};
 use crate::client::Client;
 use crate::error::Error;
+use crate::http::ApiVersion;
 use crate::registrations::MagiclinkEmailRegistrationType;
-use crate::request::ApiVersion;
 use crate::secret::{Private, Secret};
 use crate::user_key::UserKey;
 
@@ -51,20 +51,20 @@ pub(super) struct State {
     pub(super) ignore_case: bool,
     #[serde(
         default,
-        serialize_with = "Secret::on_the_wire",
+        serialize_with = "Secret::serialize_exposed_opt",
         skip_serializing_if = "Option::is_none"
     )]
     pub(super) token: Option<Secret>,
     #[serde(
         default,
-        serialize_with = "Secret::on_the_wire",
+        serialize_with = "Secret::serialize_exposed_opt",
         skip_serializing_if = "Option::is_none"
     )]
     pub(super) nonce: Option<Secret>,
     /// `aa_guid` or `aa_sig`.
     #[serde(
         default,
-        serialize_with = "Secret::on_the_wire",
+        serialize_with = "Secret::serialize_exposed_opt",
         skip_serializing_if = "Option::is_none"
     )]
     pub(super) aa_sig: Option<Secret>,
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
     use crate::flow::{PendingAuthenticator, PendingMagiclink, PendingWebauthn};
-    use crate::testing::{Bench, answer};
+    use crate::testing::{TestClient, respond};
 
     const ID: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
     const USER: Uuid = Uuid::from_u128(0xada0_0000_0000_4000_8000_0000_0000_0001);
@@ -210,8 +210,8 @@ mod tests {
     ];
 
     fn client(version: ApiVersion) -> Client {
-        let refuse = |_, _: &_, _| answer(403, "");
-        Bench::with(refuse, refuse, |builder| builder.api_version(version)).client
+        let refuse = |_, _: &_, _| respond(403, "");
+        TestClient::with(refuse, refuse, |builder| builder.api_version(version)).client
     }
 
     fn full() -> Value {

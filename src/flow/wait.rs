@@ -10,8 +10,8 @@ use uuid::Uuid;
 use crate::auth::{self, AuthInfo, AuthRequestStatus, ResultCode};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
+use crate::http::Request;
 use crate::registrations::{self, RegistrationStatus};
-use crate::request::Request;
 use crate::user_key::UserKey;
 use crate::users::{self, AuthMethodId, EnrolledAuthMethod};
 

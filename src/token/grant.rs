@@ -11,10 +11,10 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::token_error;
-use crate::answer;
 use crate::error::{Error, ErrorKind};
-use crate::message::{HttpRequest, HttpResponse};
-use crate::request::url::{push_form, push_pair};
+use crate::http::response;
+use crate::http::url::{push_form, push_pair};
+use crate::http::{HttpRequest, HttpResponse};
 use crate::secret::Secret;
 use crate::types::{lenient_text, optional_number};
 
@@ -135,10 +135,10 @@ pub(super) struct TokenAnswer {
 impl TokenAnswer {
     pub(super) fn read(response: &HttpResponse) -> Result<Self, Error> {
         match response.status().as_u16() {
-            200..=299 => answer::decode(response),
-            400 | 401 | 403 => Err(answer::refusal_as(ErrorKind::Auth, response)),
-            404 => Err(answer::refusal_as(ErrorKind::Api, response)),
-            _ => Err(answer::refusal(response)),
+            200..=299 => response::decode(response),
+            400 | 401 | 403 => Err(response::refusal_as(ErrorKind::Auth, response)),
+            404 => Err(response::refusal_as(ErrorKind::Api, response)),
+            _ => Err(response::refusal(response)),
         }
     }
 

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{HeaderValue, Uri};
 
 use self::grant::{LONGEST_LIFE, TokenAnswer};
-use crate::answer::Outcome;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
+use crate::http::response::Outcome;
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
 use crate::transport::{Limits, Transport};

@@ -90,7 +90,7 @@ pub struct StoredToken {
 struct Entry {
     #[serde(rename = "v")]
     format: u8,
-    #[serde(serialize_with = "Secret::bare_on_the_wire")]
+    #[serde(serialize_with = "Secret::serialize_exposed")]
     access_token: Secret,
     issued_at: u64,
     expires_at: u64,

@@ -17,7 +17,7 @@ use super::tls::{self, ClientCertificate, Roots};
 use super::wire::{LONGEST_CALL, MAX_HEAD, NoResolver, OUTPUT, WireConnector};
 use super::{Limits, Transport, TransportError, TransportErrorKind, WarmUp};
 use crate::error::Error;
-use crate::message::{HttpRequest, HttpResponse};
+use crate::http::{HttpRequest, HttpResponse};
 
 /// Threads that call in bursts shall find their connections again.
 const IDLE_PER_HOST: usize = 128;

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use http::Uri;
 
 use crate::error::{Error, ErrorKind};
-use crate::message::{HttpRequest, HttpResponse};
+use crate::http::{HttpRequest, HttpResponse};
 
 /// Carries one HTTP request there and its response back, blocking.
 ///

@@ -363,9 +363,6 @@ fn clients(printer: &mut Printer) {
     let mut records = client.users(UserQuery::new().username(NAME));
     assert!(records.next().unwrap().is_ok());
     printer.debug(&records);
-    let answer = client.send_for_answer(&list_users(UserQuery::new()));
-    printer.debug(&answer.as_ref().unwrap().rate_limit.unwrap());
-    printer.debug(&answer.unwrap());
     printer.debug(&client);
     printer.debug(&transport.0.lock().unwrap().unwrap());
     printer.display(

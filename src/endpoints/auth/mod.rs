@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::request::{Endpoint, Request};
+use crate::http::{Endpoint, Request};
 
 pub use self::answers::*;
 use self::requests::NonceInV4Only;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::endpoints::checks::{check_filled, check_id, check_length, first_set};
 use crate::error::Error;
-use crate::request::Payload;
+use crate::http::Payload;
 use crate::secret::Secret;
 use crate::types::{lenient_text, setters};
 use crate::user_key::UserKey;
@@ -92,7 +92,7 @@ pub struct StartAuthenticatorAuth {
     #[serde(flatten)]
     pub(crate) user: Option<UserKey>,
     #[serde(
-        serialize_with = "Secret::on_the_wire",
+        serialize_with = "Secret::serialize_exposed_opt",
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) nonce: Option<Secret>,
@@ -193,7 +193,7 @@ pub struct StartWebauthnAuth {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) user_agent: Option<String>,
     #[serde(
-        serialize_with = "Secret::on_the_wire",
+        serialize_with = "Secret::serialize_exposed_opt",
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) nonce: Option<Secret>,
@@ -255,9 +255,9 @@ impl Payload for StartWebauthnAuth {
 #[non_exhaustive]
 pub struct FinishWebauthnAuth {
     pub(crate) auth_request_id: Uuid,
-    #[serde(serialize_with = "Secret::bare_on_the_wire")]
+    #[serde(serialize_with = "Secret::serialize_exposed")]
     pub(crate) aa_sig: Secret,
-    #[serde(serialize_with = "Secret::bare_on_the_wire")]
+    #[serde(serialize_with = "Secret::serialize_exposed")]
     pub(crate) authenticator_response_data: Secret,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) webauthn_client_id: Option<String>,
@@ -402,10 +402,10 @@ impl Payload for StartMagiclinkEmailAuth {
 #[non_exhaustive]
 pub struct ValidateAuth {
     pub(crate) auth_request_id: Uuid,
-    #[serde(serialize_with = "Secret::bare_on_the_wire")]
+    #[serde(serialize_with = "Secret::serialize_exposed")]
     pub(crate) auth_validation_token: Secret,
     #[serde(
-        serialize_with = "Secret::on_the_wire",
+        serialize_with = "Secret::serialize_exposed_opt",
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) nonce: Option<Secret>,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::endpoints::checks::{check_filled, check_length, first_set};
 use crate::error::Error;
-use crate::request::Payload;
+use crate::http::Payload;
 use crate::secret::{Private, Secret};
 use crate::types::{open_text_enum, setters};
 use crate::user_key::check_name;
@@ -287,7 +287,7 @@ impl Fido2RegistrationData {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct FinishWebauthnRegistration {
-    #[serde(serialize_with = "Secret::bare_on_the_wire")]
+    #[serde(serialize_with = "Secret::serialize_exposed")]
     pub(crate) aa_sig: Secret,
     pub(crate) authenticator_response_data: Fido2RegistrationData,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -327,7 +327,7 @@ impl Payload for FinishWebauthnRegistration {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct ValidateRegistration {
-    #[serde(serialize_with = "Secret::bare_on_the_wire")]
+    #[serde(serialize_with = "Secret::serialize_exposed")]
     pub(crate) registration_validation_token: Secret,
 }
 
@@ -506,7 +506,7 @@ impl Payload for StartChangeMagiclinkEmail {
 pub struct ValidateMagiclinkEmailRegistration {
     #[serde(skip)]
     pub(crate) registration_id: Option<Uuid>,
-    #[serde(serialize_with = "Secret::bare_on_the_wire")]
+    #[serde(serialize_with = "Secret::serialize_exposed")]
     pub(crate) registration_validation_token: Secret,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ip_address: Option<String>,

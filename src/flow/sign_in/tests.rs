@@ -8,7 +8,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::json;
 
 use super::*;
-use crate::testing::{Answer, Bench, answer, seconds, token};
+use crate::testing::{TestClient, TransportResult, respond, seconds, token};
 use crate::{TransportError, TransportErrorKind};
 
 type Json = Value;
@@ -32,18 +32,18 @@ const VERSIONS: [ApiVersion; 2] = [ApiVersion::V3, ApiVersion::V4];
 /// A client over a service that keeps what it gets: the route below `/auth/`
 /// and the body.
 struct Service {
-    bench: Bench,
+    test: TestClient,
     got: Arc<Mutex<Vec<(String, Json)>>>,
 }
 
 impl Service {
     fn new(
         version: ApiVersion,
-        api: impl Fn(&str, &Json) -> Answer + Send + Sync + 'static,
+        api: impl Fn(&str, &Json) -> TransportResult + Send + Sync + 'static,
     ) -> Self {
         let got = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&got);
-        let bench = Bench::with(
+        let test = TestClient::with(
             |number, _, _| token(number, 86_400),
             move |_, request, _| {
                 let prefix = format!("/{}/auth/", version.as_str());
@@ -55,11 +55,11 @@ impl Service {
             },
             |builder| builder.api_version(version),
         );
-        Self { bench, got }
+        Self { test, got }
     }
 
     /// Answers everything as it should, but for what `but` knows better.
-    fn but(but: impl Fn(&str, &Json) -> Option<Answer> + Send + Sync + 'static) -> Self {
+    fn but(but: impl Fn(&str, &Json) -> Option<TransportResult> + Send + Sync + 'static) -> Self {
         Self::new(ApiVersion::V4, move |route, body| {
             but(route, body).unwrap_or_else(|| by_the_book(route, body))
         })
@@ -68,11 +68,11 @@ impl Service {
     /// Answers one route so.
     fn at(route: &'static str, status: u16, body: impl Into<String>) -> Self {
         let text = body.into();
-        Self::but(move |at, _| (at == route).then(|| answer(status, text.clone())))
+        Self::but(move |at, _| (at == route).then(|| respond(status, text.clone())))
     }
 
     fn client(&self) -> &Client {
-        &self.bench.client
+        &self.test.client
     }
 
     fn routes(&self) -> Vec<String> {
@@ -91,7 +91,7 @@ impl Service {
     }
 }
 
-fn by_the_book(route: &str, body: &Json) -> Answer {
+fn by_the_book(route: &str, body: &Json) -> TransportResult {
     let json = match route {
         "authenticator/start" => json!({
             "auth_request_id": REQUEST,
@@ -120,7 +120,7 @@ fn by_the_book(route: &str, body: &Json) -> Answer {
         route if route.ends_with("/validate") => signed_in(body["nonce"].as_str()),
         _ => json!({"auth_request_status_id": 4, "auth_response": {"result_code": 8}}),
     };
-    answer(200, json.to_string())
+    respond(200, json.to_string())
 }
 
 /// A validate answer by which Ada is signed in.
@@ -325,7 +325,7 @@ fn a_magic_link_carries_no_nonce() {
                 let message = answer
                     .pointer_mut("/validate_auth_response_details/auth_details/response_details");
                 message.unwrap()["secure_signed_message"] = json!(null);
-                return self::answer(200, answer.to_string());
+                return respond(200, answer.to_string());
             }
             by_the_book(route, body)
         });
@@ -387,7 +387,7 @@ fn what_v3_cannot_carry_is_refused_before_a_start() {
         let service = Service::new(ApiVersion::V3, by_the_book);
         let error = service.client().begin_webauthn_sign_in(&request);
         assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
-        assert!(service.bench.seen().is_empty());
+        assert!(service.test.seen().is_empty());
     }
 }
 
@@ -440,7 +440,7 @@ fn begin_with(
             let response = by_the_book(at, body).unwrap();
             let mut json: Json = serde_json::from_slice(response.body()).unwrap();
             damage(&mut json);
-            answer(200, json.to_string())
+            respond(200, json.to_string())
         })
     });
     let client = service.client();
@@ -491,10 +491,10 @@ fn a_start_answer_without_what_ends_the_sign_in_is_an_error() {
 
 #[test]
 fn a_start_that_fails_is_not_repeated() {
-    let failures: [fn() -> Answer; 4] = [
-        || answer(503, ""),
-        || answer(403, ""),
-        || answer(200, "<html>"),
+    let failures: [fn() -> TransportResult; 4] = [
+        || respond(503, ""),
+        || respond(403, ""),
+        || respond(200, "<html>"),
         || Err(TransportError::new(TransportErrorKind::Broken, true)),
     ];
     for fail in failures {

@@ -7,51 +7,51 @@ use serde_json::json;
 use super::*;
 use crate::clock::Clock;
 use crate::clock::manual::ManualClock;
-use crate::testing::{Answer, Bench, answer, seconds, token};
+use crate::testing::{TestClient, TransportResult, respond, seconds, token};
 use crate::{ApiVersion, HttpRequest, Limits, RetryPolicy, TransportError, TransportErrorKind};
 
 const ID: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
 
 /// Lives longer than any wait.
-fn tokens(number: usize, _: &HttpRequest, _: Limits) -> Answer {
+fn tokens(number: usize, _: &HttpRequest, _: Limits) -> TransportResult {
     token(number, 86_400)
 }
 
-/// A bench that answers every API request by its number.
-fn bench(api: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Bench {
-    Bench::new(tokens, move |number, _, _| api(number))
+/// A test that answers every API request by its number.
+fn test(api: impl Fn(usize) -> TransportResult + Send + Sync + 'static) -> TestClient {
+    TestClient::new(tokens, move |number, _, _| api(number))
 }
 
-fn bench_v4(api: impl Fn(usize) -> Answer + Send + Sync + 'static) -> Bench {
-    Bench::with(
+fn bench_v4(api: impl Fn(usize) -> TransportResult + Send + Sync + 'static) -> TestClient {
+    TestClient::with(
         tokens,
         move |number, _, _| api(number),
         |builder| builder.api_version(ApiVersion::V4),
     )
 }
 
-fn info(status: i64, code: i64) -> Answer {
+fn info(status: i64, code: i64) -> TransportResult {
     let body = json!({
         "auth_request_status_id": status,
         "auth_response": {"result_code": code},
     });
-    answer(200, body.to_string())
+    respond(200, body.to_string())
 }
 
-fn pending() -> Answer {
+fn pending() -> TransportResult {
     info(3, 0)
 }
 
-fn approved() -> Answer {
+fn approved() -> TransportResult {
     info(4, 8)
 }
 
-fn reset() -> Answer {
+fn reset() -> TransportResult {
     Err(TransportError::new(TransportErrorKind::Broken, true))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it is what a transport returns")]
-fn with_retry_after(status: u16, after: &str) -> Answer {
+fn with_retry_after(status: u16, after: &str) -> TransportResult {
     let response = http::Response::builder()
         .status(status)
         .header("retry-after", after)
@@ -63,17 +63,12 @@ fn for_seconds(timeout: u64) -> WaitPolicy<'static> {
     WaitPolicy::new().timeout(seconds(timeout))
 }
 
-fn wait(bench: &Bench, policy: &WaitPolicy<'_>) -> Result<AuthWait, Error> {
-    bench.client.wait_for_auth(ID, policy)
+fn wait(test: &TestClient, policy: &WaitPolicy<'_>) -> Result<AuthWait, Error> {
+    test.client.wait_for_auth(ID, policy)
 }
 
-fn slept(bench: &Bench) -> Vec<u128> {
-    bench
-        .clock
-        .slept()
-        .iter()
-        .map(Duration::as_millis)
-        .collect()
+fn slept(test: &TestClient) -> Vec<u128> {
+    test.clock.slept().iter().map(Duration::as_millis).collect()
 }
 
 /// The pauses before the first polls of a long wait, in milliseconds.
@@ -82,18 +77,18 @@ const PAUSES: [u128; 8] = [1000, 1500, 2250, 3375, 5000, 5000, 5000, 5000];
 #[test]
 fn pauses_grow_from_one_second_to_five() {
     for approved_at in 0..PAUSES.len() {
-        let bench = bench(move |number| {
+        let test = test(move |number| {
             if number < approved_at {
                 pending()
             } else {
                 approved()
             }
         });
-        let end = wait(&bench, &WaitPolicy::new()).unwrap();
+        let end = wait(&test, &WaitPolicy::new()).unwrap();
         assert_eq!(end, AuthWait::ReadyToValidate);
-        assert_eq!(slept(&bench), PAUSES[..=approved_at]);
-        assert_eq!(bench.api_requests(), approved_at + 1);
-        assert_eq!(bench.seen()[1], format!("GET /v3/auth/{ID}"));
+        assert_eq!(slept(&test), PAUSES[..=approved_at]);
+        assert_eq!(test.api_requests(), approved_at + 1);
+        assert_eq!(test.seen()[1], format!("GET /v3/auth/{ID}"));
     }
 }
 
@@ -123,13 +118,13 @@ impl Clock for Unlucky {
 fn jitter_halves_a_pause_at_most_and_leaves_half_a_second() {
     let clock = Arc::new(ManualClock::new());
     let unlucky = Arc::new(Unlucky(Arc::clone(&clock)));
-    let bench = Bench::with(
+    let test = TestClient::with(
         tokens,
         |_, _, _| pending(),
         move |builder| builder.clock(unlucky),
     );
     assert_eq!(
-        wait(&bench, &for_seconds(10)).unwrap(),
+        wait(&test, &for_seconds(10)).unwrap(),
         AuthWait::StillPending
     );
     let slept: Vec<_> = clock.slept().iter().map(Duration::as_micros).collect();
@@ -205,20 +200,20 @@ fn every_end_of_a_request_is_seen_and_none_is_a_sign_in() {
         (json!({}), None),
     ] {
         let text = body.to_string();
-        let bench = bench(move |_| answer(200, text.clone()));
-        let end = wait(&bench, &for_seconds(60)).unwrap();
+        let test = test(move |_| respond(200, text.clone()));
+        let end = wait(&test, &for_seconds(60)).unwrap();
         assert_eq!(end, expected.unwrap_or(AuthWait::StillPending), "{body}");
         let goes_on = expected.is_none();
-        assert_eq!(bench.api_requests() > 1, goes_on, "{body}");
+        assert_eq!(test.api_requests() > 1, goes_on, "{body}");
     }
 }
 
 #[test]
 fn a_failure_that_passes_is_absorbed_with_one_request_a_poll() {
-    let failures: [fn() -> Answer; 8] = [
-        || answer(429, ""),
-        || answer(500, ""),
-        || answer(503, "<html>"),
+    let failures: [fn() -> TransportResult; 8] = [
+        || respond(429, ""),
+        || respond(500, ""),
+        || respond(503, "<html>"),
         reset,
         || Err(TransportError::new(TransportErrorKind::Timeout, true)),
         || Err(TransportError::new(TransportErrorKind::Connect, false)),
@@ -227,131 +222,134 @@ fn a_failure_that_passes_is_absorbed_with_one_request_a_poll() {
         || with_retry_after(503, "1"),
     ];
     for fail in failures {
-        let bench = Bench::with(
+        let test = TestClient::with(
             tokens,
             move |number, _, _| if number < 3 { fail() } else { approved() },
             |builder| builder.retry(RetryPolicy::default().attempts(9)),
         );
-        let end = wait(&bench, &WaitPolicy::new()).unwrap();
+        let end = wait(&test, &WaitPolicy::new()).unwrap();
         assert_eq!(end, AuthWait::ReadyToValidate);
-        assert_eq!(bench.api_requests(), 4);
-        assert_eq!(slept(&bench), PAUSES[..4]);
+        assert_eq!(test.api_requests(), 4);
+        assert_eq!(slept(&test), PAUSES[..4]);
     }
 }
 
 #[test]
 fn a_service_that_never_recovers_leaves_it_pending() {
-    let bench = bench(|_| answer(503, ""));
+    let test = test(|_| respond(503, ""));
     assert_eq!(
-        wait(&bench, &for_seconds(5)).unwrap(),
+        wait(&test, &for_seconds(5)).unwrap(),
         AuthWait::StillPending
     );
-    assert_eq!(slept(&bench), [1000, 1500, 2250, 250]);
-    assert_eq!(bench.api_requests(), 4);
+    assert_eq!(slept(&test), [1000, 1500, 2250, 250]);
+    assert_eq!(test.api_requests(), 4);
 }
 
 #[test]
 fn retry_after_lengthens_one_pause_and_no_wait() {
     let limited = |after: &'static str| {
-        bench(move |number| match number {
+        test(move |number| match number {
             0 => with_retry_after(429, after),
             1 => pending(),
             _ => approved(),
         })
     };
-    let bench = limited("20");
+    let test = limited("20");
     assert_eq!(
-        wait(&bench, &WaitPolicy::new()).unwrap(),
+        wait(&test, &WaitPolicy::new()).unwrap(),
         AuthWait::ReadyToValidate
     );
-    assert_eq!(slept(&bench), [1000, 20_000, 2250]);
+    assert_eq!(slept(&test), [1000, 20_000, 2250]);
 
     // Beyond the deadline: one last poll at the deadline.
     for after in ["11", "1000000", "18446744073709551615"] {
-        let bench = limited(after);
+        let test = limited(after);
         assert_eq!(
-            wait(&bench, &for_seconds(12)).unwrap(),
+            wait(&test, &for_seconds(12)).unwrap(),
             AuthWait::StillPending
         );
-        assert_eq!(slept(&bench), [1000, 11_000]);
-        assert_eq!(bench.api_requests(), 2);
+        assert_eq!(slept(&test), [1000, 11_000]);
+        assert_eq!(test.api_requests(), 2);
     }
 }
 
 #[test]
 fn an_answer_that_no_waiting_mends_ends_it_at_once() {
-    let answers: [(fn() -> Answer, ErrorKind); 7] = [
-        (|| answer(400, ""), ErrorKind::Api),
-        (|| answer(403, ""), ErrorKind::Forbidden),
-        (|| answer(404, r#"{"error_code":404}"#), ErrorKind::NotFound),
-        (|| answer(302, ""), ErrorKind::Protocol),
-        (|| answer(200, ""), ErrorKind::Decode),
-        (|| answer(200, "<html>"), ErrorKind::Decode),
+    let answers: [(fn() -> TransportResult, ErrorKind); 7] = [
+        (|| respond(400, ""), ErrorKind::Api),
+        (|| respond(403, ""), ErrorKind::Forbidden),
         (
-            || answer(200, r#"{"auth_request_status_id":[4]}"#),
+            || respond(404, r#"{"error_code":404}"#),
+            ErrorKind::NotFound,
+        ),
+        (|| respond(302, ""), ErrorKind::Protocol),
+        (|| respond(200, ""), ErrorKind::Decode),
+        (|| respond(200, "<html>"), ErrorKind::Decode),
+        (
+            || respond(200, r#"{"auth_request_status_id":[4]}"#),
             ErrorKind::Decode,
         ),
     ];
     for (end, kind) in answers {
-        let bench = bench(move |number| if number == 0 { pending() } else { end() });
-        let error = wait(&bench, &WaitPolicy::new()).unwrap_err();
+        let test = test(move |number| if number == 0 { pending() } else { end() });
+        let error = wait(&test, &WaitPolicy::new()).unwrap_err();
         assert_eq!(error.kind(), kind);
-        assert_eq!(bench.api_requests(), 2);
-        assert_eq!(slept(&bench), [1000, 1500]);
+        assert_eq!(test.api_requests(), 2);
+        assert_eq!(slept(&test), [1000, 1500]);
     }
 }
 
 #[test]
 fn a_refused_bearer_is_renewed_once_and_then_ends_it() {
-    let bench = bench(|_| answer(401, ""));
-    let error = wait(&bench, &WaitPolicy::new()).unwrap_err();
+    let test = test(|_| respond(401, ""));
+    let error = wait(&test, &WaitPolicy::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
-    assert!(bench.api_requests() <= 2);
-    assert_eq!(slept(&bench), [1000]);
+    assert!(test.api_requests() <= 2);
+    assert_eq!(slept(&test), [1000]);
 }
 
 #[test]
 fn the_nil_uuid_is_not_waited_for() {
-    let bench = bench(|_| approved());
-    let error = bench
+    let test = test(|_| approved());
+    let error = test
         .client
         .wait_for_auth(Uuid::nil(), &WaitPolicy::new())
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(bench.seen().is_empty());
+    assert!(test.seen().is_empty());
 }
 
 #[test]
 fn a_deadline_shorter_than_the_first_pause_leaves_one_poll() {
     for (timeout, pause) in [(0, 0), (1, 1), (300, 300), (999, 999), (1000, 1000)] {
         for (answer, expected) in [
-            (pending as fn() -> Answer, AuthWait::StillPending),
+            (pending as fn() -> TransportResult, AuthWait::StillPending),
             (approved, AuthWait::ReadyToValidate),
             (reset, AuthWait::StillPending),
         ] {
-            let bench = bench(move |_| answer());
+            let test = test(move |_| answer());
             let policy = WaitPolicy::new().timeout(Duration::from_millis(timeout));
-            assert_eq!(wait(&bench, &policy).unwrap(), expected);
-            assert_eq!(slept(&bench), [pause]);
-            assert_eq!(bench.api_requests(), 1);
+            assert_eq!(wait(&test, &policy).unwrap(), expected);
+            assert_eq!(slept(&test), [pause]);
+            assert_eq!(test.api_requests(), 1);
         }
     }
 }
 
 #[test]
 fn who_approves_after_the_deadline_is_found_by_the_next_wait() {
-    let bench = bench(|number| if number < 3 { pending() } else { approved() });
+    let test = test(|number| if number < 3 { pending() } else { approved() });
     assert_eq!(
-        wait(&bench, &for_seconds(3)).unwrap(),
+        wait(&test, &for_seconds(3)).unwrap(),
         AuthWait::StillPending
     );
-    assert_eq!(slept(&bench), [1000, 1500, 500]);
+    assert_eq!(slept(&test), [1000, 1500, 500]);
     assert_eq!(
-        wait(&bench, &for_seconds(3)).unwrap(),
+        wait(&test, &for_seconds(3)).unwrap(),
         AuthWait::ReadyToValidate
     );
     // The pauses begin anew.
-    assert_eq!(slept(&bench)[3..], [1000]);
+    assert_eq!(slept(&test)[3..], [1000]);
 }
 
 #[test]
@@ -362,21 +360,21 @@ fn a_wait_lasts_as_long_as_the_request_unless_the_policy_says_otherwise() {
         (seconds(60), for_seconds(400), seconds(400)),
         (USUAL_LIFE, WaitPolicy::new(), seconds(300)),
     ] {
-        let bench = bench(|_| pending());
-        let end = bench.client.wait_for_auth_within(ID, life, &policy);
+        let test = test(|_| pending());
+        let end = test.client.wait_for_auth_within(ID, life, &policy);
         assert_eq!(end.unwrap(), AuthWait::StillPending);
-        assert_eq!(bench.clock.slept().iter().sum::<Duration>(), expected);
+        assert_eq!(test.clock.slept().iter().sum::<Duration>(), expected);
     }
-    let bench = bench(|_| pending());
-    wait(&bench, &WaitPolicy::new()).unwrap();
-    assert_eq!(bench.clock.slept().iter().sum::<Duration>(), seconds(300));
+    let test = test(|_| pending());
+    wait(&test, &WaitPolicy::new()).unwrap();
+    assert_eq!(test.clock.slept().iter().sum::<Duration>(), seconds(300));
 }
 
 #[test]
 fn the_longest_timeout_does_not_overflow() {
-    let bench = bench(|number| if number < 9 { pending() } else { approved() });
+    let test = test(|number| if number < 9 { pending() } else { approved() });
     let policy = WaitPolicy::new().timeout(Duration::MAX);
-    assert_eq!(wait(&bench, &policy).unwrap(), AuthWait::ReadyToValidate);
+    assert_eq!(wait(&test, &policy).unwrap(), AuthWait::ReadyToValidate);
 }
 
 /// How long each poll may take, in milliseconds, if it takes `duration`.
@@ -384,7 +382,7 @@ fn patience(timeout: Duration, duration: Duration, policy: &WaitPolicy<'_>) -> V
     let clock = Arc::new(OnceLock::<Arc<ManualClock>>::new());
     let patience = Arc::new(Mutex::new(Vec::new()));
     let (clock_of_server, seen) = (Arc::clone(&clock), Arc::clone(&patience));
-    let bench = Bench::with(
+    let test = TestClient::with(
         tokens,
         move |_, _, limits| {
             let clock = clock_of_server.get().unwrap();
@@ -395,8 +393,8 @@ fn patience(timeout: Duration, duration: Duration, policy: &WaitPolicy<'_>) -> V
         },
         |builder| builder.timeout(timeout),
     );
-    clock.set(Arc::clone(&bench.clock)).unwrap();
-    assert_eq!(wait(&bench, policy).unwrap(), AuthWait::StillPending);
+    clock.set(Arc::clone(&test.clock)).unwrap();
+    assert_eq!(wait(&test, policy).unwrap(), AuthWait::StillPending);
     patience.lock().unwrap().clone()
 }
 
@@ -425,8 +423,8 @@ fn a_poll_is_bounded_by_the_call_timeout_and_the_deadline_with_grace() {
 
 #[test]
 fn progress_is_told_ten_times_a_second() {
-    let bench = bench(|number| match number {
-        0 => answer(503, ""),
+    let test = test(|number| match number {
+        0 => respond(503, ""),
         1 => pending(),
         _ => approved(),
     });
@@ -435,12 +433,12 @@ fn progress_is_told_ten_times_a_second() {
         told.borrow_mut().push(progress.clone());
         ControlFlow::Continue(())
     });
-    assert_eq!(wait(&bench, &policy).unwrap(), AuthWait::ReadyToValidate);
+    assert_eq!(wait(&test, &policy).unwrap(), AuthWait::ReadyToValidate);
     drop(policy);
 
     let polls = [1000, 2500, 4750].map(Duration::from_millis);
-    assert_eq!(bench.clock.slept().iter().sum::<Duration>(), polls[2]);
-    assert!(bench.clock.slept().iter().all(|pause| *pause <= TICK));
+    assert_eq!(test.clock.slept().iter().sum::<Duration>(), polls[2]);
+    assert!(test.clock.slept().iter().all(|pause| *pause <= TICK));
     let told = told.into_inner();
     // At 0, 0.1 ... 1.0, again at 1.0 after the poll, and so on.
     assert_eq!(told.len(), 11 + 16 + 24);
@@ -471,7 +469,7 @@ fn progress_is_told_ten_times_a_second() {
 fn giving_up_costs_no_further_poll() {
     // At once, in the middle of a pause, just before a poll, just after one.
     for (calls, requests, elapsed) in [(1, 0, 0), (5, 0, 400), (11, 0, 1000), (12, 1, 1000)] {
-        let bench = bench(|_| pending());
+        let test = test(|_| pending());
         let called = Cell::new(0);
         let policy = WaitPolicy::new().on_progress(|_| {
             called.set(called.get() + 1);
@@ -481,22 +479,22 @@ fn giving_up_costs_no_further_poll() {
                 ControlFlow::Continue(())
             }
         });
-        assert_eq!(wait(&bench, &policy).unwrap(), AuthWait::GivenUp);
+        assert_eq!(wait(&test, &policy).unwrap(), AuthWait::GivenUp);
         assert_eq!(called.get(), calls);
-        assert_eq!(bench.api_requests(), requests);
-        let slept: Duration = bench.clock.slept().iter().sum();
+        assert_eq!(test.api_requests(), requests);
+        let slept: Duration = test.clock.slept().iter().sum();
         assert_eq!(slept, Duration::from_millis(elapsed));
     }
 }
 
 #[test]
 fn giving_up_ends_waits_for_enrolments_too() {
-    let bench = bench_v4(|_| answer(200, "{}"));
+    let test = bench_v4(|_| respond(200, "{}"));
     let policy = WaitPolicy::new().on_progress(|_| ControlFlow::Break(()));
     let watch = RegistrationWatch::registration(ID);
-    let end = bench.client.wait_for_registration(&watch, &policy);
+    let end = test.client.wait_for_registration(&watch, &policy);
     assert_eq!(end.unwrap(), RegistrationWait::GivenUp);
-    assert!(bench.seen().is_empty());
+    assert!(test.seen().is_empty());
 }
 
 #[test]
@@ -530,9 +528,9 @@ fn registration_codes_go_on_succeed_or_fail() {
         (json!(null), None),
     ] {
         let body = json!({"registration_status_code": code}).to_string();
-        let bench = bench_v4(move |_| answer(200, body.clone()));
+        let test = bench_v4(move |_| respond(200, body.clone()));
         let watch = RegistrationWatch::registration(ID);
-        let end = bench
+        let end = test
             .client
             .wait_for_registration(&watch, &for_seconds(5))
             .unwrap();
@@ -542,44 +540,44 @@ fn registration_codes_go_on_succeed_or_fail() {
             "{code}"
         );
         let polls = if expected.is_some() { 1 } else { 4 };
-        assert_eq!(bench.api_requests(), polls, "{code}");
+        assert_eq!(test.api_requests(), polls, "{code}");
         let route = format!("GET /v4/users/registrations/{ID}");
-        assert_eq!(bench.seen()[1..], vec![route; polls]);
+        assert_eq!(test.seen()[1..], vec![route; polls]);
     }
 }
 
 #[test]
 fn a_registration_is_polled_through_failures_and_not_through_a_404() {
-    let bench = bench_v4(|number| match number {
-        0 => answer(429, ""),
+    let test = bench_v4(|number| match number {
+        0 => respond(429, ""),
         1 => reset(),
-        2 => answer(200, "{}"),
-        3 => answer(200, r#"{"registration_status_code":6}"#),
-        _ => answer(200, r#"{"registration_status_code":8}"#),
+        2 => respond(200, "{}"),
+        3 => respond(200, r#"{"registration_status_code":6}"#),
+        _ => respond(200, r#"{"registration_status_code":8}"#),
     });
     let watch = RegistrationWatch::registration(ID);
     let policy = WaitPolicy::new();
-    let end = bench.client.wait_for_registration(&watch, &policy).unwrap();
+    let end = test.client.wait_for_registration(&watch, &policy).unwrap();
     assert_eq!(end, RegistrationWait::Enrolled);
-    assert_eq!(slept(&bench), PAUSES[..5]);
+    assert_eq!(slept(&test), PAUSES[..5]);
 
-    let bench = bench_v4(|_| answer(404, ""));
-    let error = bench
+    let test = bench_v4(|_| respond(404, ""));
+    let error = test
         .client
         .wait_for_registration(&watch, &policy)
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(bench.api_requests(), 1);
+    assert_eq!(test.api_requests(), 1);
 }
 
 /// A user with these enrolled methods; `None` is no such user.
-fn user(methods: Option<&serde_json::Value>) -> Answer {
+fn user(methods: Option<&serde_json::Value>) -> TransportResult {
     match methods {
-        Some(methods) => answer(
+        Some(methods) => respond(
             200,
             json!({"user_id": ID, "username": "ada", "enrolled_auth_methods": methods}).to_string(),
         ),
-        None => answer(404, r#"{"errorCode":"404"}"#),
+        None => respond(404, r#"{"errorCode":"404"}"#),
     }
 }
 
@@ -629,7 +627,7 @@ fn under_v3_only_an_enrolment_that_was_not_there_before_counts() {
         (Some(json!([old, mail])), Some(json!([mail, new])), true),
     ] {
         let case = format!("{before:?} {now:?}");
-        let bench = bench({
+        let test = test({
             let before = before.clone();
             // The snapshot, a poll without a change, and the change.
             move |number| {
@@ -640,8 +638,8 @@ fn under_v3_only_an_enrolment_that_was_not_there_before_counts() {
                 })
             }
         });
-        let watch = RegistrationWatch::user(&bench.client, "ada").unwrap();
-        let end = bench
+        let watch = RegistrationWatch::user(&test.client, "ada").unwrap();
+        let end = test
             .client
             .wait_for_registration(&watch, &for_seconds(5))
             .unwrap();
@@ -651,10 +649,10 @@ fn under_v3_only_an_enrolment_that_was_not_there_before_counts() {
             (RegistrationWait::StillPending, 4)
         };
         assert_eq!(end, expected, "{case}");
-        assert_eq!(bench.api_requests(), 1 + polls, "{case}");
-        assert_eq!(slept(&bench), [1000, 1500, 2250, 250][..polls], "{case}");
+        assert_eq!(test.api_requests(), 1 + polls, "{case}");
+        assert_eq!(slept(&test), [1000, 1500, 2250, 250][..polls], "{case}");
         let nil = Uuid::nil();
-        assert_eq!(bench.seen()[1], format!("GET /v3/users/{nil}"));
+        assert_eq!(test.seen()[1], format!("GET /v3/users/{nil}"));
     }
 }
 
@@ -662,8 +660,8 @@ fn under_v3_only_an_enrolment_that_was_not_there_before_counts() {
 fn a_watch_survives_being_kept_and_prints_no_name() {
     let old = json!([{"auth_method_id": 4, "auth_method_masked_info": "Pixel"}]);
     let new = json!([{"auth_method_id": 4, "auth_method_masked_info": "iPhone"}]);
-    let bench = bench(move |number| user(Some(if number < 2 { &old } else { &new })));
-    let watch = RegistrationWatch::user(&bench.client, "ada").unwrap();
+    let test = test(move |number| user(Some(if number < 2 { &old } else { &new })));
+    let watch = RegistrationWatch::user(&test.client, "ada").unwrap();
     let debug = format!("{watch:?}");
     assert!(
         !debug.contains("ada") && !debug.contains("Pixel"),
@@ -671,12 +669,12 @@ fn a_watch_survives_being_kept_and_prints_no_name() {
     );
     let kept = serde_json::to_string(&watch).unwrap();
     let watch: RegistrationWatch = serde_json::from_str(&kept).unwrap();
-    let end = bench
+    let end = test
         .client
         .wait_for_registration(&watch, &WaitPolicy::new())
         .unwrap();
     assert_eq!(end, RegistrationWait::Enrolled);
-    assert_eq!(slept(&bench), PAUSES[..2]);
+    assert_eq!(slept(&test), PAUSES[..2]);
 }
 
 #[test]
@@ -686,8 +684,8 @@ fn a_snapshot_that_cannot_be_taken_is_an_error() {
         (200, ErrorKind::Decode),
         (503, ErrorKind::Unavailable),
     ] {
-        let bench = bench(move |_| answer(status, ""));
-        let error = RegistrationWatch::user(&bench.client, "ada").unwrap_err();
+        let test = test(move |_| respond(status, ""));
+        let error = RegistrationWatch::user(&test.client, "ada").unwrap_err();
         assert_eq!(error.kind(), kind);
     }
 }
@@ -695,20 +693,20 @@ fn a_snapshot_that_cannot_be_taken_is_an_error() {
 #[test]
 fn while_a_user_is_watched_only_a_404_means_not_yet() {
     for (status, kind) in [(403, ErrorKind::Forbidden), (200, ErrorKind::Decode)] {
-        let bench = bench(move |number| {
+        let test = test(move |number| {
             if number < 3 {
                 user(None)
             } else {
-                answer(status, "")
+                respond(status, "")
             }
         });
-        let watch = RegistrationWatch::user(&bench.client, ID).unwrap();
-        let error = bench
+        let watch = RegistrationWatch::user(&test.client, ID).unwrap();
+        let error = test
             .client
             .wait_for_registration(&watch, &WaitPolicy::new())
             .unwrap_err();
         assert_eq!(error.kind(), kind);
-        assert_eq!(bench.api_requests(), 4);
-        assert_eq!(bench.seen()[4], format!("GET /v3/users/{ID}"));
+        assert_eq!(test.api_requests(), 4);
+        assert_eq!(test.seen()[4], format!("GET /v3/users/{ID}"));
     }
 }

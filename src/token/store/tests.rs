@@ -4,7 +4,7 @@ use std::thread;
 
 use super::*;
 use crate::clock::Clock;
-use crate::testing::{Bench, SECRET, answer, bearer, seconds as secs, token};
+use crate::testing::{SECRET, TestClient, bearer, respond, seconds as secs, token};
 use crate::{Client, ClientBuilder, Endpoint, Error, ErrorKind, Request};
 
 /// A folder of its own, gone with the test.
@@ -53,23 +53,23 @@ fn call(client: &Client) -> Result<serde_json::Value, Error> {
 }
 
 /// A client over a server whose tokens are numbered from 0.
-fn bench(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Bench {
-    Bench::with(
+fn test(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> TestClient {
+    TestClient::with(
         |number, _, _| token(number, 600),
-        |_, _, _| answer(200, "{}"),
+        |_, _, _| respond(200, "{}"),
         set,
     )
 }
 
 /// The same, over a server that refuses the token that a [`Shelf`] begins with.
-fn refusing_the_stored(store: impl TokenStore + 'static) -> Bench {
-    Bench::with(
+fn refusing_the_stored(store: impl TokenStore + 'static) -> TestClient {
+    TestClient::with(
         |number, _, _| token(number, 600),
         |_, request, _| {
             if bearer(request) == "9" {
-                answer(401, "")
+                respond(401, "")
             } else {
-                answer(200, "{}")
+                respond(200, "{}")
             }
         },
         |builder| builder.token_store(store),
@@ -126,12 +126,12 @@ fn the_file_is_private_and_an_open_one_is_refused_by_name() {
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     assert!(error.to_string().contains("mode 0644"), "{error}");
 
-    let bench = bench(|builder| builder.token_store(store.clone()));
-    let error = call(&bench.client).unwrap_err();
+    let test = test(|builder| builder.token_store(store.clone()));
+    let error = call(&test.client).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     let source = std::error::Error::source(&error).unwrap();
     assert!(source.to_string().contains("set it to 0600"), "{source}");
-    assert!(bench.seen().is_empty());
+    assert!(test.seen().is_empty());
 }
 
 #[test]
@@ -158,11 +158,11 @@ fn writers_at_once_leave_one_whole_token() {
 fn a_second_run_needs_no_token_request() {
     let folder = Folder::new("second-run");
     for expected in [1, 0] {
-        let bench = bench(|builder| builder.token_store(folder.store()));
-        call(&bench.client).unwrap();
-        assert_eq!(bench.token_requests(), expected);
+        let test = test(|builder| builder.token_store(folder.store()));
+        call(&test.client).unwrap();
+        assert_eq!(test.token_requests(), expected);
     }
-    let other_scopes = bench(|builder| builder.token_store(folder.store()).scopes(["a"]));
+    let other_scopes = test(|builder| builder.token_store(folder.store()).scopes(["a"]));
     call(&other_scopes.client).unwrap();
     assert_eq!(other_scopes.token_requests(), 1);
 }
@@ -211,19 +211,19 @@ impl Shelf {
 fn a_stored_token_is_used_while_it_lives_and_then_replaced() {
     for (left, requests) in [(599, 0), (31, 0), (30, 1), (1, 1), (0, 1)] {
         let shelf = Shelf::default();
-        let bench = bench(|builder| builder.token_store(shelf.clone()));
-        shelf.put(&*bench.clock, 600 - left, left);
-        call(&bench.client).unwrap();
-        assert_eq!(bench.token_requests(), requests, "{left} s left");
+        let test = test(|builder| builder.token_store(shelf.clone()));
+        shelf.put(&*test.clock, 600 - left, left);
+        call(&test.client).unwrap();
+        assert_eq!(test.token_requests(), requests, "{left} s left");
     }
     let shelf = Shelf::default();
-    let bench = bench(|builder| builder.token_store(shelf.clone()));
-    shelf.put(&*bench.clock, 10, 100);
-    call(&bench.client).unwrap();
-    bench.clock.advance(secs(100));
-    call(&bench.client).unwrap();
+    let test = test(|builder| builder.token_store(shelf.clone()));
+    shelf.put(&*test.clock, 10, 100);
+    call(&test.client).unwrap();
+    test.clock.advance(secs(100));
+    call(&test.client).unwrap();
     assert_eq!(
-        (bench.token_requests(), shelf.text().as_deref()),
+        (test.token_requests(), shelf.text().as_deref()),
         (1, Some("t0"))
     );
 }
@@ -231,17 +231,17 @@ fn a_stored_token_is_used_while_it_lives_and_then_replaced() {
 #[test]
 fn a_renewal_takes_what_another_process_has_renewed() {
     let shelf = Shelf::default();
-    let bench = bench(|builder| builder.token_store(shelf.clone()));
-    call(&bench.client).unwrap();
-    bench.clock.advance(secs(580));
-    shelf.put(&*bench.clock, 5, 595);
-    call(&bench.client).unwrap();
-    assert_eq!(bench.token_requests(), 1);
+    let test = test(|builder| builder.token_store(shelf.clone()));
+    call(&test.client).unwrap();
+    test.clock.advance(secs(580));
+    shelf.put(&*test.clock, 5, 595);
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 1);
     // Nobody has: it is up to us.
-    bench.clock.advance(secs(580));
-    call(&bench.client).unwrap();
+    test.clock.advance(secs(580));
+    call(&test.client).unwrap();
     assert_eq!(
-        (bench.token_requests(), shelf.text().as_deref()),
+        (test.token_requests(), shelf.text().as_deref()),
         (2, Some("t1"))
     );
 }
@@ -249,21 +249,21 @@ fn a_renewal_takes_what_another_process_has_renewed() {
 #[test]
 fn a_token_that_the_server_refuses_is_dropped_from_the_store() {
     let shelf = Shelf::default();
-    let bench = refusing_the_stored(shelf.clone());
+    let test = refusing_the_stored(shelf.clone());
     // Too young to be doubted, wherever it came from.
-    shelf.put(&*bench.clock, 10, 500);
+    shelf.put(&*test.clock, 10, 500);
     assert_eq!(
-        call(&bench.client).unwrap_err().kind(),
+        call(&test.client).unwrap_err().kind(),
         ErrorKind::Unauthorized
     );
     assert_eq!(
-        (bench.token_requests(), shelf.text().as_deref()),
+        (test.token_requests(), shelf.text().as_deref()),
         (0, Some("t9"))
     );
-    bench.clock.advance(secs(20));
-    call(&bench.client).unwrap();
+    test.clock.advance(secs(20));
+    call(&test.client).unwrap();
     assert_eq!(
-        (bench.token_requests(), shelf.text().as_deref()),
+        (test.token_requests(), shelf.text().as_deref()),
         (1, Some("t0"))
     );
 }
@@ -288,11 +288,11 @@ impl TokenStore for Fixed {
 #[test]
 fn a_refused_token_is_not_taken_from_the_store_again() {
     let shelf = Shelf::default();
-    let bench = refusing_the_stored(Fixed(shelf.clone()));
-    shelf.put(&*bench.clock, 100, 500);
-    call(&bench.client).unwrap();
+    let test = refusing_the_stored(Fixed(shelf.clone()));
+    shelf.put(&*test.clock, 100, 500);
+    call(&test.client).unwrap();
     assert_eq!(
-        (bench.token_requests(), shelf.text().as_deref()),
+        (test.token_requests(), shelf.text().as_deref()),
         (1, Some("t9"))
     );
 }
@@ -300,26 +300,26 @@ fn a_refused_token_is_not_taken_from_the_store_again() {
 #[test]
 fn an_invalidated_token_does_not_come_back_from_a_store_that_keeps_it() {
     let shelf = Shelf::default();
-    let bench = bench(|builder| builder.token_store(Fixed(shelf.clone())));
-    shelf.put(&*bench.clock, 100, 500);
-    call(&bench.client).unwrap();
-    assert_eq!(bench.token_requests(), 0);
-    bench.client.invalidate_token();
-    call(&bench.client).unwrap();
-    assert_eq!(bench.token_requests(), 1);
+    let test = test(|builder| builder.token_store(Fixed(shelf.clone())));
+    shelf.put(&*test.clock, 100, 500);
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 0);
+    test.client.invalidate_token();
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 1);
 }
 
 #[test]
 fn invalidating_empties_the_store_and_checking_credentials_asks_the_endpoint() {
     let shelf = Shelf::default();
-    let bench = bench(|builder| builder.token_store(shelf.clone()));
-    shelf.put(&*bench.clock, 10, 500);
-    bench.client.check_credentials().unwrap();
+    let test = test(|builder| builder.token_store(shelf.clone()));
+    shelf.put(&*test.clock, 10, 500);
+    test.client.check_credentials().unwrap();
     assert_eq!(
-        (bench.token_requests(), shelf.text().as_deref()),
+        (test.token_requests(), shelf.text().as_deref()),
         (1, Some("t0"))
     );
-    bench.client.invalidate_token();
+    test.client.invalidate_token();
     assert_eq!(shelf.text(), None);
 }
 
@@ -342,22 +342,22 @@ impl TokenStore for Gone {
 
 #[test]
 fn a_store_that_fails_is_as_good_as_none() {
-    let bench = bench(|builder| builder.token_store(Gone));
-    call(&bench.client).unwrap();
-    call(&bench.client).unwrap();
-    bench.client.invalidate_token();
-    call(&bench.client).unwrap();
-    assert_eq!(bench.token_requests(), 2);
+    let test = test(|builder| builder.token_store(Gone));
+    call(&test.client).unwrap();
+    call(&test.client).unwrap();
+    test.client.invalidate_token();
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 2);
 }
 
 #[test]
 fn a_token_that_no_header_can_carry_is_not_taken_from_the_store() {
     let shelf = Shelf::default();
-    let bench = bench(|builder| builder.token_store(shelf.clone()));
-    shelf.put(&*bench.clock, 10, 500);
+    let test = test(|builder| builder.token_store(shelf.clone()));
+    shelf.put(&*test.clock, 10, 500);
     shelf.0.lock().unwrap().as_mut().unwrap().token = "a\r\nb".into();
-    call(&bench.client).unwrap();
-    assert_eq!(bench.token_requests(), 1);
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 1);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::{
     AgentTransport, ClientCertificate, Limits, ProxySetting, Roots, Transport, TransportError,
     TransportErrorKind, TransportSettings,
 };
-use crate::message::{HttpRequest, HttpResponse};
+use crate::http::{HttpRequest, HttpResponse};
 
 /// Long enough never to matter.
 const PATIENT: Duration = Duration::from_secs(60);

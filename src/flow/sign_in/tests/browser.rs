@@ -48,7 +48,7 @@ fn a_page_of_the_vendor_hands_over_what_is_validated() {
             assert_kind(end, ErrorKind::Mismatch);
         }
         // Another nonce than the one that was signed, and another request.
-        let service = Service::but(|_, _| Some(answer(200, signed_in(Some("x")).to_string())));
+        let service = Service::but(|_, _| Some(respond(200, signed_in(Some("x")).to_string())));
         let from_page = BrowserSignIn::new(method, REQUEST, TOKEN, ExpectedUser::Anyone);
         let end = service
             .client()
@@ -76,6 +76,6 @@ fn what_a_page_hands_over_amiss_is_not_sent() {
         let service = Service::new(ApiVersion::V3, by_the_book);
         let end = service.client().complete_browser_sign_in(&from_page);
         assert_kind(end, ErrorKind::InvalidInput);
-        assert!(service.bench.seen().is_empty());
+        assert!(service.test.seen().is_empty());
     }
 }

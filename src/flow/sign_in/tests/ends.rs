@@ -8,25 +8,25 @@ use super::*;
 
 #[test]
 fn an_error_of_the_validate_call_is_never_a_sign_in() {
-    type Failure = (fn(&str) -> Answer, ErrorKind);
+    type Failure = (fn(&str) -> TransportResult, ErrorKind);
     let refusal = r#"{"error_code":401,"error_message":"t0k3n-of-the-link","tracking_id":"t-1"}"#;
     let failures: [Failure; 10] = [
-        (|body| answer(401, body), ErrorKind::Unauthorized),
-        (|_| answer(401, ""), ErrorKind::Unauthorized),
-        (|_| answer(403, ""), ErrorKind::Forbidden),
-        (|body| answer(404, body), ErrorKind::NotFound),
-        (|_| answer(409, ""), ErrorKind::Api),
-        (|_| answer(500, ""), ErrorKind::Unavailable),
+        (|body| respond(401, body), ErrorKind::Unauthorized),
+        (|_| respond(401, ""), ErrorKind::Unauthorized),
+        (|_| respond(403, ""), ErrorKind::Forbidden),
+        (|body| respond(404, body), ErrorKind::NotFound),
+        (|_| respond(409, ""), ErrorKind::Api),
+        (|_| respond(500, ""), ErrorKind::Unavailable),
         // The error of a gateway around the answer of a sign-in.
         (
-            |_| answer(503, signed_in(None).to_string()),
+            |_| respond(503, signed_in(None).to_string()),
             ErrorKind::Unavailable,
         ),
         (
-            |_| answer(302, signed_in(None).to_string()),
+            |_| respond(302, signed_in(None).to_string()),
             ErrorKind::Protocol,
         ),
-        (|_| answer(200, "true"), ErrorKind::Decode),
+        (|_| respond(200, "true"), ErrorKind::Decode),
         (
             |_| Err(TransportError::new(TransportErrorKind::Broken, true)),
             ErrorKind::Transport,
@@ -45,12 +45,12 @@ fn an_error_of_the_validate_call_is_never_a_sign_in() {
     // A refusal of the token is an answer: once, and with the same bearer.
     for (method, road) in ROADS {
         let service = Service::but(move |route, _| {
-            route.ends_with("/validate").then(|| answer(401, refusal))
+            route.ends_with("/validate").then(|| respond(401, refusal))
         });
         let error = assert_kind(road(&service), ErrorKind::Unauthorized);
         assert_eq!(error.tracking_id(), Some("t-1"));
         service.body(&format!("{method}/validate"));
-        assert_eq!(service.bench.token_requests(), 1);
+        assert_eq!(service.test.token_requests(), 1);
     }
 }
 
@@ -71,7 +71,7 @@ fn a_validate_answer_without_an_authorisation_says_what_happened() {
                 json["validate_auth_response_details"]["result_code"] = json!(code);
                 route
                     .ends_with("/validate")
-                    .then(|| answer(200, json.to_string()))
+                    .then(|| respond(200, json.to_string()))
             });
             let end = road(&service).unwrap();
             assert_eq!(format!("{end:?}"), expected);
@@ -97,7 +97,7 @@ fn a_validate_answer_about_somebody_or_something_else_is_a_mismatch() {
             let service = Service::but(move |route, body| {
                 route
                     .ends_with("/validate")
-                    .then(|| answer(200, change(body).to_string()))
+                    .then(|| respond(200, change(body).to_string()))
             });
             if method == "magiclink_email" && which == 1 {
                 // It has no nonce to compare.
@@ -132,7 +132,7 @@ fn names_may_differ_in_case_where_the_caller_says_so() {
     let service = Service::but(|route, _| {
         // No id that would outweigh the name.
         (route == "magiclink_email/start")
-            .then(|| answer(200, json!({"auth_request_id": REQUEST}).to_string()))
+            .then(|| respond(200, json!({"auth_request_id": REQUEST}).to_string()))
     });
     let client = service.client();
 
@@ -188,7 +188,7 @@ fn a_wait_that_ends_without_an_approval_validates_nothing() {
             "auth_response": {"result_code": code, "authorized": true},
         });
         let service = Service::but(move |route, _| {
-            (route == REQUEST.to_string()).then(|| answer(200, body.to_string()))
+            (route == REQUEST.to_string()).then(|| respond(200, body.to_string()))
         });
         let end = begin_authenticator(&service).wait(service.client(), &WaitPolicy::new());
         assert_eq!(format!("{:?}", end.unwrap()), expected);
@@ -207,7 +207,7 @@ fn a_wait_that_is_given_up_or_runs_out_can_be_taken_up_again() {
             *polls += 1;
             *polls <= 2
         };
-        is_early.then(|| answer(200, r#"{"auth_request_status_id":3}"#))
+        is_early.then(|| respond(200, r#"{"auth_request_status_id":3}"#))
     });
     let (client, pending) = (service.client(), begin_authenticator(&service));
     let give_up = WaitPolicy::new().on_progress(|_| ControlFlow::Break(()));
@@ -239,9 +239,9 @@ fn a_wait_lasts_as_long_as_the_request() {
                     "auth_validation_token": TOKEN,
                     "timeout_in_seconds": answered,
                 });
-                Some(answer(200, body.to_string()))
+                Some(respond(200, body.to_string()))
             }
-            _ => Some(answer(200, "{}")),
+            _ => Some(respond(200, "{}")),
         });
         let mut request = authenticator();
         request.timeout_in_seconds = asked;
@@ -252,7 +252,7 @@ fn a_wait_lasts_as_long_as_the_request() {
             .pending;
         let end = pending.wait(client, &WaitPolicy::new()).unwrap();
         assert!(matches!(end, SignIn::StillPending));
-        let slept: Duration = service.bench.clock.slept().iter().sum();
+        let slept: Duration = service.test.clock.slept().iter().sum();
         assert_eq!(slept, seconds(expected));
     }
 }

@@ -26,7 +26,7 @@ fn a_client_of_another_version_cannot_end_it() {
             let text = error.to_string();
             assert!(text.contains(began.as_str()) && text.contains(ends.as_str()));
         }
-        assert!(second.bench.seen().is_empty());
+        assert!(second.test.seen().is_empty());
     }
 }
 
@@ -61,8 +61,8 @@ fn another_client_ends_what_was_kept() {
         }
         assert_eq!(second.body("webauthn/finish")["aa_sig"], AA_GUID);
         assert_eq!(second.body("webauthn/finish")["webauthn_client_id"], "wc");
-        assert_eq!(second.bench.api_requests(), 1 + 1 + 2 + 1);
-        assert_eq!(first.bench.api_requests(), 3);
+        assert_eq!(second.test.api_requests(), 1 + 1 + 2 + 1);
+        assert_eq!(first.test.api_requests(), 3);
     }
     // Leave to ignore case comes along, too.
     let service = Service::new(ApiVersion::V4, by_the_book);
@@ -211,5 +211,5 @@ fn a_state_without_its_parts_sends_nothing() {
         Uuid::nil()
     );
     assert_kind(pending.complete(client, &nil), ErrorKind::InvalidInput);
-    assert!(service.bench.seen().is_empty());
+    assert!(service.test.seen().is_empty());
 }

@@ -1,4 +1,4 @@
-//! Reading answers: success bodies, error bodies; and how the log shows them.
+//! Decodes response bodies: success bodies and error bodies.
 
 use std::any::type_name;
 use std::fmt;
@@ -9,26 +9,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use super::message::HttpResponse;
+use super::retry_after::retry_after;
 use crate::error::{Error, ErrorKind};
-use crate::message::HttpResponse;
-use crate::rate_limit::{RateLimit, retry_after};
 use crate::types::lenient_text;
 
 /// How much is kept of the message in an error body.
 const MESSAGE_LIMIT: usize = 300;
 /// How much is kept of a body that is not an error body.
 const EXCERPT_LIMIT: usize = 200;
-
-/// A success with what came beside it, from
-/// [`Client::send_for_answer`](crate::Client::send_for_answer).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Answer<T> {
-    /// What [`Client::send`](crate::Client::send) would have returned.
-    pub value: T,
-    /// How often one may call, if the answer says so.
-    pub rate_limit: Option<RateLimit>,
-}
 
 /// Decodes one complete JSON object.
 pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, Error> {
@@ -174,7 +163,6 @@ pub(crate) fn refusal_as(kind: ErrorKind, response: &HttpResponse) -> Error {
     let error = Error::new(kind, detail)
         .with_status(status.as_u16())
         .with_retry_after(retry_after(response.headers()))
-        .with_rate_limit(RateLimit::read(response.headers()))
         .with_sent(!refused_before_work);
     let Some(body) = ErrorBody::read(response.body()) else {
         return error.with_message(&String::from_utf8_lossy(response.body()), EXCERPT_LIMIT);

@@ -1,7 +1,4 @@
-//! [`Request`]: a call that can be looked at before, or without, sending it.
-
-mod endpoint;
-pub(crate) mod url;
+//! [`Request`]: one call of one endpoint, as a value.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,13 +10,12 @@ use serde::Serialize;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use self::url::BaseUrl;
+use super::endpoint::{ApiVersion, Endpoint};
+use super::message::HttpRequest;
+use super::url::{self, BaseUrl};
 use crate::error::{Error, ErrorKind};
-use crate::message::HttpRequest;
 use crate::secret::Private;
 use crate::user_key::{UserKey, check_name};
-
-pub use self::endpoint::{ApiVersion, Endpoint};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const USERNAME: HeaderName = HeaderName::from_static("x-autharmor-usernamevalue");

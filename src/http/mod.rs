@@ -1,0 +1,15 @@
+//! HTTP as values: requests, responses, URLs and the endpoint table. Pure: no
+//! I/O, no clock.
+
+mod endpoint;
+mod message;
+mod request;
+pub(crate) mod response;
+mod retry_after;
+
+pub(crate) mod url;
+
+pub use self::endpoint::{ApiVersion, Endpoint};
+pub use self::message::{HttpRequest, HttpResponse};
+pub(crate) use self::request::Payload;
+pub use self::request::{Request, Target};
