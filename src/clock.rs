@@ -1,38 +1,78 @@
-//! Time, as the rest of the crate sees it: replaceable, so that tests of time
-//! take none.
+//! [`Clock`]: time, pauses and jitter, replaceable in tests.
 
 use std::fmt;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+
+mod manual;
+
+pub use self::manual::ManualClock;
 
 /// Longest time ahead that is computed with; anything longer is "for ever".
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// A source of time, pauses and jitter.
-pub(crate) trait Clock: Send + Sync + fmt::Debug {
+/// A source of time, pauses and jitter, for
+/// [`ClientBuilder::clock`](crate::ClientBuilder::clock).
+///
+/// A client uses it for token life, deadlines, the pauses of retries and of
+/// waiting for a person. Time limits of sockets always use the system's
+/// clock.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The monotonic time.
     fn now(&self) -> Instant;
+
+    /// The wall-clock time.
     fn wall(&self) -> SystemTime;
+
+    /// Blocks for `pause`.
     fn sleep(&self, pause: Duration);
 
-    /// How long a condition variable may be waited on before the clock must be
-    /// looked at again.
-    fn wait_slice(&self, until: Instant) -> Duration {
-        until.saturating_duration_since(self.now())
-    }
-
-    /// A random part of a pause, up to all of it.
+    /// Returns a random part of `most`, to spread the pauses of many clients.
     fn jitter(&self, most: Duration) -> Duration;
 
-    /// The point in time `after` from now, which never overflows.
+    /// Returns how long a thread may wait for another thread before it looks
+    /// at the clock again. By default until `deadline`.
+    fn wait_slice(&self, deadline: Instant) -> Duration {
+        deadline.saturating_duration_since(self.now())
+    }
+
+    /// Returns the time `after` from now, at most a year ahead.
     fn deadline(&self, after: Duration) -> Instant {
         let now = self.now();
         now.checked_add(after.min(FAR)).unwrap_or(now)
     }
 }
 
+impl<T: Clock + ?Sized> Clock for Arc<T> {
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        (**self).wall()
+    }
+
+    fn sleep(&self, pause: Duration) {
+        (**self).sleep(pause);
+    }
+
+    fn jitter(&self, most: Duration) -> Duration {
+        (**self).jitter(most)
+    }
+
+    fn wait_slice(&self, deadline: Instant) -> Duration {
+        (**self).wait_slice(deadline)
+    }
+
+    fn deadline(&self, after: Duration) -> Instant {
+        (**self).deadline(after)
+    }
+}
+
 /// The machine's own clocks.
-#[derive(Debug)]
-pub(crate) struct SystemClock;
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Instant {
@@ -55,75 +95,6 @@ impl Clock for SystemClock {
         #[expect(clippy::cast_precision_loss, reason = "a fraction needs no 64 bits")]
         let part = (random >> 11) as f64 / (1u64 << 53) as f64;
         most.mul_f64(part)
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod manual {
-    use std::sync::Mutex;
-
-    use super::*;
-
-    /// A clock that moves only when told to. Sleeping moves it.
-    #[derive(Debug)]
-    pub(crate) struct ManualClock(Mutex<Times>);
-
-    #[derive(Debug)]
-    struct Times {
-        now: Instant,
-        wall: SystemTime,
-        slept: Vec<Duration>,
-    }
-
-    impl ManualClock {
-        pub(crate) fn new() -> Self {
-            Self(Mutex::new(Times {
-                now: Instant::now(),
-                wall: SystemTime::now(),
-                slept: Vec::new(),
-            }))
-        }
-
-        pub(crate) fn advance(&self, by: Duration) {
-            let mut times = self.0.lock().unwrap();
-            times.now += by;
-            times.wall += by;
-        }
-
-        /// The wall clock is set, which the monotonic clock does not notice.
-        pub(crate) fn set_wall(&self, wall: SystemTime) {
-            self.0.lock().unwrap().wall = wall;
-        }
-
-        /// The pauses so far.
-        pub(crate) fn slept(&self) -> Vec<Duration> {
-            self.0.lock().unwrap().slept.clone()
-        }
-    }
-
-    impl Clock for ManualClock {
-        fn now(&self) -> Instant {
-            self.0.lock().unwrap().now
-        }
-
-        fn wall(&self) -> SystemTime {
-            self.0.lock().unwrap().wall
-        }
-
-        fn sleep(&self, pause: Duration) {
-            self.0.lock().unwrap().slept.push(pause);
-            self.advance(pause);
-        }
-
-        /// Short, so that whoever waits notices that the clock was moved.
-        fn wait_slice(&self, _: Instant) -> Duration {
-            Duration::from_millis(1)
-        }
-
-        /// All of it, so that schedules can be asserted.
-        fn jitter(&self, most: Duration) -> Duration {
-            most
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! [`ClientBuilder`]: every setting, its default and its checks.
 
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use crate::retry::{Budget, RetryPolicy};
 use crate::secret::Secret;
 use crate::token::{ClientAuth, Credentials, Grant, TokenCache, TokenSettings, TokenStore};
 use crate::transport::{
-    AgentTransport, ClientCertificate, ProxySetting, Roots, Transport, TransportSettings,
+    AgentTransport, ClientCertificate, ProxySetting, Resolve, Roots, Transport, TransportSettings,
 };
 
 const API_URL: &str = "https://api.autharmor.com";
@@ -104,6 +106,7 @@ pub struct ClientBuilder {
     max_response_body: usize,
     token_store: Option<Arc<dyn TokenStore>>,
     transport: Option<Arc<dyn Transport>>,
+    resolver: Option<Arc<Resolve>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -130,6 +133,7 @@ impl ClientBuilder {
             max_response_body: 1 << 20,
             token_store: None,
             transport: None,
+            resolver: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -378,9 +382,21 @@ impl ClientBuilder {
         self
     }
 
-    #[cfg(test)]
-    pub(crate) fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+    /// Resolves host names with a function of host name and port instead of
+    /// the operating system, for service discovery and for tests. It runs in a
+    /// thread of its own and may block; a call does not wait for it beyond its
+    /// deadline. Not used with a [`transport`](Self::transport) of your own.
+    pub fn resolver(
+        mut self,
+        resolver: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        self.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// Uses another source of time, for tests. Defaults to [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 
@@ -404,6 +420,7 @@ impl ClientBuilder {
                 roots: self.roots,
                 client_certificate: self.client_certificate,
                 proxy: self.proxy,
+                resolver: self.resolver,
             })?),
         };
         let budget = Arc::new(Budget::new());

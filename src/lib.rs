@@ -74,6 +74,7 @@ mod http;
 mod page;
 mod retry;
 mod secret;
+mod single_flight;
 #[cfg(test)]
 mod testing;
 mod token;
@@ -86,6 +87,7 @@ mod user_key;
 pub mod emulator;
 
 pub use crate::client::Client;
+pub use crate::clock::{Clock, ManualClock, SystemClock};
 pub use crate::config::ClientBuilder;
 pub use crate::endpoints::{auth, credentials, registrations, users};
 pub use crate::error::{Error, ErrorKind};

@@ -180,7 +180,7 @@ fn may_repeat(error: &Error, repeatable: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::manual::ManualClock;
+    use crate::clock::ManualClock;
 
     fn error(kind: ErrorKind, sent: bool) -> Error {
         Error::new(kind, "").with_sent(sent)

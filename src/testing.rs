@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crate::clock::manual::ManualClock;
+use crate::clock::ManualClock;
 use crate::{Client, ClientBuilder, HttpRequest, HttpResponse, Limits, Transport, TransportError};
 
 pub(crate) type TransportResult = Result<HttpResponse, TransportError>;

@@ -24,7 +24,7 @@ mod waiting;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::clock::manual::ManualClock;
+use crate::clock::ManualClock;
 
 /// A world with this fake in it and a clock that stands still.
 fn timed(fake: fake::Fake) -> (harness::World, Arc<ManualClock>) {

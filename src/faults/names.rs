@@ -108,6 +108,7 @@ fn world(call: Call, place: Place, way: Way, fault: &Fault, timeout: Duration) -
         roots: Roots::Only(vec![ca().pem()]),
         client_certificate: None,
         proxy: ProxySetting::Off,
+        resolver: None,
     };
     let transport = AgentTransport::with_addresses(settings, signs.addresses()).unwrap();
     let port = |host: &super::wire::Host| host.server.address().port();
@@ -283,6 +284,7 @@ fn through(proxy: &Server, timeout: Duration) -> Error {
         roots: Roots::Only(vec![ca().pem()]),
         client_certificate: None,
         proxy: ProxySetting::Url(format!("http://{}", proxy.address()).into()),
+        resolver: None,
     };
     let client = Client::builder(ID, SECRET)
         .transport(TokensAside(AgentTransport::new(settings).unwrap()))

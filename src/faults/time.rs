@@ -8,7 +8,7 @@ use super::harness::{Call, Expect, Good, ID, Row, SECRET, World, fails, served, 
 use super::timed;
 use crate::ErrorKind::{InvalidInput, RateLimited, Unavailable};
 use crate::clock::Clock;
-use crate::clock::manual::ManualClock;
+use crate::clock::ManualClock;
 use crate::testing::seconds;
 use crate::{Client, users};
 

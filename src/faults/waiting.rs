@@ -8,7 +8,7 @@ use super::harness::{Cause, Expect, Good, REQUEST_ID, Row, World, fails, not_aut
 use super::timed;
 use crate::ErrorKind::{Decode, Forbidden, NotFound};
 use crate::auth::ResultCode;
-use crate::clock::manual::ManualClock;
+use crate::clock::ManualClock;
 use crate::flow::{AuthWait, WaitPolicy};
 use crate::testing::seconds;
 use crate::{Client, Error, TransportError, TransportErrorKind};

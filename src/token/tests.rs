@@ -136,7 +136,7 @@ fn after_a_failed_renewal_a_valid_token_is_used_and_an_expired_one_never() {
 
 #[test]
 fn a_stalled_renewal_leaves_time_for_the_call() {
-    let clock = Arc::new(OnceLock::<Arc<crate::clock::manual::ManualClock>>::new());
+    let clock = Arc::new(OnceLock::<Arc<crate::clock::ManualClock>>::new());
     let shared = Arc::clone(&clock);
     let test = TestClient::new(
         move |number, _, limits| {

@@ -14,7 +14,8 @@ use super::{TransportError, TransportErrorKind};
 /// How long an answer is used.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-type LookUp = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+/// Finds the addresses of a host name, for a port.
+pub(crate) type Resolve = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 type Clock = dyn Fn() -> Instant + Send + Sync;
 
 /// Finds and remembers the addresses of hosts.
@@ -23,7 +24,7 @@ type Clock = dyn Fn() -> Instant + Send + Sync;
 /// thread of its own, that is left behind at the deadline, and that everybody
 /// waits for who asks for the same host meanwhile: one thread a host.
 pub(crate) struct Addresses {
-    look_up: Arc<LookUp>,
+    look_up: Arc<Resolve>,
     now: Box<Clock>,
     book: Arc<Mutex<Book>>,
 }
@@ -44,14 +45,19 @@ enum Answer {
 }
 
 impl Addresses {
-    pub(super) fn new() -> Self {
-        Self::with(
-            |host, port| Ok((host, port).to_socket_addrs()?.collect()),
-            Instant::now,
-        )
+    /// With the operating system's resolver, unless there is another.
+    pub(super) fn new(resolver: Option<Arc<Resolve>>) -> Self {
+        let system =
+            |host: &str, port: u16| Ok((host, port).to_socket_addrs()?.collect::<Vec<_>>());
+        Self {
+            look_up: resolver.unwrap_or_else(|| Arc::new(system)),
+            now: Box::new(Instant::now),
+            book: Arc::default(),
+        }
     }
 
     /// With another source of addresses, and another clock to forget them by.
+    #[cfg(test)]
     pub(crate) fn with(
         look_up: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
         now: impl Fn() -> Instant + Send + Sync + 'static,

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, Request, Uri};
 use ureq::config::AutoHeaderValue;
 use zeroize::Zeroizing;
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, Resolve};
 use super::dial::{Dialer, Spares};
 use super::proxy::ProxySetting;
 use super::tls::{self, ClientCertificate, Roots};
@@ -42,6 +42,7 @@ pub(crate) struct TransportSettings {
     pub(crate) roots: Roots,
     pub(crate) client_certificate: Option<ClientCertificate>,
     pub(crate) proxy: ProxySetting,
+    pub(crate) resolver: Option<Arc<Resolve>>,
 }
 
 /// The transport that a client has unless it is given another.
@@ -53,8 +54,9 @@ pub(crate) struct AgentTransport {
 impl AgentTransport {
     /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) where the
     /// settings are wrong.
-    pub(crate) fn new(settings: TransportSettings) -> Result<Self, Error> {
-        Self::with_addresses(settings, Addresses::new())
+    pub(crate) fn new(mut settings: TransportSettings) -> Result<Self, Error> {
+        let addresses = Addresses::new(settings.resolver.take());
+        Self::with_addresses(settings, addresses)
     }
 
     pub(crate) fn with_addresses(
@@ -66,6 +68,7 @@ impl AgentTransport {
             roots,
             client_certificate,
             proxy,
+            resolver: _,
         } = settings;
         if connect_timeout.is_zero() {
             return Err(Error::config("the connect timeout is zero"));

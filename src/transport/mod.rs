@@ -17,6 +17,7 @@ mod tests;
 
 #[cfg(all(test, feature = "emulator"))]
 pub(crate) use addresses::Addresses;
+pub(crate) use addresses::Resolve;
 pub(crate) use agent::{AgentTransport, TransportSettings};
 pub(crate) use proxy::ProxySetting;
 pub(crate) use random::random_secret;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::clock::Clock;
-use crate::clock::manual::ManualClock;
+use crate::clock::ManualClock;
 use crate::testing::{TestClient, TransportResult, respond, seconds, token};
 use crate::{ApiVersion, HttpRequest, Limits, RetryPolicy, TransportError, TransportErrorKind};
 

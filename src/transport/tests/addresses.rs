@@ -158,6 +158,6 @@ fn a_crowd_asks_once() {
 
 #[test]
 fn the_machine_knows_itself() {
-    let found = Addresses::new().of("localhost", 443, later()).unwrap();
+    let found = Addresses::new(None).of("localhost", 443, later()).unwrap();
     assert!(found.iter().all(|address| address.ip().is_loopback()));
 }

@@ -33,6 +33,7 @@ fn settings(roots: Roots) -> TransportSettings {
         roots,
         client_certificate: None,
         proxy: ProxySetting::Off,
+        resolver: None,
     }
 }
 
