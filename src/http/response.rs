@@ -14,12 +14,12 @@ use super::retry_after::retry_after;
 use crate::error::{Error, ErrorKind};
 use crate::types::lenient_text;
 
-/// How much is kept of the message in an error body.
+/// The length limit of the message of an error body, in characters.
 const MESSAGE_LIMIT: usize = 300;
-/// How much is kept of a body that is not an error body.
+/// The length limit of the excerpt of any other body, in characters.
 const EXCERPT_LIMIT: usize = 200;
 
-/// Decodes one complete JSON object.
+/// Decodes a body that is one complete JSON object.
 pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, Error> {
     let refuse = |mut detail: String| {
         if is_html(response.headers()) {
@@ -48,21 +48,21 @@ pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, 
     })
 }
 
-/// serde would read an array as an object's fields, in the order in which we
-/// happen to declare them.
+/// Returns whether the body is an array. serde would read one as a struct,
+/// taking the fields in the order of their declaration.
 fn is_array(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"[")
 }
 
-/// The path to the field that does not fit. Decoding a second time, with the
-/// path recorded, is worth it only once the fast way has failed.
+/// Returns the path of the field that does not fit. It decodes the body a second
+/// time, as recording the path is slow.
 fn where_it_fails<T: DeserializeOwned>(body: &[u8]) -> String {
     let mut json = serde_json::Deserializer::from_slice(body);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut json) else {
         return "unreadable".to_owned();
     };
-    // serde's message may quote the value. What is ours in it is the name of a
-    // missing field.
+    // serde's message may quote the value. Only the name of a missing field is
+    // certainly not from the server.
     let message = error.inner().to_string();
     match message
         .strip_prefix("missing field `")
@@ -74,7 +74,7 @@ fn where_it_fails<T: DeserializeOwned>(body: &[u8]) -> String {
     }
 }
 
-/// A type's name without its module path and parameters.
+/// Returns a type's name without module path and parameters.
 fn short_name<T>() -> &'static str {
     let name = type_name::<T>();
     let name = name.split('<').next().unwrap_or(name);
@@ -87,7 +87,7 @@ fn is_html(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
 }
 
-/// A result as the log shows it.
+/// Formats a result for the log.
 pub(crate) struct Outcome<'a>(pub(crate) &'a Result<HttpResponse, Error>);
 
 impl fmt::Display for Outcome<'_> {
@@ -99,7 +99,7 @@ impl fmt::Display for Outcome<'_> {
     }
 }
 
-/// An error body, in v4's spelling or v3's, or OAuth2's.
+/// An error body in the spelling of v4, v3 or OAuth2.
 #[derive(Default, Deserialize)]
 pub(crate) struct ErrorBody {
     #[serde(default, alias = "errorCode", deserialize_with = "lenient_text")]
@@ -125,15 +125,15 @@ impl ErrorBody {
             return None;
         }
         let body: Self = serde_json::from_slice(body).ok()?;
-        let says_something = body.error_code.is_some()
+        let is_error_body = body.error_code.is_some()
             || body.error_message.is_some()
             || body.tracking_id.is_some()
             || body.error.is_some();
-        says_something.then_some(body)
+        is_error_body.then_some(body)
     }
 }
 
-/// The error for an answer that is not a success.
+/// Returns the error for a response whose status is not a success.
 pub(crate) fn refusal(response: &HttpResponse) -> Error {
     let status = response.status();
     let kind = match status.as_u16() {
@@ -148,7 +148,7 @@ pub(crate) fn refusal(response: &HttpResponse) -> Error {
     refusal_as(kind, response)
 }
 
-/// The same, of a kind that the caller knows better.
+/// Returns the same error with another kind.
 pub(crate) fn refusal_as(kind: ErrorKind, response: &HttpResponse) -> Error {
     let status = response.status();
     let detail = match status.as_u16() {
