@@ -150,7 +150,7 @@ impl ClientBuilder {
     /// first two is not set, or if any is not UTF-8.
     ///
     /// **Whoever sets the environment chooses the hosts that the secret and all
-    /// calls go to.** A program that runs with more rights than the user who
+    /// calls are sent to.** A program that runs with more rights than the user who
     /// starts it (setuid, PAM, sudo) must not use this function.
     ///
     /// ```no_run

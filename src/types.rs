@@ -361,7 +361,7 @@ pub(crate) fn lenient_context<'de, D: Deserializer<'de>>(
         .collect())
 }
 
-/// Reads JSON that was sent as text or as an object, and returns it as text.
+/// JSON as text, whether it came as text or as the object itself.
 pub(crate) fn json_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
