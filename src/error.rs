@@ -32,7 +32,8 @@ pub enum ErrorKind {
     NotFound,
     /// Status 429: too many calls. See [`Error::retry_after`].
     RateLimited,
-    /// Another 4xx status: the API refused the call.
+    /// Another 4xx status, or an error body with a success status: the API
+    /// refused the call.
     Api,
     /// A 5xx status.
     Unavailable,
@@ -272,10 +273,7 @@ fn printable(text: &str, limit: usize) -> Option<String> {
     let mut line = String::new();
     let mut length = 0;
     for c in text.trim().chars() {
-        // Bidi controls could make a terminal show something else.
-        let hidden = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        let escaped: String = if hidden {
+        let escaped: String = if is_hidden(c) {
             c.escape_unicode().collect()
         } else {
             c.into()
@@ -287,6 +285,19 @@ fn printable(text: &str, limit: usize) -> Option<String> {
         line += &escaped;
     }
     (!line.is_empty()).then_some(line)
+}
+
+/// Returns whether a character is invisible or changes the order of others, so
+/// that a terminal could show something else than was written: the Unicode
+/// categories Cc, Cf, Zl and Zp.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+            | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
 }
 
 impl fmt::Display for Error {
@@ -381,6 +392,56 @@ mod tests {
         let with = |status| Error::new(ErrorKind::Api, "").with_status(status);
         assert!(with(408).is_transient());
         assert!(!with(409).is_transient());
+    }
+
+    #[test]
+    fn invisible_and_reordering_characters_are_escaped() {
+        for c in [
+            '\0',
+            '\u{1b}',
+            '\u{9b}',
+            '\u{ad}',
+            '\u{600}',
+            '\u{605}',
+            '\u{61c}',
+            '\u{6dd}',
+            '\u{70f}',
+            '\u{890}',
+            '\u{891}',
+            '\u{8e2}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200f}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2064}',
+            '\u{2066}',
+            '\u{206f}',
+            '\u{feff}',
+            '\u{fff9}',
+            '\u{fffb}',
+            '\u{110bd}',
+            '\u{110cd}',
+            '\u{13430}',
+            '\u{1343f}',
+            '\u{1bca0}',
+            '\u{1bca3}',
+            '\u{1d173}',
+            '\u{1d17a}',
+            '\u{e0001}',
+            '\u{e0020}',
+            '\u{e007f}',
+        ] {
+            let error = Error::new(ErrorKind::Api, "").with_message(&format!("a{c}b"), 300);
+            let expected = format!("a{}b", c.escape_unicode());
+            assert_eq!(error.server_message(), Some(&*expected));
+        }
+        let visible = "a\u{e9}\u{606}\u{61b}\u{6de}\u{2010}\u{2027}\u{2070}\u{fffc}\u{1f510}";
+        let error = Error::new(ErrorKind::Api, "").with_message(visible, 300);
+        assert_eq!(error.server_message(), Some(visible));
     }
 
     #[test]

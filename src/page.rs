@@ -10,7 +10,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind};
-use crate::types::{lenient_text, null_as_default};
+use crate::types::{lenient_text, object, objects};
 
 /// The largest number of pages that [`Records`] reads.
 const MAX_PAGES: u32 = 100_000;
@@ -146,7 +146,7 @@ impl From<&Self> for PageQuery {
 }
 
 /// A type that is listed page by page.
-pub trait Record {
+pub trait Record: Serialize {
     /// The name of the array that holds these records in a response.
     const FIELD: &'static str;
 
@@ -159,24 +159,42 @@ pub trait Record {
 /// In JSON the records are `user_records`, `auth_history_records` or
 /// `credential_records`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+#[serde(from = "RawPage<T>", bound(deserialize = "T: Deserialize<'de>"))]
 #[non_exhaustive]
 pub struct Page<T> {
     /// The records; empty if the service sent none.
-    #[serde(
-        default,
-        rename = "user_records",
-        alias = "auth_history_records",
-        alias = "credential_records",
-        deserialize_with = "null_as_default"
-    )]
     pub records: Vec<T>,
     /// The position of this page in the list.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub page_info: PageInfo,
 }
 
-impl<T: Record + Serialize> Serialize for Page<T> {
+/// A page with a field for each name of its records.
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+struct RawPage<T> {
+    #[serde(default = "Vec::new", deserialize_with = "objects")]
+    user_records: Vec<T>,
+    #[serde(default = "Vec::new", deserialize_with = "objects")]
+    auth_history_records: Vec<T>,
+    #[serde(default = "Vec::new", deserialize_with = "objects")]
+    credential_records: Vec<T>,
+    #[serde(default, deserialize_with = "object")]
+    page_info: Option<PageInfo>,
+}
+
+impl<T> From<RawPage<T>> for Page<T> {
+    fn from(raw: RawPage<T>) -> Self {
+        let mut records = raw.user_records;
+        records.extend(raw.auth_history_records);
+        records.extend(raw.credential_records);
+        Self {
+            records,
+            page_info: raw.page_info.unwrap_or_default(),
+        }
+    }
+}
+
+impl<T: Record> Serialize for Page<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut page = serializer.serialize_struct("Page", 2)?;
         page.serialize_field(T::FIELD, &self.records)?;
@@ -187,33 +205,52 @@ impl<T: Record + Serialize> Serialize for Page<T> {
 
 /// The position of a page in a list, as the service reports it. `None`: not
 /// reported, or not a number.
+///
+/// The service misspells two of the names in JSON. The right spelling is read as
+/// well; if both are there, the right one is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "RawPageInfo")]
 #[non_exhaustive]
 pub struct PageInfo {
     /// The number of this page.
-    // The service misspells it.
-    #[serde(
-        default,
-        rename = "currnet_page_number",
-        alias = "current_page_number",
-        deserialize_with = "count"
-    )]
+    #[serde(rename = "currnet_page_number")]
     pub current_page_number: Option<u64>,
     /// The number of records per page.
-    // The service misspells it.
-    #[serde(
-        default,
-        rename = "currnet_page_size",
-        alias = "current_page_size",
-        deserialize_with = "count"
-    )]
+    #[serde(rename = "currnet_page_size")]
     pub current_page_size: Option<u64>,
     /// The number of pages in the list.
-    #[serde(default, deserialize_with = "count")]
     pub total_page_count: Option<u64>,
     /// The number of records in the list.
-    #[serde(default, deserialize_with = "count")]
     pub total_record_count: Option<u64>,
+}
+
+/// A page's position with a field for each spelling.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawPageInfo {
+    #[serde(deserialize_with = "count")]
+    current_page_number: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    currnet_page_number: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    current_page_size: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    currnet_page_size: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    total_page_count: Option<u64>,
+    #[serde(deserialize_with = "count")]
+    total_record_count: Option<u64>,
+}
+
+impl From<RawPageInfo> for PageInfo {
+    fn from(raw: RawPageInfo) -> Self {
+        Self {
+            current_page_number: raw.current_page_number.or(raw.currnet_page_number),
+            current_page_size: raw.current_page_size.or(raw.currnet_page_size),
+            total_page_count: raw.total_page_count,
+            total_record_count: raw.total_record_count,
+        }
+    }
 }
 
 /// Reads a number leniently: a strange page number must not cost the caller a
@@ -242,8 +279,9 @@ type Fetch<'a, T> = Box<dyn FnMut(Option<u32>) -> Result<Page<T>, Error> + Send 
 /// - completes the total number of records; if that number is not reported, or
 ///   if reading began with a later page: is the last one by the total number of
 ///   pages, or
-/// - repeats the page before, by the ids of its records, or has a page number
-///   that is not larger.
+/// - repeats the page before: has records of the same ids, or a page number that
+///   is not larger, or equal records if they have no ids and the service does
+///   not report the position of the page.
 ///
 /// Reading goes on if the records contradict the total. A list that has not
 /// ended after 100,000 pages is an error of kind [`ErrorKind::Protocol`]; for a
@@ -316,7 +354,11 @@ impl<'a, T: Record> Records<'a, T> {
         let Page { records, page_info } = (self.fetch)(asked)?;
         let reported = page_info.current_page_number;
         self.total = page_info.total_record_count.or(self.total);
-        let fingerprint = fingerprint(&records);
+        let confirmed =
+            reported.filter(|reported| asked.is_none_or(|asked| u64::from(asked) == *reported));
+        let has_position =
+            confirmed.is_some() && (self.total.is_some() || page_info.total_page_count.is_some());
+        let fingerprint = fingerprint(&records, !has_position);
         if records.is_empty() || self.is_repeat(fingerprint, reported) {
             return Ok(());
         }
@@ -324,12 +366,14 @@ impl<'a, T: Record> Records<'a, T> {
         self.pages += 1;
         self.received = self.received.saturating_add(records.len() as u64);
         self.page = records.into_iter();
-        self.page_number =
-            reported.filter(|reported| asked.is_none_or(|asked| u64::from(asked) == *reported));
+        self.page_number = confirmed;
         self.fingerprint = fingerprint;
 
         let is_last = match self.total {
-            Some(total) if self.from_start => self.received == total,
+            // Records without ids do not contradict the total.
+            Some(total) if self.from_start => {
+                self.received == total || (fingerprint.is_none() && self.received > total)
+            }
             _ => reported
                 .is_some_and(|number| number > 0 && page_info.total_page_count == Some(number)),
         };
@@ -360,9 +404,10 @@ impl<T> Records<'_, T> {
     }
 }
 
-/// Hashes the ids of a page's records. `None` if no record has one: pending
-/// sign-ins have no id and look all alike.
-fn fingerprint<T: Record>(records: &[T]) -> Option<u64> {
+/// Hashes the ids of a page's records. If no record has one, hashes their whole
+/// content if `by_content`, else returns `None`: sign-ins that are pending have
+/// no id, and different ones can look alike.
+fn fingerprint<T: Record>(records: &[T], by_content: bool) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     let mut has_ids = false;
     for record in records {
@@ -370,7 +415,11 @@ fn fingerprint<T: Record>(records: &[T]) -> Option<u64> {
         has_ids |= identity.is_some();
         identity.hash(&mut hasher);
     }
-    has_ids.then(|| hasher.finish())
+    if !has_ids {
+        let content = by_content.then(|| serde_json::to_vec(records).ok())??;
+        content.hash(&mut hasher);
+    }
+    Some(hasher.finish())
 }
 
 impl<T: Record> Iterator for Records<'_, T> {

@@ -174,6 +174,20 @@ mod tests {
         assert_eq!(Secret::from("abc"), Secret::from("abc".to_owned()));
         assert_ne!(Secret::from("abc"), Secret::from("abd"));
         assert_ne!(Secret::from("abc"), Secret::from("abcd"));
+        // The differences are equal, so that they would cancel out with `^`.
+        assert_ne!(Secret::from("aab"), Secret::from("bbb"));
+    }
+
+    #[test]
+    fn private_text_reads_like_a_str() {
+        let name = Private::from("ada");
+        assert_eq!(name.as_str(), "ada");
+        assert_eq!(AsRef::<str>::as_ref(&name), "ada");
+        assert_eq!(name.len(), 3);
+        assert_eq!(name.clone().into_string(), "ada");
+        assert!(name == *"ada" && name == "ada" && name == Private::from("ada".to_owned()));
+        assert!(name != *"bob" && name != "bob" && name != Private::from("bob"));
+        assert!(name < Private::from("bob"));
     }
 
     #[test]

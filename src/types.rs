@@ -1,12 +1,17 @@
 //! Types shared by several endpoints: open enums, dates, and readers for fields
 //! whose JSON type varies.
+//!
+//! A field that the service spells in several ways is read into a private struct
+//! with one field for each spelling, and merged with `or` (`serde(from = ..)`).
+//! With serde's `alias`, a body with two spellings would be refused as having a
+//! duplicate field.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Declares an enum that is text in JSON and keeps unknown values.
@@ -400,6 +405,30 @@ where
     }
 
     deserializer.deserialize_any(Object(PhantomData))
+}
+
+/// Reads a list of objects; null is an empty list.
+pub(crate) fn objects<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Item<T>(T);
+
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Item<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let item = object(deserializer)?;
+            item.map(Self)
+                .ok_or_else(|| Error::invalid_type(Unexpected::Unit, &"an object"))
+        }
+    }
+
+    let items = Option::<Vec<Item<T>>>::deserialize(deserializer)?;
+    Ok(items
+        .unwrap_or_default()
+        .into_iter()
+        .map(|Item(item)| item)
+        .collect())
 }
 
 /// Reads a value; null is the default value.

@@ -113,6 +113,16 @@ fn wrong_settings_are_refused_by_name_and_without_their_value() {
             "login_url is http://",
         ),
         (
+            builder().login_url("http://127.0.0.1"),
+            "login_url is http://, which needs allow_http_on_loopback(true)",
+        ),
+        (
+            builder()
+                .login_url("http://login.example")
+                .allow_http_on_loopback(true),
+            "login_url is http://, which is for loopback addresses only",
+        ),
+        (
             builder().api_url("http://127.0.0.1"),
             "allow_http_on_loopback(true)",
         ),

@@ -80,8 +80,10 @@ fn ten_thousand_records_come_once_each_and_in_order() {
 }
 
 /// A record that counts the records in memory.
+#[derive(Serialize)]
 struct Alive {
     id: u64,
+    #[serde(skip)]
     _counted: std::sync::Arc<()>,
 }
 
@@ -240,6 +242,64 @@ fn records_without_an_identity_are_no_repeat() {
     assert_eq!((ids.len(), asked.len()), (1, 2));
 }
 
+/// A history of pending sign-ins, which have no ids, on a server that sends the
+/// same page whatever is asked for.
+#[test]
+fn a_server_that_ignores_paging_is_read_to_an_end_without_ids() {
+    for start in [None, Some(1), Some(7)] {
+        for info in [
+            [None, None, None],
+            [Some(0), None, None],
+            [Some(1), None, None],
+            [Some(1), Some(9), Some(90)],
+            [None, Some(9), Some(90)],
+            [None, None, Some(25)],
+            [Some(u64::MAX), None, Some(u64::MAX)],
+        ] {
+            let (ids, asked, end) = read(start, |_| {
+                let mut page = page([], info);
+                page.records = vec![Item(None); 10];
+                page
+            });
+            assert_eq!((ids.len(), end), (10, None), "{start:?} {info:?}");
+            assert!(asked.len() <= 2, "{start:?} {info:?}: {asked:?}");
+        }
+    }
+    // The server repeats the number that was asked for.
+    for [pages, total] in [[None, None], [Some(1), Some(10)], [None, Some(25)]] {
+        let (ids, asked, end) = read(None, |number| {
+            let mut page = page([], [Some(number.map_or(1, u64::from)), pages, total]);
+            page.records = vec![Item(None); 10];
+            page
+        });
+        assert!(ids.len() <= 30 && asked.len() <= 3, "{asked:?}");
+        assert_eq!(end, None);
+    }
+}
+
+/// Pages whose records have no ids but differ are all read.
+#[test]
+fn different_pages_without_ids_are_read() {
+    #[derive(Serialize)]
+    struct Entry(u64);
+    impl Record for Entry {
+        const FIELD: &'static str = "auth_history_records";
+
+        fn identity(&self) -> Option<impl Hash> {
+            None::<u64>
+        }
+    }
+    let records = Records::new(None, |number| {
+        let number = number.map_or(1, u64::from);
+        let count = if number > 5 { 0 } else { 10 };
+        Ok(Page {
+            records: (0..count).map(|_| Entry(number)).collect(),
+            page_info: PageInfo::default(),
+        })
+    });
+    assert_eq!(records.count(), 50);
+}
+
 #[test]
 fn an_error_ends_the_iteration() {
     let mut calls = 0;
@@ -353,4 +413,44 @@ fn a_query_is_serialised_with_the_names_that_are_sent() {
     assert_eq!(serde_json::from_value::<PageQuery>(json).unwrap(), query);
     let empty: PageQuery = serde_json::from_str("{}").unwrap();
     assert_eq!(empty, PageQuery::new());
+}
+
+#[test]
+fn both_spellings_of_a_field_may_be_sent() {
+    let read = |json: &str| serde_json::from_str::<PageInfo>(json).unwrap();
+    for json in [
+        r#"{"currnet_page_number":2,"current_page_number":2,"currnet_page_size":10,"current_page_size":10}"#,
+        r#"{"currnet_page_number":1,"current_page_number":2,"current_page_size":10,"currnet_page_size":7}"#,
+        r#"{"currnet_page_number":2,"current_page_number":null,"currnet_page_size":10}"#,
+        r#"{"current_page_number":2,"current_page_size":10,"currnet_page_size":"?"}"#,
+    ] {
+        let info = read(json);
+        assert_eq!(info.current_page_number, Some(2), "{json}");
+        assert_eq!(info.current_page_size, Some(10), "{json}");
+    }
+    let page: Page<serde_json::Value> = serde_json::from_str(
+        r#"{"user_records":null,"auth_history_records":[{"a":1}],"credential_records":[]}"#,
+    )
+    .unwrap();
+    assert_eq!(page.records, [serde_json::json!({"a": 1})]);
+}
+
+#[test]
+fn arrays_are_not_read_as_objects() {
+    #[derive(Debug, Deserialize)]
+    struct Entry {
+        #[expect(dead_code, reason = "decoded only")]
+        id: u64,
+    }
+    let read = |json: &str| serde_json::from_str::<Page<Entry>>(json);
+    assert!(read(r#"{"user_records":[{"id":1}],"page_info":null}"#).is_ok());
+    for json in [
+        r#"{"user_records":[[1]]}"#,
+        r#"{"auth_history_records":[{"id":1},[1]]}"#,
+        r#"{"credential_records":[null]}"#,
+        r#"{"user_records":{"id":1}}"#,
+        r#"{"user_records":[],"page_info":[1,2,3,4]}"#,
+    ] {
+        assert!(read(json).is_err(), "{json}");
+    }
 }

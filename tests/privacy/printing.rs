@@ -114,6 +114,27 @@ fn short_name<T>() -> String {
     name.rsplit("::").next().unwrap_or(name).to_owned()
 }
 
+/// Other HTTP stacks hide headers that are marked as sensitive.
+#[test]
+fn authorization_headers_are_marked_as_sensitive() {
+    for (client_auth, expected) in [
+        (ClientAuth::SecretPost, vec![("Bearer", true)]),
+        (
+            ClientAuth::SecretBasic,
+            vec![("Basic", true), ("Bearer", true)],
+        ),
+    ] {
+        let transport = Arc::new(Canned::default());
+        let client = Client::builder(CLIENT_ID, SECRET)
+            .client_auth(client_auth)
+            .transport(Arc::clone(&transport))
+            .build()
+            .unwrap();
+        client.list_users(UserQuery::new()).unwrap();
+        assert_eq!(*transport.authorizations.lock().unwrap(), expected);
+    }
+}
+
 #[test]
 fn nothing_prints_a_secret_or_a_name() {
     let mut printer = Printer::new();
@@ -324,13 +345,25 @@ fn auth_responses(printer: &mut Printer) {
     printer.response::<SignatureData>(message["signature_data"].clone());
 }
 
-/// A transport that responds to every request with a user, and keeps the limits.
+/// A transport that responds to every request with a user. It keeps the limits,
+/// and the scheme of each `Authorization` and whether it is sensitive.
 #[derive(Default)]
-struct Canned(Mutex<Option<Limits>>);
+struct Canned {
+    limits: Mutex<Option<Limits>>,
+    authorizations: Mutex<Vec<(&'static str, bool)>>,
+}
 
 impl Transport for Canned {
     fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
-        *self.0.lock().unwrap() = Some(limits);
+        *self.limits.lock().unwrap() = Some(limits);
+        if let Some(value) = request.headers().get("authorization") {
+            let schemes = ["Basic", "Bearer"];
+            let scheme = schemes
+                .into_iter()
+                .find(|scheme| value.to_str().unwrap().starts_with(scheme));
+            let mut authorizations = self.authorizations.lock().unwrap();
+            authorizations.push((scheme.unwrap(), value.is_sensitive()));
+        }
         let body = if request.uri().path() == "/connect/token" {
             json!({"access_token": TOKEN, "expires_in": 600})
         } else {
@@ -364,7 +397,7 @@ fn clients(printer: &mut Printer) {
     assert!(records.next().unwrap().is_ok());
     printer.debug(&records);
     printer.debug(&client);
-    printer.debug(&transport.0.lock().unwrap().unwrap());
+    printer.debug(&transport.limits.lock().unwrap().unwrap());
     printer.display(
         &TransportError::new(TransportErrorKind::Broken, true)
             .with_source(io::Error::other("it was cut")),
