@@ -385,9 +385,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends requests through this transport instead of the crate's own;
-    /// connect timeout, roots, client certificate and proxy are then its
-    /// business. Defaults to the crate's own, see [`Transport`].
+    /// Sends requests through this transport in place of the crate's own. The
+    /// settings for connecting, TLS and proxies are then not used. Defaults to
+    /// the crate's own, see [`Transport`].
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -405,7 +405,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses another source of time, for tests. Defaults to [`SystemClock`].
+    /// Sets the source of time, for tests. Defaults to [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self

@@ -10,7 +10,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind};
-use crate::types::{lenient_text, object, objects};
+use crate::types::{lenient_text, object_or_default, objects};
 
 /// The largest number of pages that [`Records`] reads.
 const MAX_PAGES: u32 = 100_000;
@@ -178,8 +178,8 @@ struct RawPage<T> {
     auth_history_records: Vec<T>,
     #[serde(default = "Vec::new", deserialize_with = "objects")]
     credential_records: Vec<T>,
-    #[serde(default, deserialize_with = "object")]
-    page_info: Option<PageInfo>,
+    #[serde(default, deserialize_with = "object_or_default")]
+    page_info: PageInfo,
 }
 
 impl<T> From<RawPage<T>> for Page<T> {
@@ -189,7 +189,7 @@ impl<T> From<RawPage<T>> for Page<T> {
         records.extend(raw.credential_records);
         Self {
             records,
-            page_info: raw.page_info.unwrap_or_default(),
+            page_info: raw.page_info,
         }
     }
 }

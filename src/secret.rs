@@ -185,9 +185,10 @@ mod tests {
         assert_eq!(AsRef::<str>::as_ref(&name), "ada");
         assert_eq!(name.len(), 3);
         assert_eq!(name.clone().into_string(), "ada");
-        assert!(name == *"ada" && name == "ada" && name == Private::from("ada".to_owned()));
-        assert!(name != *"bob" && name != "bob" && name != Private::from("bob"));
-        assert!(name < Private::from("bob"));
+        let (same, other) = (Private::from("ada".to_owned()), Private::from("bob"));
+        assert!(name == *"ada" && name == "ada" && name == same);
+        assert!(name != *"bob" && name != "bob" && name != other);
+        assert!(name < other);
     }
 
     #[test]

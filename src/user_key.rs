@@ -43,7 +43,7 @@ impl UserKey {
     /// Checks the id or the name. The error does not repeat it.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self {
-            Self::Id(id) if id.is_nil() => Err(Error::invalid("the user id is the nil UUID")),
+            Self::Id(id) if id.is_nil() => Err(Error::invalid("the nil UUID is no user's id")),
             Self::Id(_) => Ok(()),
             Self::Username(name) => check_name(name, "the username"),
         }

@@ -7,7 +7,7 @@ mod rustdoc;
 use std::collections::{BTreeMap, BTreeSet};
 
 use autharmor::auth::{AuthRequestStatus, ResultCode};
-use autharmor::credentials::CredentialType;
+use autharmor::credentials::{CredentialId, CredentialType};
 use autharmor::users::{self, UserQuery};
 use autharmor::{
     ApiVersion, Client, ClientBuilder, Endpoint, Error, ErrorKind, HttpRequest, HttpResponse,
@@ -121,6 +121,10 @@ fn types_are_send_and_sync() {
 }
 
 #[test]
+#[expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "that references are taken is what is tested"
+)]
 fn users_are_named_by_values_and_references() {
     let (text, id) = ("ada".to_owned(), Uuid::from_u128(7));
     let (private, key) = (Private::from(&text), UserKey::from(&id));
@@ -153,11 +157,11 @@ fn texts_convert_from_values_and_references() {
     assert_eq!(Timestamp::from(text.clone()), Timestamp::from("ada"));
     let kind = CredentialType::from("webauthn".to_owned());
     assert_eq!(kind, CredentialType::Webauthn);
-    fn read(text: impl AsRef<str>) -> String {
-        text.as_ref().to_owned()
-    }
-    assert_eq!(read(Private::from("ada")), "ada");
-    assert_eq!(read(Timestamp::from("soon")), "soon");
+    let (private, date) = (Private::from("ada"), Timestamp::from("soon"));
+    assert_eq!(AsRef::<str>::as_ref(&private), "ada");
+    assert_eq!(AsRef::<str>::as_ref(&date), "soon");
+    let credential: &CredentialId = &"a credential".into();
+    assert_eq!(AsRef::<str>::as_ref(credential), "a credential");
 }
 
 #[test]

@@ -317,7 +317,7 @@ fn an_error_body_with_a_success_status_is_an_error_on_every_endpoint() {
         assert!(error.may_have_been_sent(), "{endpoint}");
         assert!(error.to_string().starts_with(endpoint.name()), "{error}");
     };
-    let id = uuid::Uuid::from_u128(7);
+    let id = Uuid::from_u128(7);
     for &endpoint in Endpoint::ALL {
         let route = endpoint.route(endpoint.version(ApiVersion::V3));
         let mut request = Request::<Json>::new(endpoint).user(id);

@@ -172,7 +172,7 @@ impl ErrorBody {
     fn in_success(body: &[u8]) -> Option<Self> {
         // Keeps the usual case fast: a body is read twice only if it has such a
         // name somewhere.
-        if !str::from_utf8(body).is_ok_and(|text| text.contains("\"error")) {
+        if !std::str::from_utf8(body).is_ok_and(|text| text.contains("\"error")) {
             return None;
         }
         Self::read(body).filter(Self::is_failure)

@@ -57,7 +57,7 @@ fn read(
 
 #[test]
 fn ten_thousand_records_come_once_each_and_in_order() {
-    // The number of the first page, and whether pages bear a number.
+    // The number of the first page, and whether pages have a number.
     for (base, numbered) in [(0, true), (1, true), (1, false)] {
         for (total_pages, total) in [
             (Some(100), Some(10_000)),
