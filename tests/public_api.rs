@@ -11,8 +11,8 @@ use autharmor::credentials::{CredentialId, CredentialType};
 use autharmor::users::{self, UserQuery};
 use autharmor::{
     ApiVersion, Client, ClientBuilder, Endpoint, Error, ErrorKind, HttpRequest, HttpResponse,
-    PageQuery, Private, Request, Secret, SortDirection, Target, Timestamp, Transport,
-    TransportError, UserKey,
+    Limits, PageQuery, Private, Request, RetryPolicy, Secret, SortDirection, Target, Timestamp,
+    Transport, TransportError, TransportErrorKind, UserKey,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -184,4 +184,54 @@ fn page_queries_are_passed_by_value_and_by_reference_and_are_serde_types() {
     let json = serde_json::to_value(&query).unwrap();
     assert_eq!(json, json!({"sort_direction": "asc"}));
     assert_eq!(serde_json::from_value::<PageQuery>(json).unwrap(), query);
+}
+
+/// Compiles lists by value and by reference, iterators of the filtered lists,
+/// closures as transports, and the remaining conversions.
+#[test]
+fn lists_credentials_transports_and_policies_are_even() {
+    fn lists(client: &Client, query: &PageQuery) {
+        let (id, by_value) = (Uuid::from_u128(7), || query.clone());
+        drop(client.list_users(query));
+        drop(client.list_users(by_value()));
+        drop(client.users(query));
+        drop(client.users(by_value()));
+        drop(client.get_user_auth_history(id, query));
+        drop(client.get_user_auth_history(id, by_value()));
+        drop(client.auth_history(id, query));
+        drop(client.auth_history(id, by_value()));
+        drop(client.list_user_credentials(id, query));
+        drop(client.list_user_credentials(id, by_value()));
+        drop(client.list_user_authenticator_credentials(id, query));
+        drop(client.list_user_authenticator_credentials(id, by_value()));
+        drop(client.list_user_webauthn_credentials(id, query));
+        drop(client.list_user_webauthn_credentials(id, by_value()));
+        drop(client.list_user_magiclink_email_credentials(id, query));
+        drop(client.list_user_magiclink_email_credentials(id, by_value()));
+        drop(client.credentials(id, query));
+        drop(client.credentials(id, by_value()));
+        drop(client.authenticator_credentials(id, query));
+        drop(client.authenticator_credentials(id, by_value()));
+        drop(client.webauthn_credentials(id, query));
+        drop(client.webauthn_credentials(id, by_value()));
+        drop(client.magiclink_email_credentials(id, query));
+        drop(client.magiclink_email_credentials(id, by_value()));
+    }
+    let _: fn(&Client, &PageQuery) = lists;
+
+    let unplugged = |_: HttpRequest, _: Limits| -> Result<HttpResponse, TransportError> {
+        Err(TransportError::new(TransportErrorKind::Connect, false))
+    };
+    let client = Client::builder("id", "secret")
+        .transport(unplugged)
+        .retry(RetryPolicy::new())
+        .build()
+        .unwrap();
+    let error = client.get_user("ada").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+
+    let (id, secret) = ("id".to_owned(), "secret".to_owned());
+    client.set_credentials(id.clone(), &secret).unwrap();
+    client.set_credentials("id", secret).unwrap();
+    Client::new(id, "secret").unwrap();
 }
