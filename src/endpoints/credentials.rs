@@ -70,6 +70,12 @@ impl From<&Self> for CredentialId {
     }
 }
 
+impl AsRef<str> for CredentialId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for CredentialId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,5 +1,4 @@
-//! Every kind of failure, on purpose, with conspicuous values wherever there
-//! is room for one.
+//! Causes every kind of error, with canaries in every value that can hold one.
 #![allow(dead_code, reason = "no single test program uses all of it")]
 
 use std::sync::Arc;
@@ -26,16 +25,16 @@ use rustls::ServerConfig;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::flows::REDIRECT;
-use crate::marks::{
+use crate::canaries::{
     CLIENT_ID, NAME, NEW_NAME, NONCE, ODD_NAME, PASSWORD, QR, SECRET, SIG, TOKEN, VALIDATION,
     percent,
 };
+use crate::flows::REDIRECT;
 use crate::scripted::{Act, Ca, DEAD_PORT, Server};
 
 const ID: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
 
-/// Every kind there is.
+/// All kinds of errors.
 pub(crate) const KINDS: [ErrorKind; 19] = [
     ErrorKind::Config,
     ErrorKind::InvalidInput,
@@ -58,28 +57,28 @@ pub(crate) const KINDS: [ErrorKind; 19] = [
     ErrorKind::Mismatch,
 ];
 
-/// A failure and how it came about.
-pub(crate) struct Provoked {
+/// An error and its cause.
+pub(crate) struct Failure {
     pub(crate) how: String,
     pub(crate) error: Error,
 }
 
-/// What failed, in the order of its provocation.
-struct Failures(Vec<Provoked>);
+/// Collects failures.
+struct Failures(Vec<Failure>);
 
 impl Failures {
     fn add<T>(&mut self, how: impl Into<String>, kind: ErrorKind, result: Result<T, Error>) {
         let how = how.into();
         let Err(error) = result else {
-            panic!("{how}: that was no failure")
+            panic!("{how}: the call did not fail")
         };
         assert_eq!(error.kind(), kind, "{how}: {error:?}");
-        self.0.push(Provoked { how, error });
+        self.0.push(Failure { how, error });
     }
 }
 
-/// Provokes them all.
-pub(crate) fn all() -> Vec<Provoked> {
+/// Causes all failures.
+pub(crate) fn all() -> Vec<Failure> {
     let mut failures = Failures(Vec::new());
     settings(&mut failures);
     certificates(&mut failures);
@@ -88,8 +87,8 @@ pub(crate) fn all() -> Vec<Provoked> {
     flow_input(&mut failures);
     refusals(&mut failures);
     token_refusals(&mut failures);
-    unreadable_answers(&mut failures);
-    broken_answers(&mut failures);
+    undecodable_responses(&mut failures);
+    broken_responses(&mut failures);
     unreachable_servers(&mut failures);
     tls(&mut failures);
     proxies(&mut failures);
@@ -259,12 +258,12 @@ fn values(failures: &mut Failures) {
     failures.add("no time", kind, client.send(&request));
 }
 
-/// A client of a server that answers the token request and then, on the same
-/// connection, with `answers`, raw.
-fn answering(answers: &[String]) -> (Server, Client) {
-    let mut script = vec![Act::Read, Act::write(ok(&token_answer()))];
-    for answer in answers {
-        script.extend([Act::Read, Act::write(answer)]);
+/// Starts a server that sends a token and then, on the same connection,
+/// `responses`, and creates a client of it.
+fn scripted_client(responses: &[String]) -> (Server, Client) {
+    let mut script = vec![Act::Read, Act::write(ok(&token_body()))];
+    for response in responses {
+        script.extend([Act::Read, Act::write(response)]);
     }
     script.push(Act::Read);
     let server = Server::start(vec![script]);
@@ -281,20 +280,20 @@ pub(crate) fn plain(server: &Server) -> ClientBuilder {
         .login_url(url)
 }
 
-pub(crate) fn token_answer() -> String {
+pub(crate) fn token_body() -> String {
     json!({"access_token": TOKEN, "expires_in": 600, "token_type": "Bearer"}).to_string()
 }
 
 pub(crate) fn ok(body: &str) -> String {
-    answer("200 OK", "content-type: application/json\r\n", body)
+    response("200 OK", "content-type: application/json\r\n", body)
 }
 
-pub(crate) fn answer(status: &str, headers: &str, body: &str) -> String {
+pub(crate) fn response(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {length}\r\n\r\n{body}")
 }
 
-/// What a server that knows everything could write back.
+/// A text with all canaries, as a server could echo them.
 fn echo() -> String {
     let basic = BASE64_STANDARD.encode(format!("{CLIENT_ID}:{SECRET}"));
     format!(
@@ -306,7 +305,7 @@ fn echo() -> String {
     )
 }
 
-/// Error bodies in every spelling, each with an echo in every place.
+/// Error bodies in every spelling, with canaries in every value.
 fn error_bodies() -> Vec<(&'static str, String)> {
     let nasty = format!("{NAME}\r\nx\u{1b}[31m\u{202e}{} {TOKEN}", "y".repeat(400));
     vec![
@@ -352,14 +351,14 @@ fn refusals(failures: &mut Failures) {
                 "content-type: {content_type}\r\nwww-authenticate: Bearer {TOKEN}\r\n\
                  x-echo: {NAME}\r\nlocation: https://other.example/\r\n"
             );
-            let refused = answer(status, &headers, &body);
-            let (_server, client) = answering(&[refused.clone(), refused.clone(), refused]);
+            let refused = response(status, &headers, &body);
+            let (_server, client) = scripted_client(&[refused.clone(), refused.clone(), refused]);
             let how = format!("{status}, {content_type}");
             failures.add(&how, kind, client.get_user(NAME));
             let request = ValidateAuth::new(ID, VALIDATION).nonce(NONCE);
             let validated = client.validate_authenticator_auth(&request);
             failures.add(&how, kind, validated);
-            // The look-up that goes before fails.
+            // The look-up before the call fails.
             let listed = client.list_user_credentials(NAME, &PageQuery::new());
             failures.add(&how, kind, listed);
         }
@@ -380,7 +379,7 @@ fn token_refusals(failures: &mut Failures) {
                 "content-type: {content_type}\r\nwww-authenticate: Basic realm=\"{SECRET}\"\r\n\
                  location: https://other.example/\r\n"
             );
-            let script = vec![Act::Read, Act::write(answer(status, &headers, &body))];
+            let script = vec![Act::Read, Act::write(response(status, &headers, &body))];
             let server = Server::start(vec![script]);
             for client_auth in [ClientAuth::SecretPost, ClientAuth::SecretBasic] {
                 let client = plain(&server).client_auth(client_auth).build().unwrap();
@@ -418,7 +417,7 @@ fn token_refusals(failures: &mut Failures) {
     }
 }
 
-fn unreadable_answers(failures: &mut Failures) {
+fn undecodable_responses(failures: &mut Failures) {
     let kind = ErrorKind::Decode;
     for body in [
         String::new(),
@@ -439,8 +438,8 @@ fn unreadable_answers(failures: &mut Failures) {
     ] {
         for content_type in ["application/json", "text/html"] {
             let headers = format!("content-type: {content_type}\r\n");
-            let (_server, client) = answering(&[answer("200 OK", &headers, &body)]);
-            failures.add("unreadable", kind, client.get_user(NAME));
+            let (_server, client) = scripted_client(&[response("200 OK", &headers, &body)]);
+            failures.add("undecodable", kind, client.get_user(NAME));
         }
     }
     let request = ValidateAuth::new(ID, VALIDATION);
@@ -452,27 +451,27 @@ fn unreadable_answers(failures: &mut Failures) {
             {"auth_profile_details": {"user_id": NAME}}}}}),
         json!({"auth_request_status_id": VALIDATION}),
     ] {
-        let (_server, client) = answering(&[ok(&body.to_string())]);
+        let (_server, client) = scripted_client(&[ok(&body.to_string())]);
         let validated = client.validate_authenticator_auth(&request);
-        failures.add("unreadable verdict", kind, validated);
+        failures.add("undecodable validate response", kind, validated);
     }
-    let (_server, client) = answering(&[ok(&json!({"auth_request_id": ID}).to_string())]);
+    let (_server, client) = scripted_client(&[ok(&json!({"auth_request_id": ID}).to_string())]);
     let request = StartAuthenticatorAuth::new().user(NAME).nonce(NONCE);
     let begun = client.begin_authenticator_sign_in(&request);
     failures.add("no validation token", kind, begun);
 }
 
-fn broken_answers(failures: &mut Failures) {
+fn broken_responses(failures: &mut Failures) {
     let protocol = ErrorKind::Protocol;
-    let packed = answer("200 OK", "content-encoding: gzip\r\n", &echo());
-    let huge_head = answer("200 OK", &format!("x: {}\r\n", NAME.repeat(5000)), "{}");
+    let packed = response("200 OK", "content-encoding: gzip\r\n", &echo());
+    let huge_head = response("200 OK", &format!("x: {}\r\n", NAME.repeat(5000)), "{}");
     for (how, kind, bytes) in [
         ("compressed", protocol, packed),
         ("huge head", protocol, huge_head),
         (
-            "too much",
+            "too large",
             protocol,
-            answer("200 OK", "", &echo().repeat(5000)),
+            response("200 OK", "", &echo().repeat(5000)),
         ),
         ("no HTTP", protocol, format!("{}\r\n\r\n", echo())),
         (
@@ -494,7 +493,7 @@ fn broken_answers(failures: &mut Failures) {
             ),
         ),
     ] {
-        let (_server, client) = answering(&[bytes]);
+        let (_server, client) = scripted_client(&[bytes]);
         failures.add(how, kind, client.get_user(NAME));
     }
     for (how, end) in [
@@ -511,7 +510,7 @@ fn broken_answers(failures: &mut Failures) {
             ],
         ),
     ] {
-        let mut script = vec![Act::Read, Act::write(ok(&token_answer())), Act::Read];
+        let mut script = vec![Act::Read, Act::write(ok(&token_body())), Act::Read];
         script.extend(end);
         let server = Server::start(vec![script]);
         let client = plain(&server).build().unwrap();
@@ -523,9 +522,9 @@ fn unreachable_servers(failures: &mut Failures) {
     let nowhere = format!("https://127.0.0.1:{DEAD_PORT}");
     let client = builder().api_url(&nowhere).login_url(&nowhere).build();
     let refused = client.unwrap().get_user(NAME);
-    failures.add("nobody listens", ErrorKind::Connect, refused);
+    failures.add("connection refused", ErrorKind::Connect, refused);
 
-    // No resolver is asked for a label of more than 63 letters.
+    // A label of more than 63 letters is never resolved.
     let unnamed = format!("https://{}.example", "x".repeat(70));
     let client = builder().api_url(&unnamed).login_url(&unnamed).build();
     let lost = client.unwrap().get_user(NAME);
@@ -538,7 +537,7 @@ fn unreachable_servers(failures: &mut Failures) {
 
     let stall = vec![
         Act::Read,
-        Act::write(ok(&token_answer())),
+        Act::write(ok(&token_body())),
         Act::Read,
         Act::Stall,
     ];
@@ -547,7 +546,7 @@ fn unreachable_servers(failures: &mut Failures) {
     client.check_credentials().unwrap();
     let request = auth::validate_authenticator_auth(&ValidateAuth::new(ID, VALIDATION));
     let late = client.send(&request.timeout(Duration::from_millis(50)));
-    failures.add("stalled answer", ErrorKind::Timeout, late);
+    failures.add("stalled response", ErrorKind::Timeout, late);
 }
 
 fn tls(failures: &mut Failures) {
@@ -576,7 +575,7 @@ fn tls(failures: &mut Failures) {
     }
     let server = Server::start(vec![vec![
         Act::ReadSome,
-        Act::write(answer("400 Bad Request", "", &echo())),
+        Act::write(response("400 Bad Request", "", &echo())),
     ]]);
     let refused = client(&server).get_user(NAME);
     failures.add("no TLS", ErrorKind::Tls, refused);
@@ -597,7 +596,7 @@ fn proxies(failures: &mut Failures) {
     for (how, bytes) in [
         (
             "proxy wants a password",
-            answer(
+            response(
                 "407 Proxy Authentication Required",
                 &format!("proxy-authenticate: Basic {user}\r\n"),
                 &format!("{user} {PASSWORD}"),
@@ -605,7 +604,7 @@ fn proxies(failures: &mut Failures) {
         ),
         (
             "proxy refuses",
-            answer(&format!("503 {PASSWORD}"), "", PASSWORD),
+            response(&format!("503 {PASSWORD}"), "", PASSWORD),
         ),
         ("proxy speaks no HTTP", format!("{user} {PASSWORD}\r\n\r\n")),
         ("proxy closes", String::new()),
@@ -626,7 +625,7 @@ fn mismatches(failures: &mut Failures) {
         json!({"username": NAME}),
         json!({"user_id": ID}),
     ] {
-        let (_server, client) = answering(&[ok(&user.to_string())]);
+        let (_server, client) = scripted_client(&[ok(&user.to_string())]);
         let listed = client.list_user_credentials(NAME, &page);
         failures.add("look-up of another", kind, listed);
     }
@@ -641,11 +640,11 @@ fn mismatches(failures: &mut Failures) {
                 "auth_details": {"response_details": {"auth_profile_details": profile}},
             },
         });
-        let (_server, client) = answering(&[ok(&verdict.to_string())]);
+        let (_server, client) = scripted_client(&[ok(&verdict.to_string())]);
         let expected = ExpectedUser::Is(NAME.into());
         let from_page = BrowserSignIn::new(Method::Authenticator, ID, VALIDATION, expected);
         let end = client.complete_browser_sign_in(&from_page);
-        failures.add("verdict about another", kind, end);
+        failures.add("validate response about another user", kind, end);
     }
 }
 
@@ -689,7 +688,7 @@ fn flow_input(failures: &mut Failures) {
     }
 }
 
-/// What the emulator refuses by itself.
+/// Calls that the emulator refuses.
 fn emulated(failures: &mut Failures) {
     let emulator = Emulator::builder()
         .client(CLIENT_ID, SECRET)

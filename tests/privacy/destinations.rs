@@ -1,5 +1,5 @@
-//! Where a request goes, and that it ends: no redirect, no plain text, no
-//! wait for ever.
+//! Tests that requests go to the configured host only, over TLS only, and that
+//! every call ends.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use autharmor::{Client, ErrorKind, users};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::marks::{NAME, TOKEN};
-use crate::provoke::{answer, ok, plain, token_answer};
+use crate::canaries::{NAME, TOKEN};
+use crate::failures::{ok, plain, response, token_body};
 use crate::scripted::{Act, Ca, Server};
 
 const ID: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
@@ -18,7 +18,7 @@ fn user() -> String {
 }
 
 fn redirect(status: u16, target: &str) -> String {
-    answer(
+    response(
         &format!("{status} Elsewhere"),
         &format!("location: {target}\r\nconnection: close\r\n"),
         "",
@@ -26,16 +26,16 @@ fn redirect(status: u16, target: &str) -> String {
 }
 
 #[test]
-fn redirects_are_errors_and_nothing_goes_there() {
+fn redirects_are_errors_and_are_not_followed() {
     for status in [300, 301, 302, 303, 305, 307, 308] {
         let elsewhere = Server::start(vec![vec![
             Act::Read,
-            Act::write(ok(&token_answer())),
+            Act::write(ok(&token_body())),
             Act::Read,
             Act::write(user()),
         ]]);
         let away = redirect(status, &elsewhere.http("/connect/token"));
-        let token = Act::write(ok(&token_answer()));
+        let token = Act::write(ok(&token_body()));
         let here = Server::start(vec![
             // The token endpoint redirects, then the API does.
             vec![Act::Read, Act::write(&away)],
@@ -60,7 +60,7 @@ fn a_redirect_to_the_same_host_is_not_followed_either() {
     let away = redirect(302, "/v3/users/elsewhere");
     let script = vec![
         Act::Read,
-        Act::write(ok(&token_answer())),
+        Act::write(ok(&token_body())),
         Act::Read,
         Act::write(away),
         Act::Read,
@@ -73,10 +73,10 @@ fn a_redirect_to_the_same_host_is_not_followed_either() {
 }
 
 #[test]
-fn plain_http_is_for_loopback_addresses_that_were_opted_into() {
+fn plain_http_needs_a_loopback_address_and_permission() {
     let server = Server::start(vec![vec![
         Act::Read,
-        Act::write(ok(&token_answer())),
+        Act::write(ok(&token_body())),
         Act::Read,
         Act::write(user()),
     ]]);
@@ -119,7 +119,7 @@ fn plain_http_is_for_loopback_addresses_that_were_opted_into() {
 fn a_stalled_server_is_a_timeout_and_the_client_works_again() {
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n";
     let ca = Ca::new();
-    // The handshake, the answer, its head, its body.
+    // The handshake, the response, its head, its body.
     for (stall, under_tls) in [
         (vec![Act::Stall], true),
         (vec![Act::Read, Act::Stall], false),
@@ -134,7 +134,7 @@ fn a_stalled_server_is_a_timeout_and_the_client_works_again() {
         let server = Server::start(vec![
             start(&[
                 Act::Read,
-                Act::write(ok(&token_answer())),
+                Act::write(ok(&token_body())),
                 Act::Read,
                 Act::write(last),
             ]),
@@ -151,7 +151,7 @@ fn a_stalled_server_is_a_timeout_and_the_client_works_again() {
             builder
         };
         let client = builder.build().unwrap();
-        // The machine may be slow: only the call that stalls has little time.
+        // Only the call that stalls has a short timeout: the machine may be slow.
         let patient = users::get_user(ID).timeout(Duration::from_secs(60));
         assert_eq!(client.send(&patient).unwrap().user_id, ID);
         let error = client.get_user(ID).unwrap_err();
@@ -167,7 +167,7 @@ fn a_stalled_token_endpoint_is_a_timeout_and_the_client_works_again() {
         vec![Act::Read, Act::Stall],
         vec![
             Act::Read,
-            Act::write(ok(&token_answer())),
+            Act::write(ok(&token_body())),
             Act::Read,
             Act::write(user()),
         ],
