@@ -421,6 +421,8 @@ impl ClientBuilder {
                 client_certificate: self.client_certificate,
                 proxy: self.proxy,
                 resolver: self.resolver,
+                preconnect: Some(api.join("/")?),
+                clock: Arc::clone(&self.clock),
             })?),
         };
         let budget = Arc::new(Budget::new());
@@ -434,7 +436,6 @@ impl ClientBuilder {
             retry: self.retry.clone(),
             max_response_body: self.max_response_body,
             store: self.token_store,
-            api: api.join("/")?,
         };
         let tokens = TokenCache::new(
             credentials,

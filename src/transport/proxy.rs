@@ -1,9 +1,8 @@
-//! [`Proxy`]: the way through an HTTP CONNECT proxy, and when to take it.
+//! [`Proxy`]: opens tunnels through an HTTP proxy.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -12,24 +11,25 @@ use http::Uri;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use super::addresses::{bare, port_of};
+use super::no_proxy::NoProxy;
+use super::resolver::port_of;
 use super::stream::Stream;
 use super::{TransportError, TransportErrorKind};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// The largest head of a proxy's answer.
+/// The largest head of a proxy's response.
 const MAX_HEAD: usize = 8 * 1024;
 
 /// Which proxy to use.
 #[derive(Clone)]
 pub(crate) enum ProxySetting {
-    /// The one that the environment names, see [`Proxy::from_env`].
+    /// The proxy of the environment, see [`Proxy::from_env`].
     Environment(Arc<Environment>),
     /// None.
     Off,
-    /// This one, `http://user:password@host:port` or `https://..`, for every
+    /// This proxy, `http://user:password@host:port` or `https://..`, for every
     /// host.
     Url(Secret),
 }
@@ -50,39 +50,25 @@ pub(super) struct Proxy {
     pub(super) host: String,
     pub(super) port: u16,
     authorization: Option<Zeroizing<String>>,
-    exempt: Exempt,
-}
-
-/// The hosts that are reached without the proxy.
-#[derive(Default)]
-struct Exempt {
-    all: bool,
-    loopback: bool,
-    /// Lower case, without leading dots; each stands for its subdomains, too.
-    hosts: Vec<(String, Option<u16>)>,
+    no_proxy: NoProxy,
 }
 
 impl Proxy {
-    /// Reads `HTTPS_PROXY`, else `ALL_PROXY`, and `NO_PROXY`, each in upper or
-    /// lower case, where an empty one counts as unset.
-    ///
-    /// `NO_PROXY` lists `*`, domains, that include their subdomains with or
-    /// without a leading dot, or IP addresses; each may have a port. A proxy
-    /// from the environment is not used for loopback addresses: what listens
-    /// there is not to be found from the proxy's place.
+    /// Reads `HTTPS_PROXY`, or else `ALL_PROXY`, and [`NO_PROXY`](NoProxy), each
+    /// in upper or lower case. An empty variable counts as unset.
     pub(super) fn from_env(env: &Environment) -> Result<Option<Self>, Error> {
         let urls = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
         let Some((name, url)) = first_set(env, &urls)? else {
             return Ok(None);
         };
         let mut proxy = Self::parse(&url, name)?;
-        let exempt = first_set(env, &["NO_PROXY", "no_proxy"])?;
-        proxy.exempt = Exempt::parse(exempt.as_ref().map_or("", |(_, list)| list));
+        let list = first_set(env, &["NO_PROXY", "no_proxy"])?;
+        proxy.no_proxy = NoProxy::parse(list.as_ref().map_or("", |(_, list)| list));
         Ok(Some(proxy))
     }
 
-    /// `place` is where the URL stands. Errors name that and not the URL, in
-    /// which there may be a password.
+    /// `place` says where the URL was set. Errors show it instead of the URL,
+    /// which may hold a password.
     fn parse(url: &str, place: &'static str) -> Result<Self, Error> {
         let wrong = || {
             Error::config(format!(
@@ -94,8 +80,8 @@ impl Proxy {
         let (tls, default_port) = match uri.scheme_str() {
             Some("http") => (false, Some(80)),
             Some("https") => (true, Some(443)),
-            // As everybody else reads `proxy.example:3128`. A lone word is
-            // more likely a mistake.
+            // Other programs read `proxy.example:3128` as this, too. A name
+            // without a port is more likely a mistake.
             None => (false, None),
             Some(scheme) if scheme.starts_with("socks") => {
                 return Err(Error::config(format!(
@@ -113,17 +99,17 @@ impl Proxy {
             host: authority.host().to_owned(),
             port,
             authorization: authorization(authority.as_str()),
-            exempt: Exempt::default(),
+            no_proxy: NoProxy::default(),
         })
     }
 
-    /// Whether the way to this host leads through the proxy.
-    pub(super) fn serves(&self, host: &str, port: u16) -> bool {
-        !self.exempt.covers(host, port)
+    /// Whether this host is reached through the proxy.
+    pub(super) fn applies_to(&self, host: &str, port: u16) -> bool {
+        !self.no_proxy.matches(host, port)
     }
 
-    /// Asks for a tunnel. `stream` leads to the proxy before and to the target
-    /// afterwards. A failure is always unsent.
+    /// Asks for a tunnel. Afterwards `stream`, a connection to the proxy, leads
+    /// to the target. After a failure nothing of the request was sent.
     pub(super) fn open_tunnel(
         &self,
         stream: &mut Stream,
@@ -139,18 +125,18 @@ impl Proxy {
             }
         }
         head.push_str("\r\n");
-        let answer = stream
+        let status = stream
             .write_all(head.as_bytes())
             .and_then(|()| stream.flush())
             .and_then(|()| read_status(stream));
-        match answer {
+        match status {
             Ok(Some(200..=299)) => Ok(()),
             Ok(Some(status)) => Err(failure(match status {
                 407 => "it wants a user and a password, or others than it got",
                 _ => "it refused to connect to the host",
             })
             .with_source(ProxyStatus(status))),
-            Ok(None) => Err(failure("its answer is not HTTP")),
+            Ok(None) => Err(failure("its response is not HTTP")),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(TransportError::new(TransportErrorKind::Timeout, false)
                     .with_detail("while waiting for the proxy"))
@@ -170,60 +156,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-impl Exempt {
-    fn parse(list: &str) -> Self {
-        let mut exempt = Self {
-            loopback: true,
-            ..Self::default()
-        };
-        for entry in list.split(|c: char| c == ',' || c.is_whitespace()) {
-            let entry = entry.trim_start_matches('*');
-            if entry.is_empty() {
-                continue;
-            }
-            exempt.hosts.push(host_and_port(entry));
-        }
-        exempt.all = list.split(',').any(|entry| entry.trim() == "*");
-        exempt
-    }
-
-    fn covers(&self, host: &str, port: u16) -> bool {
-        let host = bare(host).to_ascii_lowercase();
-        let address = host.parse::<IpAddr>().ok();
-        let is_loopback = match address {
-            Some(address) => address.is_loopback(),
-            None => host == "localhost" || host.ends_with(".localhost"),
-        };
-        let named = |(domain, only): &(String, Option<u16>)| {
-            let is_within = || {
-                host.strip_suffix(domain.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-            };
-            only.is_none_or(|only| only == port)
-                && if address.is_some() {
-                    address == domain.parse().ok()
-                } else {
-                    is_within()
-                }
-        };
-        self.all || (self.loopback && is_loopback) || self.hosts.iter().any(named)
-    }
-}
-
-/// Takes an entry of `NO_PROXY` apart.
-fn host_and_port(entry: &str) -> (String, Option<u16>) {
-    let (host, port) = match entry.rsplit_once(':') {
-        // More than one colon is an IPv6 address without a port.
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-            (host, port.parse().ok())
-        }
-        _ => (entry, None),
-    };
-    let host = bare(host.trim_start_matches('.')).to_ascii_lowercase();
-    (host, port)
-}
-
-/// `user:password` of an authority as HTTP Basic wants it.
+/// Encodes `user:password` of an authority for HTTP Basic.
 fn authorization(authority: &str) -> Option<Zeroizing<String>> {
     let (user_info, _) = authority.rsplit_once('@')?;
     let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
@@ -248,8 +181,8 @@ fn first_set(
     Ok(None)
 }
 
-/// Reads the head of the answer and nothing of what follows: that belongs to
-/// the tunnel. `None` if it is not HTTP.
+/// Reads the head of the response and nothing of what follows, which belongs
+/// to the tunnel. `None` if it is not HTTP.
 fn read_status(stream: &mut Stream) -> io::Result<Option<u16>> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -272,13 +205,13 @@ fn failure(detail: &'static str) -> TransportError {
     TransportError::new(TransportErrorKind::Proxy, false).with_detail(detail)
 }
 
-/// What a proxy answered instead of a tunnel.
+/// The status with which a proxy refused a tunnel.
 #[derive(Debug)]
 struct ProxyStatus(u16);
 
 impl fmt::Display for ProxyStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the proxy answered with status {}", self.0)
+        write!(f, "the proxy responded with status {}", self.0)
     }
 }
 

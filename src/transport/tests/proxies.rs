@@ -16,7 +16,7 @@ fn through(url: String, ca: &Ca) -> AgentTransport {
     })
 }
 
-/// The URL of a proxy that wants a password which must be shown to nobody.
+/// The URL of a proxy, with a password that must not be shown.
 fn url(proxy: &Server) -> String {
     format!(
         "http://us%40er:hunter2@localhost:{}",
@@ -101,12 +101,12 @@ fn a_connection_can_be_opened_ahead_through_a_proxy() {
         Act::Read,
         Act::write(OK),
     ]]);
-    let transport = through(url(&proxy), &ca);
-    warm_up(
-        &transport,
-        &"https://api.example/".parse().unwrap(),
-        within(PATIENT),
-    );
+    let transport = with_settings(TransportSettings {
+        proxy: ProxySetting::Url(url(&proxy).into()),
+        preconnect: Some("https://api.example/".parse().unwrap()),
+        ..settings(Roots::Only(vec![ca.pem()]))
+    });
+    begin(&transport).unwrap().run();
     get(&transport, "https://api.example/").unwrap();
     assert_eq!(proxy.connections(), 1);
 }
@@ -114,7 +114,7 @@ fn a_connection_can_be_opened_ahead_through_a_proxy() {
 #[test]
 fn a_tunnel_that_is_not_opened_is_the_proxys_failure() {
     let ca = Ca::new();
-    for answer in [
+    for response in [
         "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n".to_owned(),
         "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 3\r\n\r\nada".to_owned(),
         "HTTP/1.1 302 Found\r\nlocation: https://portal.example/\r\n\r\n".to_owned(),
@@ -124,14 +124,14 @@ fn a_tunnel_that_is_not_opened_is_the_proxys_failure() {
         format!("HTTP/1.1 200 {}", "x".repeat(100_000)),
         String::new(),
     ] {
-        let proxy = Server::start(vec![vec![Act::Read, Act::write(answer)]]);
+        let proxy = Server::start(vec![vec![Act::Read, Act::write(response)]]);
         let result = post(&through(url(&proxy), &ca), "https://api.example/");
         assert_eq!(kind(result), (AtProxy, false));
     }
 }
 
 #[test]
-fn a_proxy_that_cannot_be_reached_or_does_not_answer() {
+fn a_proxy_that_cannot_be_reached_or_does_not_respond() {
     let ca = Ca::new();
     let dead = through(format!("http://u:hunter2@localhost:{DEAD_PORT}"), &ca);
     assert_eq!(kind(post(&dead, "https://api.example/")), (AtProxy, false));
@@ -224,9 +224,14 @@ fn what_is_no_proxy_is_an_error_that_names_the_variable() {
 #[test]
 fn some_hosts_need_no_proxy() {
     let unused = proxy(&[("ALL_PROXY", "http://p:1"), ("NO_PROXY", " * ")]);
-    assert!(!unused.unwrap().unwrap().serves("api.example", 443));
+    assert!(!unused.unwrap().unwrap().applies_to("api.example", 443));
     let with_line_end = proxy(&[("ALL_PROXY", "http://p:1"), ("NO_PROXY", "api.example\n")]);
-    assert!(!with_line_end.unwrap().unwrap().serves("api.example", 443));
+    assert!(
+        !with_line_end
+            .unwrap()
+            .unwrap()
+            .applies_to("api.example", 443)
+    );
     let list =
         "example.com, .example.org ,*.example.net, 10.0.0.1,other.example:8443 [2001:db8::1]";
     let proxy = proxy(&[("HTTPS_PROXY", "http://p:1"), ("no_proxy", list)])
@@ -251,6 +256,6 @@ fn some_hosts_need_no_proxy() {
         ("127.8.0.1", 443, false),
         ("[::1]", 443, false),
     ] {
-        assert_eq!(proxy.serves(host, port), served, "{host}:{port}");
+        assert_eq!(proxy.applies_to(host, port), served, "{host}:{port}");
     }
 }
