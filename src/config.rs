@@ -420,6 +420,8 @@ impl ClientBuilder {
                 roots: self.roots,
                 client_certificate: self.client_certificate,
                 proxy: self.proxy,
+                hosts: vec![api.join("/")?, login.join("/")?],
+                user_agent: user_agent.clone(),
                 resolver: self.resolver,
                 preconnect: Some(api.join("/")?),
                 clock: Arc::clone(&self.clock),

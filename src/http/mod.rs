@@ -1,6 +1,7 @@
 //! HTTP as values: requests, responses, URLs and the endpoint table. Pure: no
 //! I/O, no clock.
 
+pub(crate) mod buffer;
 mod endpoint;
 mod message;
 mod request;

@@ -1,14 +1,13 @@
 //! [`AgentTransport`]: sends requests with ureq, over the crate's own connections.
 
 use std::fmt;
-use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use ureq::config::AutoHeaderValue;
-use zeroize::Zeroizing;
+use ureq::unversioned::transport::Connector;
 
 use super::connection::{LONGEST_CALL, MAX_HEAD, NoResolver, OUTPUT, PreconnectConnector};
 use super::dialer::Dialer;
@@ -19,6 +18,7 @@ use super::tls::{self, ClientCertificate, Roots};
 use super::{Limits, Transport, TransportError, TransportErrorKind};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::http::buffer::WipedBuffer;
 use crate::http::{HttpRequest, HttpResponse};
 
 /// Enough for many threads that call at the same time, again and again.
@@ -30,8 +30,7 @@ const IDLE: usize = 2 * IDLE_PER_HOST;
 /// that must not happen twice cannot be repeated.
 const IDLE_AGE: Duration = Duration::from_secs(30);
 
-/// Buffer for a response without `Content-Length`. Enough for nearly all, so
-/// that the buffer does not grow and leave copies behind.
+/// Buffer for a response without `Content-Length`. Enough for nearly all.
 const BODY: usize = 4 * 1024;
 
 /// Largest `Content-Length` trusted for preallocation.
@@ -44,6 +43,10 @@ pub(crate) struct TransportSettings {
     pub(crate) roots: Roots,
     pub(crate) client_certificate: Option<ClientCertificate>,
     pub(crate) proxy: ProxySetting,
+    /// The hosts that requests go to.
+    pub(crate) hosts: Vec<Uri>,
+    /// The `User-Agent` of requests to a proxy.
+    pub(crate) user_agent: HeaderValue,
     pub(crate) resolver: Option<Arc<Resolve>>,
     /// Connected to while the first request goes to another host.
     pub(crate) preconnect: Option<Uri>,
@@ -66,6 +69,8 @@ impl AgentTransport {
             roots,
             client_certificate,
             proxy,
+            hosts,
+            user_agent,
             resolver,
             preconnect,
             clock,
@@ -73,7 +78,7 @@ impl AgentTransport {
         if connect_timeout.is_zero() {
             return Err(Error::config("the connect timeout is zero"));
         }
-        let proxy = proxy.resolve()?;
+        let proxy = proxy.resolve(&hosts)?;
         let tls = tls::client_config(&roots, client_certificate.as_ref())?;
         // A proxy does not get the client certificate.
         let proxy_tls = if client_certificate.is_some() && proxy.as_ref().is_some_and(|p| p.tls) {
@@ -86,25 +91,11 @@ impl AgentTransport {
             tls,
             proxy,
             proxy_tls,
+            user_agent,
             connect_timeout,
         });
         let preconnect = Arc::new(Preconnect::new(dialer, preconnect.as_ref()));
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            // The dialer does that.
-            .proxy(None)
-            .user_agent(AutoHeaderValue::None)
-            .accept(AutoHeaderValue::None)
-            .accept_encoding("identity")
-            .max_response_header_size(MAX_HEAD)
-            .max_idle_connections(IDLE)
-            .max_idle_connections_per_host(IDLE_PER_HOST)
-            .max_idle_age(IDLE_AGE)
-            .build();
-        let connector = PreconnectConnector(preconnect.clone());
-        let agent = ureq::Agent::with_parts(config, connector, NoResolver);
+        let agent = agent(PreconnectConnector(preconnect.clone()));
         Ok(Self { agent, preconnect })
     }
 
@@ -120,6 +111,26 @@ impl AgentTransport {
             .build();
         self.agent.run(request)
     }
+}
+
+/// Makes an agent that does nothing on its own: no redirects, no proxy, no
+/// headers.
+pub(super) fn agent(connector: impl Connector) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // The dialer does that.
+        .proxy(None)
+        .user_agent(AutoHeaderValue::None)
+        .accept(AutoHeaderValue::None)
+        .accept_encoding("identity")
+        .max_response_header_size(MAX_HEAD)
+        .max_idle_connections(IDLE)
+        .max_idle_connections_per_host(IDLE_PER_HOST)
+        .max_idle_age(IDLE_AGE)
+        .build();
+    ureq::Agent::with_parts(config, connector, NoResolver)
 }
 
 impl Transport for AgentTransport {
@@ -202,18 +213,16 @@ fn read_body(mut body: ureq::Body, limit: usize) -> Result<Vec<u8>, TransportErr
     if announced > Some(limit) {
         return Err(too_large());
     }
-    let room = announced.unwrap_or(BODY).min(MAX_PREALLOCATED_BODY);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    // One byte more than allowed, to notice that there is more.
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    body.as_reader()
-        .take(most)
-        .read_to_end(&mut bytes)
+    // One more than announced, to find the end without growing.
+    let expected = announced.unwrap_or(BODY).min(MAX_PREALLOCATED_BODY) + 1;
+    let mut bytes = WipedBuffer::with_capacity(expected);
+    bytes
+        .read_from(body.as_reader(), limit)
         .map_err(|error| explain(ureq::Error::from(error)))?;
     if bytes.len() > limit {
         return Err(too_large());
     }
-    Ok(std::mem::take(&mut *bytes))
+    Ok(std::mem::take(&mut *bytes.into_inner()))
 }
 
 /// Translates an error of ureq. Its texts are left out: they may hold URLs, or

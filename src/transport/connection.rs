@@ -107,9 +107,7 @@ impl Connection {
             .stream
             .write_all(output)
             .and_then(|()| self.stream.flush());
-        // It held an access token or a client secret. Behind it there may be a
-        // part of a header that did not fit.
-        self.buffers.output.fill(0);
+        self.buffers.wipe_output(pending);
         sent
     }
 }
@@ -192,6 +190,21 @@ struct WipedBuffers {
 }
 
 impl WipedBuffers {
+    /// Wipes a request, which may hold an access token or a client secret, after
+    /// its first `sent` bytes were sent. Behind them there may be a part of a
+    /// header that did not fit: then `ureq_proto` has filled the buffer to its
+    /// end, and neither header nor JSON ends with a zero.
+    fn wipe_output(&mut self, sent: usize) {
+        let used = if self.output.ends_with(&[0, 0]) {
+            sent
+        } else {
+            self.output.len()
+        };
+        if let Some(used) = self.output.get_mut(..used) {
+            used.fill(0);
+        }
+    }
+
     fn make_room(&mut self) {
         if self.end < self.input.len() {
             return;
@@ -261,3 +274,6 @@ impl Buffers for WipedBuffers {
         self.progress && self.start < self.end
     }
 }
+
+#[cfg(all(test, feature = "emulator"))]
+mod tests;

@@ -1,17 +1,18 @@
 //! [`Dialer`]: makes connections. Whatever fails here was not sent.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Uri;
-use http::uri::{Authority, Scheme};
+use http::HeaderValue;
 use rustls::ClientConfig;
 
+use super::happy_eyeballs;
 use super::proxy::Proxy;
-use super::resolver::{Resolver, port_of};
+use super::resolver::Resolver;
 use super::stream::{Socket, Stream};
+use super::target::Target;
 use super::tls::handshake;
 use super::{TransportError, TransportErrorKind};
 
@@ -22,6 +23,8 @@ pub(super) struct Dialer {
     pub(super) proxy: Option<Proxy>,
     /// For a proxy that itself speaks TLS.
     pub(super) proxy_tls: Arc<ClientConfig>,
+    /// For the requests to the proxy.
+    pub(super) user_agent: HeaderValue,
     /// Bounds TCP, the proxy's tunnel and TLS together.
     pub(super) connect_timeout: Duration,
 }
@@ -33,7 +36,7 @@ impl Dialer {
         target: &Target,
         deadline: Instant,
     ) -> Result<Stream, TransportError> {
-        let (host, port) = (target.authority.host(), target.port);
+        let (host, port) = (target.host(), target.port());
         let proxy = self.proxy.as_ref();
         let stream = match proxy.filter(|proxy| proxy.applies_to(host, port)) {
             None => self.dial_tcp(host, port, deadline)?,
@@ -58,39 +61,39 @@ impl Dialer {
         if proxy.tls {
             stream = handshake(&self.proxy_tls, &proxy.host, stream)?;
         }
-        proxy.open_tunnel(&mut stream, target.authority.host(), target.port)?;
+        proxy.open_tunnel(&mut stream, target, &self.user_agent)?;
         Ok(stream)
     }
 
-    /// Tries one address after the other. Each may take half of the time that
-    /// is left, the last one all of it, so that a dead one leaves time for the
-    /// next.
     fn dial_tcp(&self, host: &str, port: u16, deadline: Instant) -> Result<Stream, TransportError> {
         let addresses = self.resolver.addresses(host, port, deadline)?;
         let deadline = Instant::now()
             .checked_add(self.connect_timeout)
             .map_or(deadline, |connected| connected.min(deadline));
-        let mut failure = io::Error::from(io::ErrorKind::TimedOut);
-        for (others, address) in (0..addresses.len()).rev().zip(addresses.iter()) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
+        match happy_eyeballs::connect(&addresses, deadline, connect) {
+            Ok((tcp, address)) => {
+                if addresses.len() > 1 {
+                    self.resolver.prefer(host, port, address);
+                }
+                Ok(Stream::Plain(Socket::new(tcp, deadline)))
             }
-            let patience = if others == 0 { left } else { left / 2 };
-            let connected = TcpStream::connect_timeout(address, patience)
-                .and_then(|tcp| tcp.set_nodelay(true).map(|()| tcp));
-            match connected {
-                Ok(tcp) => return Ok(Stream::Plain(Socket::new(tcp, deadline))),
-                Err(error) => failure = error,
+            Err(error) => {
+                self.resolver.forget(host, port);
+                Err(if error.kind() == io::ErrorKind::TimedOut {
+                    TransportError::new(TransportErrorKind::Timeout, false)
+                        .with_detail("while connecting")
+                } else {
+                    TransportError::new(TransportErrorKind::Connect, false).with_source(error)
+                })
             }
-            self.resolver.forget(host, port);
         }
-        Err(if failure.kind() == io::ErrorKind::TimedOut {
-            TransportError::new(TransportErrorKind::Timeout, false).with_detail("while connecting")
-        } else {
-            TransportError::new(TransportErrorKind::Connect, false).with_source(failure)
-        })
     }
+}
+
+fn connect(address: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
+    let tcp = TcpStream::connect_timeout(&address, limit)?;
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
 }
 
 /// Any failure to reach the proxy is one of kind `Proxy`, except a timeout.
@@ -103,41 +106,4 @@ fn at_proxy(mut error: TransportError) -> TransportError {
         error.detail = "it cannot be reached";
     }
     error
-}
-
-/// The host to connect to, and how.
-#[derive(PartialEq, Clone)]
-pub(super) struct Target {
-    scheme: Scheme,
-    authority: Authority,
-    port: u16,
-}
-
-impl Target {
-    /// Reads the target of a URI with scheme and host.
-    pub(super) fn of(uri: &Uri) -> Result<Self, TransportError> {
-        let target = (|| {
-            let scheme = uri.scheme()?.clone();
-            let authority = uri.authority()?.clone();
-            let default_port = match scheme.as_str() {
-                "https" => 443,
-                "http" => 80,
-                _ => return None,
-            };
-            let port = port_of(&authority, Some(default_port))?;
-            Some(Self {
-                scheme,
-                authority,
-                port,
-            })
-        })();
-        target.ok_or_else(|| {
-            TransportError::new(TransportErrorKind::Connect, false)
-                .with_detail("the URI is not an http or https one with a host")
-        })
-    }
-
-    fn is_tls(&self) -> bool {
-        self.scheme == Scheme::HTTPS
-    }
 }

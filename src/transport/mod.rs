@@ -3,12 +3,17 @@
 mod agent;
 mod connection;
 mod dialer;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
+mod happy_eyeballs;
 mod no_proxy;
 mod preconnect;
 mod proxy;
 mod random;
 mod resolver;
 mod stream;
+mod target;
+mod threads;
 mod tls;
 
 #[cfg(all(test, feature = "emulator"))]
@@ -120,6 +125,7 @@ pub enum TransportErrorKind {
 pub struct TransportError {
     kind: TransportErrorKind,
     may_have_been_sent: bool,
+    is_permanent: bool,
     detail: &'static str,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -133,6 +139,7 @@ impl TransportError {
         Self {
             kind,
             may_have_been_sent,
+            is_permanent: false,
             detail: "",
             source: None,
         }
@@ -150,6 +157,12 @@ impl TransportError {
     /// Adds a hint for the person who reads the error.
     pub(crate) fn with_detail(mut self, detail: &'static str) -> Self {
         self.detail = detail;
+        self
+    }
+
+    /// Marks a failure that another attempt would only repeat.
+    pub(crate) fn permanent(mut self) -> Self {
+        self.is_permanent = true;
         self
     }
 
@@ -197,6 +210,11 @@ impl From<TransportError> for Error {
             TransportErrorKind::Protocol => ErrorKind::Protocol,
         };
         let new = Self::new(kind, error.detail).with_sent(error.may_have_been_sent);
+        let new = if error.is_permanent {
+            new.permanent()
+        } else {
+            new
+        };
         match error.source {
             Some(source) => new.with_source(source),
             None => new,

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use http::Uri;
 
-use super::dialer::{Dialer, Target};
+use super::dialer::Dialer;
 use super::stream::Stream;
+use super::target::Target;
+use super::threads::spawn;
 use super::{TransportError, TransportErrorKind};
 use crate::clock::SystemClock;
 use crate::single_flight::SingleFlight;
@@ -52,9 +53,8 @@ impl Preconnect {
     /// be requested and is on another host.
     pub(super) fn before_request(&self, uri: &Uri, deadline: Instant) {
         if let Some(dial) = self.begin(uri, deadline) {
-            let thread = thread::Builder::new().name("autharmor-ahead".to_owned());
             // Without a thread, the request makes its own connection.
-            let _ = thread.spawn(move || dial.run());
+            let _ = spawn("autharmor-ahead", move || dial.run());
         }
     }
 

@@ -7,20 +7,20 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::Uri;
+use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
 use super::no_proxy::NoProxy;
-use super::resolver::port_of;
 use super::stream::Stream;
+use super::target::{Target, port_of};
 use super::{TransportError, TransportErrorKind};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::secret::Secret;
 
 /// The largest head of a proxy's response.
-const MAX_HEAD: usize = 8 * 1024;
+const MAX_HEAD: u64 = 8 * 1024;
 
 /// Which proxy to use.
 #[derive(Clone)]
@@ -35,9 +35,11 @@ pub(crate) enum ProxySetting {
 }
 
 impl ProxySetting {
-    pub(super) fn resolve(&self) -> Result<Option<Proxy>, Error> {
+    /// Returns the proxy, if there is one. `hosts` are the only ones that will
+    /// be connected to.
+    pub(super) fn resolve(&self, hosts: &[Uri]) -> Result<Option<Proxy>, Error> {
         match self {
-            Self::Environment(env) => Proxy::from_env(env),
+            Self::Environment(env) => Proxy::from_env(env, hosts),
             Self::Off => Ok(None),
             Self::Url(url) => Proxy::parse(url.expose(), "the proxy setting").map(Some),
         }
@@ -55,26 +57,45 @@ pub(super) struct Proxy {
 
 impl Proxy {
     /// Reads `HTTPS_PROXY`, or else `ALL_PROXY`, and [`NO_PROXY`](NoProxy), each
-    /// in upper or lower case. An empty variable counts as unset.
-    pub(super) fn from_env(env: &Environment) -> Result<Option<Self>, Error> {
+    /// in upper or lower case. An empty variable counts as unset. A proxy that
+    /// cannot be used is no error if none of `hosts` would use it.
+    pub(super) fn from_env(env: &Environment, hosts: &[Uri]) -> Result<Option<Self>, Error> {
         let urls = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-        let Some((name, url)) = first_set(env, &urls)? else {
-            return Ok(None);
+        let proxy = match first_set(env, &urls) {
+            Ok(None) => return Ok(None),
+            Ok(Some((name, url))) => Self::parse(&url, name),
+            Err(error) => Err(error),
         };
-        let mut proxy = Self::parse(&url, name)?;
         let list = first_set(env, &["NO_PROXY", "no_proxy"])?;
-        proxy.no_proxy = NoProxy::parse(list.as_ref().map_or("", |(_, list)| list));
-        Ok(Some(proxy))
+        let no_proxy = NoProxy::parse(list.as_ref().map_or("", |(_, list)| list));
+        let is_exempt = |uri: &Uri| {
+            Target::of(uri).is_ok_and(|target| no_proxy.matches(target.host(), target.port()))
+        };
+        match proxy {
+            Err(_) if hosts.iter().all(is_exempt) => Ok(None),
+            proxy => Ok(Some(Self { no_proxy, ..proxy? })),
+        }
     }
 
     /// `place` says where the URL was set. Errors show it instead of the URL,
     /// which may hold a password.
     fn parse(url: &str, place: &'static str) -> Result<Self, Error> {
         let wrong = || {
+            let hint = if url.contains('@') {
+                "; in user and password, percent-encode characters such as # / ? \\ @"
+            } else {
+                ""
+            };
             Error::config(format!(
-                "{place} is not a URL like http://proxy.example:3128"
+                "{place} is not a URL like http://proxy.example:3128{hint}"
             ))
         };
+        // A `#`, for one, would cut the URL within the password.
+        let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let user_info = after_scheme.rsplit_once('@').map_or("", |(user, _)| user);
+        if user_info.contains(['#', '/', '?', '\\', '@']) {
+            return Err(wrong());
+        }
         let uri: Uri = url.trim().parse().map_err(|_| wrong())?;
         let authority = uri.authority().ok_or_else(wrong)?;
         let (tls, default_port) = match uri.scheme_str() {
@@ -113,30 +134,36 @@ impl Proxy {
     pub(super) fn open_tunnel(
         &self,
         stream: &mut Stream,
-        host: &str,
-        port: u16,
+        target: &Target,
+        user_agent: &HeaderValue,
     ) -> Result<(), TransportError> {
-        let mut head = Zeroizing::new(format!(
-            "CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n"
-        ));
+        let (host, port) = (target.host(), target.port());
+        let user_agent = user_agent.to_str().unwrap_or_default();
+        let head = format!(
+            "CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: {user_agent}\r\n"
+        );
+        let mut parts = vec![head.as_str()];
         if let Some(authorization) = &self.authorization {
-            for part in ["Proxy-Authorization: Basic ", authorization, "\r\n"] {
-                head.push_str(part);
-            }
+            parts.extend(["Proxy-Authorization: Basic ", authorization, "\r\n"]);
         }
-        head.push_str("\r\n");
+        parts.push("\r\n");
+        let request = Zeroizing::new(parts.concat());
         let status = stream
-            .write_all(head.as_bytes())
+            .write_all(request.as_bytes())
             .and_then(|()| stream.flush())
             .and_then(|()| read_status(stream));
         match status {
             Ok(Some(200..=299)) => Ok(()),
-            Ok(Some(status)) => Err(failure(match status {
-                407 => "it wants a user and a password, or others than it got",
-                _ => "it refused to connect to the host",
-            })
-            .with_source(ProxyStatus(status))),
-            Ok(None) => Err(failure("its response is not HTTP")),
+            // Repeated attempts with wrong credentials get accounts locked.
+            Ok(Some(407)) => Err(
+                failure("it wants a user and a password, or others than it got")
+                    .with_source(ProxyStatus(407))
+                    .permanent(),
+            ),
+            Ok(Some(status)) => {
+                Err(failure("it refused to connect to the host").with_source(ProxyStatus(status)))
+            }
+            Ok(None) => Err(failure("its response is not HTTP, or too large")),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(TransportError::new(TransportErrorKind::Timeout, false)
                     .with_detail("while waiting for the proxy"))
@@ -181,24 +208,76 @@ fn first_set(
     Ok(None)
 }
 
-/// Reads the head of the response and nothing of what follows, which belongs
-/// to the tunnel. `None` if it is not HTTP.
-fn read_status(stream: &mut Stream) -> io::Result<Option<u16>> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() == MAX_HEAD {
+/// Reads the status of the response to `CONNECT`. Interim responses (1xx) are
+/// skipped. Of a 2xx response it reads the head and nothing of what follows,
+/// which belongs to the tunnel. `None` if it is not HTTP, or larger than
+/// [`MAX_HEAD`].
+pub(super) fn read_status(stream: &mut impl Read) -> io::Result<Option<u16>> {
+    let mut head = stream.take(MAX_HEAD);
+    let status = read_heads(&mut head);
+    match status {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && head.limit() == 0 => Ok(None),
+        status => status,
+    }
+}
+
+fn read_heads(head: &mut impl Read) -> io::Result<Option<u16>> {
+    loop {
+        let status = read_status_line(head)?;
+        match status {
+            Some(100 | 102..=199) => skip_headers(head)?,
+            Some(200..=299) => {
+                skip_headers(head)?;
+                return Ok(status);
+            }
+            _ => return Ok(status),
+        }
+    }
+}
+
+/// Stops at the first byte that is not HTTP, so that nobody waits for more.
+fn read_status_line(head: &mut impl Read) -> io::Result<Option<u16>> {
+    const PREFIX: &[u8] = b"HTTP/1.";
+    let mut line = Vec::new();
+    loop {
+        match read_byte(head)? {
+            b'\n' => break,
+            byte => line.push(byte),
+        }
+        if !line.starts_with(PREFIX) && !PREFIX.starts_with(&line) {
             return Ok(None);
         }
-        stream.read_exact(&mut byte)?;
-        head.extend(byte);
     }
-    let status = head
-        .strip_prefix(b"HTTP/1.")
-        .and_then(|rest| rest.get(2..5))
-        .and_then(|digits| std::str::from_utf8(digits).ok())
-        .and_then(|digits| digits.parse().ok());
-    Ok(status)
+    let digits = match line.strip_prefix(PREFIX) {
+        Some([b'0'..=b'9', b' ', a, b, c] | [b'0'..=b'9', b' ', a, b, c, b' ' | b'\r', ..]) => {
+            [*a, *b, *c]
+        }
+        _ => return Ok(None),
+    };
+    let status = std::str::from_utf8(&digits)
+        .ok()
+        .and_then(|it| it.parse().ok());
+    Ok(status.filter(|_| digits.iter().all(u8::is_ascii_digit)))
+}
+
+/// Reads up to the empty line.
+fn skip_headers(head: &mut impl Read) -> io::Result<()> {
+    let mut is_empty = true;
+    loop {
+        match read_byte(head)? {
+            b'\n' if is_empty => return Ok(()),
+            b'\n' => is_empty = true,
+            b'\r' => {}
+            _ => is_empty = false,
+        }
+    }
+}
+
+fn read_byte(head: &mut impl Read) -> io::Result<u8> {
+    let mut byte = [0];
+    head.read_exact(&mut byte)?;
+    let [byte] = byte;
+    Ok(byte)
 }
 
 fn failure(detail: &'static str) -> TransportError {

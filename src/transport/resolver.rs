@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use http::uri::Authority;
-
+use super::happy_eyeballs::order;
+use super::target::without_brackets;
+use super::threads::spawn;
 use super::{TransportError, TransportErrorKind};
 use crate::clock::{Clock, SystemClock};
 use crate::single_flight::SingleFlight;
@@ -23,16 +23,18 @@ pub(crate) type Resolve = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Sen
 ///
 /// The operating system's look-up cannot be stopped. So it runs in a thread of
 /// its own, which is left behind at the deadline. All who need the same host
-/// meanwhile wait for the same look-up.
+/// meanwhile wait for the same look-up. If no thread can be started, the look-up
+/// runs in the calling thread, and the deadline is checked after it.
 pub(super) struct Resolver {
     resolve: Arc<Resolve>,
     /// Tells how old a cached look-up is.
     clock: Arc<dyn Clock>,
-    cache: Arc<Mutex<Cache>>,
+    cache: Mutex<HashMap<Key, Arc<Lookup>>>,
+    /// The addresses of the last connections.
+    preferred: Mutex<HashMap<Key, SocketAddr>>,
 }
 
 type Key = (String, u16);
-type Cache = HashMap<Key, Arc<Lookup>>;
 
 /// One look-up, from the moment it starts.
 struct Lookup {
@@ -48,7 +50,8 @@ impl Resolver {
         Self {
             resolve: resolve.unwrap_or_else(|| Arc::new(system)),
             clock,
-            cache: Arc::default(),
+            cache: Mutex::default(),
+            preferred: Mutex::default(),
         }
     }
 
@@ -59,18 +62,27 @@ impl Resolver {
         host: &str,
         port: u16,
         deadline: Instant,
-    ) -> Result<Arc<[SocketAddr]>, TransportError> {
+    ) -> Result<Vec<SocketAddr>, TransportError> {
         if let Ok(address) = without_brackets(host).parse::<IpAddr>() {
-            return Ok(Arc::new([SocketAddr::new(address, port)]));
+            return Ok(vec![SocketAddr::new(address, port)]);
         }
-        let lookup = self.lookup(host, port)?;
+        let key = (host.to_owned(), port);
+        let lookup = self.lookup(&key);
         match lookup.flight.wait(&SystemClock, deadline) {
-            Some(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
+            Some(Ok(found)) if !found.is_empty() => {
+                let preferred = lock(&self.preferred).get(&key).copied();
+                Ok(order(&found, preferred))
+            }
             Some(Ok(_)) => Err(failure().with_detail("it has no address")),
             Some(Err(error)) => Err(failure().with_source(error)),
             None => Err(TransportError::new(TransportErrorKind::Timeout, false)
                 .with_detail("while resolving the host name")),
         }
+    }
+
+    /// Makes an address the first to try, now that it has worked.
+    pub(super) fn prefer(&self, host: &str, port: u16, address: SocketAddr) {
+        lock(&self.preferred).insert((host.to_owned(), port), address);
     }
 
     /// Removes a host from the cache: no connection could be made to it.
@@ -79,39 +91,43 @@ impl Resolver {
     }
 
     /// Returns the look-up that is cached or under way, or starts one.
-    fn lookup(&self, host: &str, port: u16) -> Result<Arc<Lookup>, TransportError> {
+    fn lookup(&self, key: &Key) -> Arc<Lookup> {
         let now = self.clock.now();
-        let key = (host.to_owned(), port);
         let mut cache = lock(&self.cache);
-        if let Some(lookup) = cache.get(&key).filter(|lookup| lookup.is_fresh(now)) {
-            return Ok(lookup.clone());
+        if let Some(lookup) = cache.get(key).filter(|lookup| lookup.is_fresh(now)) {
+            return lookup.clone();
         }
         let lookup = Arc::new(Lookup {
             started: now,
             flight: SingleFlight::new(),
         });
-        self.spawn_lookup(key.clone(), lookup.clone())
-            .map_err(|e| failure().with_source(e))?;
-        cache.insert(key, lookup.clone());
-        Ok(lookup)
+        cache.insert(key.clone(), lookup.clone());
+        drop(cache);
+        self.spawn_lookup(key.clone(), lookup.clone());
+        lookup
     }
 
-    fn spawn_lookup(&self, key: Key, lookup: Arc<Lookup>) -> io::Result<()> {
-        let (resolve, cache) = (self.resolve.clone(), self.cache.clone());
+    fn spawn_lookup(&self, (host, port): Key, lookup: Arc<Lookup>) {
+        let resolve = self.resolve.clone();
         let run = move || {
-            let found = resolve(&key.0, key.1);
-            if found.is_err() {
-                // Those who wait have the look-up in hand. The next caller
-                // starts another.
-                let mut cache = lock(&cache);
-                if cache.get(&key).is_some_and(|it| Arc::ptr_eq(it, &lookup)) {
-                    cache.remove(&key);
-                }
-            }
-            lookup.flight.finish(found.map(Arc::from).map_err(Arc::new));
+            let unfinished = Unfinished(&lookup);
+            let found = resolve(&host, port);
+            let found = found.map(Arc::from).map_err(Arc::new);
+            unfinished.0.flight.finish(found);
         };
-        let thread = thread::Builder::new().name("autharmor-dns".to_owned());
-        thread.spawn(run).map(drop)
+        if spawn("autharmor-dns", run.clone()).is_err() {
+            run();
+        }
+    }
+}
+
+/// Ends a look-up whose resolver panics, so that nobody waits for it.
+struct Unfinished<'a>(&'a Lookup);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        let error = io::Error::other("the resolver panicked");
+        self.0.flight.finish(Err(Arc::new(error)));
     }
 }
 
@@ -123,24 +139,6 @@ impl Lookup {
             Some(Ok(_)) => now.saturating_duration_since(self.started) < CACHE_LIFE,
             Some(Err(_)) => false,
         }
-    }
-}
-
-/// A host without the brackets that `http` leaves around an IPv6 address.
-pub(super) fn without_brackets(host: &str) -> &str {
-    host.strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host)
-}
-
-/// Returns the port of an authority, or the default. `http` itself takes a
-/// port that is no number for none.
-pub(super) fn port_of(authority: &Authority, default: Option<u16>) -> Option<u16> {
-    let text = authority.as_str();
-    let place = text.rsplit_once('@').map_or(text, |(_, place)| place);
-    match place.strip_prefix(authority.host())?.strip_prefix(':') {
-        None | Some("") => default,
-        Some(port) => port.parse().ok(),
     }
 }
 

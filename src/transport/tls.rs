@@ -11,8 +11,8 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
-use super::resolver::without_brackets;
 use super::stream::Stream;
+use super::target::without_brackets;
 use super::{TransportError, TransportErrorKind};
 use crate::error::Error;
 

@@ -1,5 +1,7 @@
 //! TCP, TLS and certificates.
 
+use std::net::{TcpListener, TcpStream};
+
 use rustls::HandshakeKind;
 
 use super::super::scripted::{Act, Ca, DEAD_PORT, OK, Server};
@@ -134,6 +136,82 @@ fn a_dead_address_is_passed_over() {
         ..settings(Roots::Only(vec![ca.pem()]))
     });
     get(&transport, &server.https("/")).unwrap();
+}
+
+/// A port on loopback where a connection is neither accepted nor refused.
+struct BlackHole {
+    port: u16,
+    _listener: TcpListener,
+    _queued: Vec<TcpStream>,
+}
+
+impl BlackHole {
+    /// Fills the queue of a listener that accepts nothing.
+    fn open() -> Self {
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let queued = (0..1000)
+            .map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok())
+            .collect();
+        Self {
+            port,
+            _listener: listener,
+            _queued: queued,
+        }
+    }
+
+    /// Dead addresses, each with another last byte.
+    fn addresses(&self, count: u8) -> Vec<SocketAddr> {
+        (1..=count)
+            .map(|last| SocketAddr::from(([127, 0, 1, last], self.port)))
+            .collect()
+    }
+}
+
+#[test]
+fn dead_addresses_are_passed_and_the_good_one_is_tried_first_next_time() {
+    let ca = Ca::new();
+    let server = serving(ca.localhost());
+    let hole = BlackHole::open();
+    let mut addresses = hole.addresses(6);
+    addresses.push(server.address());
+    let connect_timeout = Duration::from_secs(5);
+    let transport = with_settings(TransportSettings {
+        connect_timeout,
+        resolver: Some(Arc::new(move |_: &str, _| Ok(addresses.clone()))),
+        ..settings(Roots::Only(vec![ca.pem()]))
+    });
+    let began = Instant::now();
+    get(&transport, &server.https("/")).unwrap();
+    let first = began.elapsed();
+    // One by one, each dead address would take as long.
+    assert!(first < connect_timeout, "{first:?}");
+    let began = Instant::now();
+    get(&transport, &server.https("/")).unwrap();
+    let second = began.elapsed();
+    assert!(second < first, "{second:?} after {first:?}");
+    assert_eq!(server.connections(), 2);
+}
+
+#[test]
+fn dead_addresses_take_one_connect_timeout_together() {
+    let hole = BlackHole::open();
+    let addresses = hole.addresses(8);
+    let connect_timeout = Duration::from_secs(1);
+    let transport = with_settings(TransportSettings {
+        connect_timeout,
+        resolver: Some(Arc::new(move |_: &str, _| Ok(addresses.clone()))),
+        ..settings(Roots::Bundled)
+    });
+    let began = Instant::now();
+    let result = post(&transport, "https://api.example/");
+    assert_eq!(kind(result), (Timeout, false));
+    let took = began.elapsed();
+    assert!(
+        connect_timeout <= took && took < 4 * connect_timeout,
+        "{took:?}"
+    );
 }
 
 #[test]

@@ -435,6 +435,40 @@ fn bytes_behind_a_response_do_not_become_the_next_response() {
     }
 }
 
+/// The forged response arrives when the real one has been read to its end.
+#[test]
+fn bytes_on_an_idle_connection_do_not_become_the_next_response() {
+    let injected = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged";
+    let ca = Ca::new();
+    for opening in [Some(Act::Tls(ca.localhost())), None] {
+        let script = |acts: &[Act]| opening.iter().chain(acts).cloned().collect();
+        let server = Server::start(vec![
+            script(&[
+                Act::Read,
+                Act::write(OK),
+                Act::Stall,
+                Act::write(injected),
+                Act::Stall,
+                // Keeps the connection open, and would serve the next request.
+                Act::Read,
+                Act::write(OK),
+            ]),
+            script(&[Act::Read, Act::write(OK)]),
+        ]);
+        let transport = trusting(&ca);
+        let uri = match opening {
+            Some(_) => server.https("/"),
+            None => server.http("/"),
+        };
+        assert_eq!(get(&transport, &uri).unwrap().body(), b"{}");
+        server.wait_until_stalled(1);
+        server.release();
+        server.wait_until_stalled(2);
+        assert_eq!(get(&transport, &uri).unwrap().body(), b"{}");
+        assert_eq!(server.connections(), 2);
+    }
+}
+
 #[test]
 fn the_same_transport_works_after_each_failure() {
     let ca = Ca::new();

@@ -4,6 +4,7 @@ mod connecting;
 mod exchange;
 mod proxies;
 mod resolving;
+mod stream;
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
@@ -36,6 +37,8 @@ fn settings(roots: Roots) -> TransportSettings {
         roots,
         client_certificate: None,
         proxy: ProxySetting::Off,
+        hosts: Vec::new(),
+        user_agent: HeaderValue::from_static("autharmor-test/1"),
         resolver: Some(Arc::new(|_: &str, port| {
             Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
         })),

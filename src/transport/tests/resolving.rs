@@ -7,6 +7,8 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 
 use super::super::resolver::Resolver;
+use super::super::scripted::{Act, DEAD_PORT, OK, Server};
+use super::super::threads::tests::NONE_LEFT;
 use super::TransportErrorKind::{Dns, Timeout};
 use super::*;
 use crate::clock::ManualClock;
@@ -74,9 +76,7 @@ fn a_refused_connection_drops_the_cached_addresses() {
     let count = asked.clone();
     let dead = move |_: &str, _| {
         count.fetch_add(1, SeqCst);
-        Ok(vec![
-            ([127, 0, 0, 1], super::super::scripted::DEAD_PORT).into(),
-        ])
+        Ok(vec![([127, 0, 0, 1], DEAD_PORT).into()])
     };
     let transport = with_settings(TransportSettings {
         resolver: Some(Arc::new(dead)),
@@ -163,4 +163,69 @@ fn the_system_resolver_finds_localhost() {
     let resolver = Resolver::new(None, Arc::new(SystemClock));
     let found = resolver.addresses("localhost", 443, later()).unwrap();
     assert!(found.iter().all(|address| address.ip().is_loopback()));
+}
+
+#[test]
+fn the_families_alternate_and_what_worked_comes_first() {
+    let (resolver, ..) = counting(&["::1", "::2", "127.0.0.1"]);
+    let found = |host| {
+        let found = resolver.addresses(host, 443, later()).unwrap();
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found("api.example"),
+        ["[::1]:443", "127.0.0.1:443", "[::2]:443"]
+    );
+    resolver.prefer("api.example", 443, "[::2]:443".parse().unwrap());
+    let with_preferred = ["[::2]:443", "[::1]:443", "127.0.0.1:443"];
+    assert_eq!(found("api.example"), with_preferred);
+    resolver.forget("api.example", 443);
+    assert_eq!(found("api.example"), with_preferred);
+    assert_eq!(found("login.example")[0], "[::1]:443");
+}
+
+#[test]
+fn without_a_thread_the_look_up_runs_in_the_calling_one() {
+    let (resolver, asked, _) = counting(&["127.0.0.1"]);
+    NONE_LEFT.set(true);
+    for _ in 0..2 {
+        let found = resolver.addresses("api.example", 443, later()).unwrap();
+        assert_eq!(found, ["127.0.0.1:443".parse().unwrap()]);
+    }
+    NONE_LEFT.set(false);
+    assert_eq!(asked.load(SeqCst), 1);
+}
+
+#[test]
+fn without_a_thread_a_request_is_served() {
+    let ca = Ca::new();
+    let server = Server::start(vec![vec![
+        Act::Tls(ca.localhost()),
+        Act::Read,
+        Act::write(OK),
+    ]]);
+    let transport = with_settings(TransportSettings {
+        preconnect: Some("https://api.example/".parse().unwrap()),
+        resolver: Some(Arc::new(|_: &str, port| {
+            let dead = ([127, 0, 0, 1], DEAD_PORT).into();
+            Ok(vec![dead, ([127, 0, 0, 1], port).into()])
+        })),
+        ..settings(Roots::Only(vec![ca.pem()]))
+    });
+    NONE_LEFT.set(true);
+    let result = get(&transport, &server.https("/"));
+    NONE_LEFT.set(false);
+    result.unwrap();
+}
+
+#[test]
+fn a_resolver_that_panics_fails_the_look_up_and_not_the_next() {
+    let asked = AtomicUsize::new(0);
+    let resolver = resolver(move |_, port| {
+        assert!(asked.fetch_add(1, SeqCst) > 0, "planted");
+        Ok(vec![([127, 0, 0, 1], port).into()])
+    });
+    let error = resolver.addresses("api.example", 443, later()).unwrap_err();
+    assert_eq!((error.kind(), error.may_have_been_sent()), (Dns, false));
+    resolver.addresses("api.example", 443, later()).unwrap();
 }
