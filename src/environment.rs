@@ -1,4 +1,4 @@
-//! [`Environment`]: the variables of the process, or of a test.
+//! [`Environment`]: environment variables, of the process or of a test.
 
 use std::env;
 use std::ffi::OsString;
@@ -18,8 +18,8 @@ impl Environment {
         Self(Box::new(look_up))
     }
 
-    /// An empty variable counts as unset. One that is not UTF-8 does not: a
-    /// broken URL must not stand for the default one.
+    /// Returns a variable. An empty one counts as unset. One that is not UTF-8
+    /// is an error, so that a broken URL does not become the default one.
     pub(crate) fn get(&self, name: &str) -> Result<Option<String>, Error> {
         match self.0(name).map(OsString::into_string) {
             Some(Ok(value)) if !value.is_empty() => Ok(Some(value)),

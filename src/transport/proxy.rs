@@ -52,7 +52,7 @@ pub(super) struct Proxy {
     pub(super) host: String,
     pub(super) port: u16,
     authorization: Option<Zeroizing<String>>,
-    no_proxy: NoProxy,
+    exempt: NoProxy,
 }
 
 impl Proxy {
@@ -67,13 +67,13 @@ impl Proxy {
             Err(error) => Err(error),
         };
         let list = first_set(env, &["NO_PROXY", "no_proxy"])?;
-        let no_proxy = NoProxy::parse(list.as_ref().map_or("", |(_, list)| list));
+        let exempt = NoProxy::parse(list.as_ref().map_or("", |(_, list)| list));
         let is_exempt = |uri: &Uri| {
-            Target::of(uri).is_ok_and(|target| no_proxy.matches(target.host(), target.port()))
+            Target::of(uri).is_ok_and(|target| exempt.matches(target.host(), target.port()))
         };
         match proxy {
             Err(_) if hosts.iter().all(is_exempt) => Ok(None),
-            proxy => Ok(Some(Self { no_proxy, ..proxy? })),
+            proxy => Ok(Some(Self { exempt, ..proxy? })),
         }
     }
 
@@ -120,13 +120,13 @@ impl Proxy {
             host: authority.host().to_owned(),
             port,
             authorization: authorization(authority.as_str()),
-            no_proxy: NoProxy::default(),
+            exempt: NoProxy::default(),
         })
     }
 
     /// Whether this host is reached through the proxy.
     pub(super) fn applies_to(&self, host: &str, port: u16) -> bool {
-        !self.no_proxy.matches(host, port)
+        !self.exempt.matches(host, port)
     }
 
     /// Asks for a tunnel. Afterwards `stream`, a connection to the proxy, leads
