@@ -30,6 +30,12 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
+    /// The proxy for this target, if there is one.
+    pub(super) fn proxy_for(&self, target: &Target) -> Option<&Proxy> {
+        let proxy = self.proxy.as_ref();
+        proxy.filter(|proxy| proxy.applies_to(target.host(), target.port()))
+    }
+
     /// Makes a new connection to `target`.
     pub(super) fn dial(
         &self,
@@ -37,8 +43,7 @@ impl Dialer {
         deadline: Instant,
     ) -> Result<Stream, TransportError> {
         let (host, port) = (target.host(), target.port());
-        let proxy = self.proxy.as_ref();
-        let stream = match proxy.filter(|proxy| proxy.applies_to(host, port)) {
+        let stream = match self.proxy_for(target) {
             None => self.dial_tcp(host, port, deadline)?,
             Some(proxy) => self
                 .dial_through(proxy, target, deadline)

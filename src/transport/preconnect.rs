@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use http::Uri;
 
 use super::dialer::Dialer;
+use super::proxy::Proxy;
 use super::stream::Stream;
 use super::target::Target;
 use super::threads::spawn;
@@ -66,6 +67,15 @@ impl Preconnect {
         }
         let target = self.target.clone()?;
         if Target::of(uri).is_ok_and(|first| first == target) {
+            return None;
+        }
+        // A wrong password should reach the proxy once, not twice: accounts get
+        // locked.
+        if self
+            .dialer
+            .proxy_for(&target)
+            .is_some_and(Proxy::has_credentials)
+        {
             return None;
         }
         let flight = Arc::new(SingleFlight::new());

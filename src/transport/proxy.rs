@@ -124,6 +124,11 @@ impl Proxy {
         })
     }
 
+    /// Whether it gets a user and a password with each `CONNECT`.
+    pub(super) fn has_credentials(&self) -> bool {
+        self.authorization.is_some()
+    }
+
     /// Whether this host is reached through the proxy.
     pub(super) fn applies_to(&self, host: &str, port: u16) -> bool {
         !self.exempt.matches(host, port)
