@@ -260,8 +260,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets how long connecting may take: TCP, TLS and a proxy's `CONNECT`
-    /// together. Zero is refused. Defaults to 5 seconds.
+    /// Sets how long connecting may take: TCP to all addresses of the host, a
+    /// proxy's `CONNECT`, and TLS together. Zero is refused. Defaults to 5
+    /// seconds.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -283,10 +284,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these root certificates (PEM) besides the bundled ones and those
-    /// of earlier calls. `build` refuses a text without a certificate or with
-    /// one that is damaged. Defaults to the bundled roots of webpki-roots
-    /// alone.
+    /// Trusts these root certificates (PEM) as well as the bundled ones and
+    /// those of earlier calls. `build` refuses a text without a certificate or
+    /// with a damaged one. Defaults to the bundled roots of webpki-roots alone.
     pub fn add_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
         let pem = pem.as_ref().to_vec();
         match &mut self.roots {
@@ -296,8 +296,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these root certificates (PEM) and no others, under the same
-    /// check. Defaults to the bundled roots.
+    /// Trusts only these root certificates (PEM), with the same checks.
+    /// Defaults to the bundled roots.
     ///
     /// ```no_run
     /// let pem = std::fs::read("/etc/ssl/our-root.pem")?;
@@ -311,8 +311,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts what the operating system trusts, a company's interception
-    /// proxy included. Defaults to the bundled roots.
+    /// Trusts what the operating system trusts, which may include a company's
+    /// proxy that inspects TLS. On Unix systems other than macOS, the
+    /// environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` choose the
+    /// roots: do not use this in a setuid or PAM program. Defaults to the
+    /// bundled roots.
     #[cfg(feature = "platform-verifier")]
     #[cfg_attr(docsrs, doc(cfg(feature = "platform-verifier")))]
     pub fn platform_verifier(mut self) -> Self {
@@ -320,8 +323,9 @@ impl ClientBuilder {
         self
     }
 
-    /// A client certificate chain and its private key, both PEM. `build`
-    /// refuses what is damaged or does not fit together. Defaults to none.
+    /// Sets a client certificate chain and its private key, both PEM. `build`
+    /// refuses them if they are damaged or do not belong together. Defaults to
+    /// none.
     ///
     /// ```no_run
     /// let chain = std::fs::read("/etc/ssl/me.pem")?;
@@ -339,10 +343,11 @@ impl ClientBuilder {
         self
     }
 
-    /// The proxy to use, such as `http://user:password@proxy.example:3128`.
-    /// Only HTTP and HTTPS proxies are supported. Defaults to what
-    /// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say, for hosts that are not
-    /// loopback addresses.
+    /// Sets the proxy, such as `http://user:password@proxy.example:3128`.
+    /// Special characters in user and password are percent-encoded. Only HTTP
+    /// and HTTPS proxies are supported. Defaults to what `HTTPS_PROXY`,
+    /// `ALL_PROXY` and `NO_PROXY` say, for hosts that are not loopback
+    /// addresses.
     ///
     /// ```
     /// let client = autharmor::Client::builder("id", "secret")
@@ -355,8 +360,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses no proxy, whatever the environment says. Defaults to asking the
-    /// environment, see [`proxy`](Self::proxy).
+    /// Uses no proxy and ignores those of the environment. Defaults to the
+    /// environment's, see [`proxy`](Self::proxy).
     pub fn no_proxy(mut self) -> Self {
         self.proxy = ProxySetting::Off;
         self
@@ -385,9 +390,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends requests through this transport in place of the crate's own. The
-    /// settings for connecting, TLS and proxies are then not used. Defaults to
-    /// the crate's own, see [`Transport`].
+    /// Sends requests through this transport or closure instead of the crate's
+    /// own. The settings for connect timeout, roots, client certificate, proxy
+    /// and resolver are then not used. Defaults to the crate's own, see
+    /// [`Transport`].
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -395,8 +401,10 @@ impl ClientBuilder {
 
     /// Resolves host names with a function of host name and port instead of
     /// the operating system, for service discovery and for tests. It runs in a
-    /// thread of its own and may block; a call does not wait for it beyond its
-    /// deadline. Not used with a [`transport`](Self::transport) of your own.
+    /// thread of its own and may block: a call does not wait for it beyond its
+    /// deadline. If the system has no thread left, it runs in the calling
+    /// thread. The addresses are cached for a minute. Not used with a
+    /// [`transport`](Self::transport) of your own.
     pub fn resolver(
         mut self,
         resolver: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
@@ -432,7 +440,11 @@ impl ClientBuilder {
                 roots: self.roots,
                 client_certificate: self.client_certificate,
                 proxy: self.proxy,
+                hosts: vec![api.join("/")?, login.join("/")?],
+                user_agent: user_agent.clone(),
                 resolver: self.resolver,
+                preconnect: Some(api.join("/")?),
+                clock: Arc::clone(&self.clock),
             })?),
         };
         let budget = Arc::new(Budget::new());
@@ -446,7 +458,6 @@ impl ClientBuilder {
             retry: self.retry.clone(),
             max_response_body: self.max_response_body,
             store: self.token_store,
-            api: api.join("/")?,
         };
         let tokens = TokenCache::new(
             credentials,

@@ -111,6 +111,7 @@ struct Inner {
     tracking_id: Option<String>,
     retry_after: Option<Duration>,
     may_have_been_sent: bool,
+    is_permanent: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -127,6 +128,7 @@ impl Error {
             tracking_id: None,
             retry_after: None,
             may_have_been_sent: false,
+            is_permanent: false,
             source: None,
         }))
     }
@@ -173,6 +175,11 @@ impl Error {
 
     pub(crate) fn with_sent(self, may_have_been_sent: bool) -> Self {
         self.with(|inner| inner.may_have_been_sent = may_have_been_sent)
+    }
+
+    /// Marks a failure that another attempt would only repeat.
+    pub(crate) fn permanent(self) -> Self {
+        self.with(|inner| inner.is_permanent = true)
     }
 
     pub(crate) fn with_source(self, source: Arc<dyn StdError + Send + Sync>) -> Self {
@@ -234,6 +241,8 @@ impl Error {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self.kind() {
+            // A proxy that wants other credentials.
+            _ if self.0.is_permanent => false,
             ErrorKind::RateLimited
             | ErrorKind::Unavailable
             | ErrorKind::Dns

@@ -1,9 +1,11 @@
 //! What the fuzz targets need besides the public API: a moment between a
-//! request and its answer.
+//! request and its response, and parsers that are private.
 
 use std::cell::RefCell;
 
-/// Whoever plays the server in the thread that calls it, see [`play_server`].
+pub use crate::transport::fuzzing::{is_exempt_from_proxy, proxy_status};
+
+/// Plays the server in the thread that calls it, see [`play_server`].
 type Server = Box<dyn FnMut()>;
 
 thread_local! {

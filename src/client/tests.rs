@@ -80,6 +80,30 @@ fn a_look_up_that_finds_somebody_else_or_nobody_is_a_mismatch() {
     }
 }
 
+/// The look-up was sent, the call was not.
+#[test]
+fn after_a_look_up_that_breaks_the_call_counts_as_unsent() {
+    use crate::{RetryPolicy, TransportError, TransportErrorKind};
+    for (status, kind) in [
+        (None, ErrorKind::Transport),
+        (Some(500), ErrorKind::Unavailable),
+        (Some(200), ErrorKind::Decode),
+    ] {
+        let test = TestClient::with(
+            tokens,
+            move |_, _, _| match status {
+                Some(status) => respond(status, "no JSON"),
+                None => Err(TransportError::new(TransportErrorKind::Broken, true)),
+            },
+            |builder| builder.retry(RetryPolicy::off()),
+        );
+        let error = test.client.send(&credentials_of("ada")).unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert!(!error.may_have_been_sent(), "{error}");
+        assert_eq!(test.api_requests(), 1);
+    }
+}
+
 #[test]
 fn a_look_up_and_its_call_share_one_repeat_and_one_deadline() {
     let test = TestClient::new(tokens, |_, request, _| {

@@ -126,6 +126,16 @@ fn wrong_settings_are_refused_by_name_and_without_their_value() {
             builder().api_url("http://127.0.0.1"),
             "allow_http_on_loopback(true)",
         ),
+        (
+            builder().login_url("http://127.0.0.1"),
+            "login_url is http://",
+        ),
+        (
+            builder()
+                .login_url("http://login.example")
+                .allow_http_on_loopback(true),
+            "login_url is http://",
+        ),
         (builder().timeout(zero), "timeout is zero"),
         (builder().connect_timeout(zero), "connect_timeout is zero"),
         (builder().max_response_body(0), "max_response_body is zero"),

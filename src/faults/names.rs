@@ -1,9 +1,8 @@
 //! Names and addresses, and what counts as unsent.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::harness::{
     Call, Cause, HASTY, ID, PATIENT, Row, SECRET, Side, Tally, World, fails, served, watched,
@@ -11,7 +10,8 @@ use super::harness::{
 use super::scripted::{Act, Ca, DEAD_PORT, Server};
 use super::wire::{Fault, Hosts, Over, Place, SERVICE, ca};
 use crate::ErrorKind::{Connect, Dns, Proxy, Timeout, Tls};
-use crate::transport::{Addresses, AgentTransport, ProxySetting, Roots, TransportSettings};
+use crate::clock::{ManualClock, SystemClock};
+use crate::transport::{AgentTransport, ProxySetting, Resolve, Roots, TransportSettings};
 use crate::{Client, Error, ErrorKind, HttpRequest, Limits, Transport};
 
 /// What the name of a server leads to.
@@ -40,16 +40,17 @@ struct Signs {
 }
 
 impl Signs {
-    fn addresses(self: &Arc<Self>) -> Addresses {
+    /// A resolver, and a clock that each look-up moves on by an hour, so that
+    /// nothing is cached.
+    fn resolver(self: &Arc<Self>) -> (Arc<Resolve>, Arc<ManualClock>) {
         let signs = self.clone();
-        let began = Instant::now();
-        // Each time an hour later, so that nothing is remembered.
-        let hours = AtomicUsize::new(0);
-        let now = move || {
-            let hours = u32::try_from(hours.fetch_add(1, Ordering::Relaxed)).unwrap();
-            began + hours * Duration::from_secs(3600)
+        let clock = Arc::new(ManualClock::new());
+        let hours = clock.clone();
+        let resolve = move |_: &str, port: u16| {
+            hours.advance(Duration::from_secs(3600));
+            signs.look_up(port)
         };
-        Addresses::with(move |_, port| signs.look_up(port), now)
+        (Arc::new(resolve), clock)
     }
 
     fn look_up(&self, port: u16) -> std::io::Result<Vec<std::net::SocketAddr>> {
@@ -103,14 +104,19 @@ fn world(call: Call, place: Place, way: Way, fault: &Fault, timeout: Duration) -
         odd: Mutex::new(None),
         changed: Condvar::new(),
     });
+    let (resolver, clock) = signs.resolver();
     let settings = TransportSettings {
         connect_timeout: PATIENT,
         roots: Roots::Only(vec![ca().pem()]),
         client_certificate: None,
         proxy: ProxySetting::Off,
-        resolver: None,
+        hosts: Vec::new(),
+        user_agent: http::HeaderValue::from_static("test"),
+        resolver: Some(resolver),
+        preconnect: None,
+        clock,
     };
-    let transport = AgentTransport::with_addresses(settings, signs.addresses()).unwrap();
+    let transport = AgentTransport::new(settings).unwrap();
     let port = |host: &super::wire::Host| host.server.address().port();
     let client = hosts
         .builder()
@@ -284,7 +290,11 @@ fn through(proxy: &Server, timeout: Duration) -> Error {
         roots: Roots::Only(vec![ca().pem()]),
         client_certificate: None,
         proxy: ProxySetting::Url(format!("http://{}", proxy.address()).into()),
+        hosts: Vec::new(),
+        user_agent: http::HeaderValue::from_static("test"),
         resolver: None,
+        preconnect: None,
+        clock: Arc::new(SystemClock),
     };
     let client = Client::builder(ID, SECRET)
         .transport(TokensAside(AgentTransport::new(settings).unwrap()))

@@ -1,6 +1,7 @@
 //! Requests, responses, URLs and the table of endpoints. This module does no
 //! I/O and reads no clock.
 
+pub(crate) mod buffer;
 mod endpoint;
 mod message;
 mod request;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::buffer::WipedBuffer;
 use super::endpoint::{ApiVersion, Endpoint};
 use super::message::HttpRequest;
 use super::url::{self, BaseUrl};
@@ -20,6 +21,8 @@ use crate::user_key::{UserKey, check_name};
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const USERNAME: HeaderName = HeaderName::from_static("x-autharmor-usernamevalue");
 const USER_FILTER: HeaderName = HeaderName::from_static("x-autharmor-userfilterstring");
+/// Enough for most bodies.
+const BODY: usize = 512;
 const NIL_UUID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// The body of a request.
@@ -118,12 +121,13 @@ impl<T> Request<T> {
     }
 
     pub(crate) fn body(mut self, payload: &impl Payload) -> Self {
-        let json = serde_json::to_vec(payload)
+        let mut json = WipedBuffer::with_capacity(BODY);
+        let written = serde_json::to_writer(&mut json, payload)
             .map_err(|_| Error::invalid("the body cannot be written as JSON"));
-        match payload.check().and(json) {
-            Ok(json) => {
+        match payload.check().and(written) {
+            Ok(()) => {
                 self.body = Some(Body {
-                    json: Zeroizing::new(json),
+                    json: json.into_inner(),
                     v3_only: payload.v3_only(),
                     v4_only: payload.v4_only(),
                 });
@@ -293,15 +297,21 @@ impl<T> Request<T> {
         if let Some(field) = unknown {
             return Err(unknown_to(version, field));
         }
-        let mut json = body.json.clone();
-        if let Some(id) = &self.id {
-            if self.endpoint.carries_registration_id_in_body(version) {
-                // The id is a UUID, which needs no escaping, and the body an
-                // object that holds more than nothing.
-                json.splice(1..1, format!("\"registration_id\":\"{id}\",").into_bytes());
+        let id = self.id.as_ref();
+        let in_body = id.filter(|_| self.endpoint.carries_registration_id_in_body(version));
+        match (in_body, body.json.split_first()) {
+            (Some(id), Some((brace, rest))) => {
+                // The id is a UUID, which needs no escaping, and the object is
+                // not empty.
+                let id = format!("\"registration_id\":\"{id}\",");
+                let mut json = WipedBuffer::with_capacity(body.json.len() + id.len());
+                json.extend(&[*brace]);
+                json.extend(id.as_bytes());
+                json.extend(rest);
+                Ok(Some(json.into_inner()))
             }
+            _ => Ok(Some(body.json.clone())),
         }
-        Ok(Some(json))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What ureq asks of a connection, on top of [`Stream`] and [`Dialer`].
+//! [`Connection`]: what ureq needs of a connection, on top of [`Stream`].
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -10,61 +10,61 @@ use http::Uri;
 use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, Transport as Connection,
+    Buffers, ConnectionDetails, Connector, NextTimeout, Transport as UreqTransport,
 };
 use zeroize::Zeroizing;
 
-use super::dial::Dialer;
+use super::preconnect::Preconnect;
 use super::stream::Stream;
 
-/// Bytes of a response that are held before they are parsed. The head of a
-/// response must fit, so the buffer grows for an unusual one.
+/// The size of the buffer that a response is read into. It grows for a response
+/// with a larger head, because the whole head must fit.
 const INPUT: usize = 16 * 1024;
 
 /// The largest head of a response.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
-/// The room for a piece of a request. The request line must fit, and each
-/// header.
+/// The space for one piece of a request. The request line and each header must
+/// fit.
 pub(super) const OUTPUT: usize = 8 * 1024;
 
-/// So many bytes of a request wait for what follows, so that a head that is not
-/// longer and its body leave in one piece.
-const HELD: usize = 2 * 1024;
+/// Bytes of a request that may wait for the next piece, so that a small head
+/// and its body are sent together.
+const COALESCE_LIMIT: usize = 2 * 1024;
 
-/// No call takes longer, whatever its deadline, so that no sum of times can
-/// overflow.
+/// The longest time that a call may take, whatever its deadline, so that no sum
+/// of times can overflow.
 pub(super) const LONGEST_CALL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Gives ureq its connections. Its errors are [`TransportError`]s within
+/// Makes connections for ureq. Its errors are [`TransportError`]s within
 /// [`ureq::Error::Other`].
 ///
 /// [`TransportError`]: super::TransportError
-pub(super) struct WireConnector(pub(super) Arc<Dialer>);
+pub(super) struct PreconnectConnector(pub(super) Arc<Preconnect>);
 
-impl Connector for WireConnector {
-    type Out = Wire;
+impl Connector for PreconnectConnector {
+    type Out = Connection;
 
     fn connect(
         &self,
         details: &ConnectionDetails,
         _: Option<()>,
-    ) -> Result<Option<Wire>, ureq::Error> {
+    ) -> Result<Option<Connection>, ureq::Error> {
         match self.0.connect(details.uri, deadline(details.timeout)) {
-            Ok(stream) => Ok(Some(Wire::new(stream))),
+            Ok(stream) => Ok(Some(Connection::new(stream))),
             Err(error) => Err(ureq::Error::Other(Box::new(error))),
         }
     }
 }
 
-impl fmt::Debug for WireConnector {
+impl fmt::Debug for PreconnectConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WireConnector")
+        f.write_str("PreconnectConnector")
     }
 }
 
-/// Finds nothing: ureq resolves before it looks for an idle connection, which
-/// would be in vain most of the time. The [`Dialer`] resolves for itself.
+/// Finds no addresses. ureq resolves a name even if it then uses an idle
+/// connection, so the dialer resolves instead.
 #[derive(Debug)]
 pub(super) struct NoResolver;
 
@@ -79,60 +79,59 @@ impl Resolver for NoResolver {
     }
 }
 
-/// A connection in ureq's hands.
-pub(super) struct Wire {
+/// A connection with its buffers.
+pub(super) struct Connection {
     stream: Stream,
     buffers: WipedBuffers,
     /// Whether it has gone back to the pool since it was last read from.
-    parked: bool,
+    is_pooled: bool,
 }
 
-impl Wire {
+impl Connection {
     fn new(stream: Stream) -> Self {
         Self {
             stream,
             buffers: WipedBuffers::default(),
-            parked: false,
+            is_pooled: false,
         }
     }
 
-    /// Within the deadline that the stream has.
-    fn send_held(&mut self) -> io::Result<()> {
-        let held = mem::take(&mut self.buffers.held);
-        if held == 0 {
+    /// Sends what waits in the output buffer, within the stream's deadline.
+    fn flush_pending(&mut self) -> io::Result<()> {
+        let pending = mem::take(&mut self.buffers.pending);
+        if pending == 0 {
             return Ok(());
         }
-        let output = self.buffers.output.get(..held).unwrap_or_default();
+        let output = self.buffers.output.get(..pending).unwrap_or_default();
         let sent = self
             .stream
             .write_all(output)
             .and_then(|()| self.stream.flush());
-        // There was a bearer or a client secret in it; a piece of a header that
-        // did not fit may stand behind what was held.
-        self.buffers.output.fill(0);
+        self.buffers.wipe_output(pending);
         sent
     }
 }
 
-impl Connection for Wire {
+impl UreqTransport for Connection {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        self.buffers.held += amount;
-        if self.buffers.held <= HELD {
+        self.buffers.pending += amount;
+        if self.buffers.pending <= COALESCE_LIMIT {
             return Ok(());
         }
         self.stream.set_deadline(deadline(timeout));
-        self.send_held().map_err(|error| failure(error, timeout))
+        self.flush_pending()
+            .map_err(|error| failure(error, timeout))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.parked = false;
-        // One deadline for both: the time is what is left of the call's.
+        self.is_pooled = false;
+        // One deadline for both: `timeout` is what is left of the call's time.
         self.stream.set_deadline(deadline(timeout));
-        let sent = self.send_held();
+        let sent = self.flush_pending();
         #[cfg(fuzzing)]
         crate::fuzzing::before_read();
         let read = sent.and_then(|()| self.stream.read(self.buffers.input_append_buf()));
@@ -141,15 +140,14 @@ impl Connection for Wire {
         Ok(amount > 0)
     }
 
-    /// ureq asks twice: when the connection goes to the pool and when it
-    /// leaves it. The socket, which takes three system calls, is asked the
-    /// second time only: what it has to say must be heard just before the next
-    /// request.
+    /// ureq calls this twice: when the connection goes to the pool and when it
+    /// leaves it. Only the second call asks the socket, which takes three
+    /// system calls: what counts is its state just before the next request.
     fn is_open(&mut self) -> bool {
-        if self.parked {
+        if self.is_pooled {
             self.stream.is_open()
         } else {
-            self.parked = true;
+            self.is_pooled = true;
             !self.stream.has_leftovers()
         }
     }
@@ -159,9 +157,9 @@ impl Connection for Wire {
     }
 }
 
-impl fmt::Debug for Wire {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Wire")
+        f.write_str("Connection")
     }
 }
 
@@ -177,21 +175,36 @@ fn failure(error: io::Error, timeout: NextTimeout) -> ureq::Error {
     }
 }
 
-/// Buffers that keep nothing: what was in them are requests and responses
-/// with credentials, and an idle connection may live long.
+/// Buffers that are wiped after use: they hold requests and responses with
+/// credentials, and an idle connection may stay open for long.
 #[derive(Default)]
 struct WipedBuffers {
-    /// Of which `start..end` is filled.
+    /// The bytes in `start..end` are not consumed yet.
     input: Zeroizing<Vec<u8>>,
     start: usize,
     end: usize,
     output: Zeroizing<Vec<u8>>,
     /// Bytes of `output` that ureq counts as sent.
-    held: usize,
+    pending: usize,
     progress: bool,
 }
 
 impl WipedBuffers {
+    /// Wipes a request, which may hold an access token or a client secret, after
+    /// its first `sent` bytes were sent. Behind them there may be a part of a
+    /// header that did not fit: then `ureq_proto` has filled the buffer to its
+    /// end, and neither header nor JSON ends with a zero.
+    fn wipe_output(&mut self, sent: usize) {
+        let used = if self.output.ends_with(&[0, 0]) {
+            sent
+        } else {
+            self.output.len()
+        };
+        if let Some(used) = self.output.get_mut(..used) {
+            used.fill(0);
+        }
+    }
+
     fn make_room(&mut self) {
         if self.end < self.input.len() {
             return;
@@ -204,7 +217,7 @@ impl WipedBuffers {
             }
             (self.start, self.end) = (0, filled);
         } else if self.input.len() < 2 * MAX_HEAD {
-            // Not in place, which could leave a copy behind.
+            // A `Vec` that grows in place could leave a copy behind.
             let mut grown = Zeroizing::new(vec![0; (2 * self.input.len()).max(INPUT)]);
             if let Some(start) = grown.get_mut(..self.input.len()) {
                 start.copy_from_slice(&self.input);
@@ -216,8 +229,8 @@ impl WipedBuffers {
 
 impl Buffers for WipedBuffers {
     fn output(&mut self) -> &mut [u8] {
-        self.output.resize(HELD + OUTPUT, 0);
-        self.output.get_mut(self.held..).unwrap_or_default()
+        self.output.resize(COALESCE_LIMIT + OUTPUT, 0);
+        self.output.get_mut(self.pending..).unwrap_or_default()
     }
 
     fn input(&self) -> &[u8] {
@@ -249,11 +262,11 @@ impl Buffers for WipedBuffers {
     }
 
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        self.output.resize(HELD + OUTPUT, 0);
+        self.output.resize(COALESCE_LIMIT + OUTPUT, 0);
         self.make_room();
         (
             self.input.get_mut(self.end..).unwrap_or_default(),
-            self.output.get_mut(self.held..).unwrap_or_default(),
+            self.output.get_mut(self.pending..).unwrap_or_default(),
         )
     }
 
@@ -261,3 +274,6 @@ impl Buffers for WipedBuffers {
         self.progress && self.start < self.end
     }
 }
+
+#[cfg(all(test, feature = "emulator"))]
+mod tests;
