@@ -21,7 +21,8 @@ fn state(version: &str, flow: &str) -> String {
         "flow": flow,
         "id": REQUEST,
         "user": {"username": USERNAME},
-        "mail": ["new_user", USERNAME],
+        "purpose": "new_user",
+        "address": USERNAME,
     })
     .to_string()
 }

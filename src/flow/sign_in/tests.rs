@@ -5,9 +5,16 @@ mod kept;
 use std::sync::{Arc, Mutex};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::*;
+use crate::auth::{StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth};
+use crate::client::Client;
+use crate::error::{Error, ErrorKind};
+use crate::flow::verify::SignIn;
+use crate::flow::wait::WaitPolicy;
+use crate::http::ApiVersion;
 use crate::testing::{TestClient, TransportResult, respond, seconds, token};
 use crate::{TransportError, TransportErrorKind};
 
@@ -21,19 +28,19 @@ const EVE: Uuid = Uuid::from_u128(0xe0e0_0000_0000_4000_8000_0000_0000_0002);
 const NAME: &str = "ada@example.com";
 const IP: &str = "203.0.113.7";
 const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
-const TOKEN: &str = "t0k3n-of-the-start-answer";
-const FINISH_TOKEN: &str = "t0k3n-of-the-finish-answer";
+const TOKEN: &str = "t0k3n-of-the-start-response";
+const FINISH_TOKEN: &str = "t0k3n-of-the-finish-response";
 const LINK_TOKEN: &str = "t0k3n-of-the-link";
 const AA_GUID: &str = "aa-gu1d";
 const QR: &str = "https://qr.example/s3cr3t";
 const PAGE: &str = r#"{"id":"AQID","signature":"BAUG"}"#;
 const VERSIONS: [ApiVersion; 2] = [ApiVersion::V3, ApiVersion::V4];
 
-/// A client over a service that keeps what it gets: the route below `/auth/`
+/// A client of a service that records its requests: the route below `/auth/`
 /// and the body.
 struct Service {
     test: TestClient,
-    got: Arc<Mutex<Vec<(String, Json)>>>,
+    received: Arc<Mutex<Vec<(String, Json)>>>,
 }
 
 impl Service {
@@ -41,8 +48,8 @@ impl Service {
         version: ApiVersion,
         api: impl Fn(&str, &Json) -> TransportResult + Send + Sync + 'static,
     ) -> Self {
-        let got = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&got);
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&received);
         let test = TestClient::with(
             |number, _, _| token(number, 86_400),
             move |_, request, _| {
@@ -50,25 +57,30 @@ impl Service {
                 let route = request.uri().path().strip_prefix(&prefix).unwrap();
                 let body = request.body().unwrap_or(b"null");
                 let body: Json = serde_json::from_slice(body).unwrap();
-                kept.lock().unwrap().push((route.to_owned(), body.clone()));
+                recorded
+                    .lock()
+                    .unwrap()
+                    .push((route.to_owned(), body.clone()));
                 api(route, &body)
             },
             |builder| builder.api_version(version),
         );
-        Self { test, got }
+        Self { test, received }
     }
 
-    /// Answers everything as it should, but for what `but` knows better.
-    fn but(but: impl Fn(&str, &Json) -> Option<TransportResult> + Send + Sync + 'static) -> Self {
+    /// Responds as the service should, except where `other` has a response.
+    fn except(
+        other: impl Fn(&str, &Json) -> Option<TransportResult> + Send + Sync + 'static,
+    ) -> Self {
         Self::new(ApiVersion::V4, move |route, body| {
-            but(route, body).unwrap_or_else(|| by_the_book(route, body))
+            other(route, body).unwrap_or_else(|| regular(route, body))
         })
     }
 
-    /// Answers one route so.
+    /// Responds to one route with this.
     fn at(route: &'static str, status: u16, body: impl Into<String>) -> Self {
         let text = body.into();
-        Self::but(move |at, _| (at == route).then(|| respond(status, text.clone())))
+        Self::except(move |at, _| (at == route).then(|| respond(status, text.clone())))
     }
 
     fn client(&self) -> &Client {
@@ -76,22 +88,22 @@ impl Service {
     }
 
     fn routes(&self) -> Vec<String> {
-        let got = self.got.lock().unwrap();
-        got.iter().map(|(route, _)| route.clone()).collect()
+        let received = self.received.lock().unwrap();
+        received.iter().map(|(route, _)| route.clone()).collect()
     }
 
-    /// The one body that the route got.
+    /// The only body that this route received.
     #[track_caller]
     fn body(&self, route: &str) -> Json {
-        let got = self.got.lock().unwrap();
-        let mut bodies = got.iter().filter(|(at, _)| at == route);
+        let received = self.received.lock().unwrap();
+        let mut bodies = received.iter().filter(|(at, _)| at == route);
         let (_, body) = bodies.next().unwrap();
-        assert!(bodies.next().is_none(), "{route} is asked twice");
+        assert!(bodies.next().is_none(), "{route} is called twice");
         body.clone()
     }
 }
 
-fn by_the_book(route: &str, body: &Json) -> TransportResult {
+fn regular(route: &str, body: &Json) -> TransportResult {
     let json = match route {
         "authenticator/start" => json!({
             "auth_request_id": REQUEST,
@@ -123,7 +135,7 @@ fn by_the_book(route: &str, body: &Json) -> TransportResult {
     respond(200, json.to_string())
 }
 
-/// A validate answer by which Ada is signed in.
+/// The validate response by which Ada is signed in.
 fn signed_in(nonce: Option<&str>) -> Json {
     let signed = json!({
         "message_data": {"auth_request_id": REQUEST},
@@ -153,7 +165,7 @@ fn authenticator() -> StartAuthenticatorAuth {
         .user_agent(AGENT)
 }
 
-/// v3 knows neither address nor user agent here.
+/// v3 has no field for address and user agent here.
 fn webauthn(version: ApiVersion) -> StartWebauthnAuth {
     let request = StartWebauthnAuth::new().user(NAME).webauthn_client_id("wc");
     match version {
@@ -191,9 +203,9 @@ fn begin_magiclink(service: &Service) -> PendingMagiclink {
 }
 
 /// A method's name in routes, and its sign-in from beginning to end.
-type Road = (&'static str, fn(&Service) -> Result<SignIn, Error>);
+type Flow = (&'static str, fn(&Service) -> Result<SignIn, Error>);
 
-const ROADS: [Road; 3] = [
+const FLOWS: [Flow; 3] = [
     ("authenticator", |service| {
         begin_authenticator(service).wait(service.client(), &WaitPolicy::new())
     }),
@@ -226,9 +238,9 @@ fn assert_kind(end: Result<SignIn, Error>, kind: ErrorKind) -> Error {
 }
 
 #[test]
-fn an_authenticator_sign_in_sends_nonce_address_and_agent_twice() {
+fn an_authenticator_sign_in_repeats_nonce_address_and_agent() {
     for version in VERSIONS {
-        let service = Service::new(version, by_the_book);
+        let service = Service::new(version, regular);
         let started = service
             .client()
             .begin_authenticator_sign_in(&authenticator())
@@ -274,7 +286,7 @@ fn an_authenticator_sign_in_sends_nonce_address_and_agent_twice() {
 #[test]
 fn a_webauthn_sign_in_sends_a_nonce_under_v4_only() {
     for version in VERSIONS {
-        let service = Service::new(version, by_the_book);
+        let service = Service::new(version, regular);
         let started = service
             .client()
             .begin_webauthn_sign_in(&webauthn(version))
@@ -316,18 +328,18 @@ fn a_webauthn_sign_in_sends_a_nonce_under_v4_only() {
 }
 
 #[test]
-fn a_magic_link_carries_no_nonce() {
+fn a_magic_link_has_no_nonce() {
     for version in VERSIONS {
         let service = Service::new(version, |route, body| {
             if route == "magiclink_email/validate" {
-                // The link's token and nothing that a device signed.
-                let mut answer = signed_in(None);
-                let message = answer
+                // The link has a token, but no device signs anything.
+                let mut response = signed_in(None);
+                let message = response
                     .pointer_mut("/validate_auth_response_details/auth_details/response_details");
                 message.unwrap()["secure_signed_message"] = json!(null);
-                return respond(200, answer.to_string());
+                return respond(200, response.to_string());
             }
-            by_the_book(route, body)
+            regular(route, body)
         });
         let pending = begin_magiclink(&service);
         assert_eq!(pending.auth_request_id(), REQUEST);
@@ -355,9 +367,9 @@ fn a_magic_link_carries_no_nonce() {
 }
 
 #[test]
-fn a_nonce_is_fresh_unless_it_is_the_callers() {
+fn a_nonce_is_new_unless_the_caller_gave_one() {
     let nonce_of = |request: &StartAuthenticatorAuth| {
-        let service = Service::new(ApiVersion::V3, by_the_book);
+        let service = Service::new(ApiVersion::V3, regular);
         let started = service.client().begin_authenticator_sign_in(request);
         let end = started.unwrap().pending.complete(service.client());
         assert_ada(end);
@@ -369,7 +381,7 @@ fn a_nonce_is_fresh_unless_it_is_the_callers() {
     assert_ne!(nonce_of(&request), nonce_of(&request));
     assert_eq!(nonce_of(&request.nonce("mine")), "mine");
 
-    let service = Service::new(ApiVersion::V4, by_the_book);
+    let service = Service::new(ApiVersion::V4, regular);
     let request = webauthn(ApiVersion::V4).nonce("mine");
     let started = service.client().begin_webauthn_sign_in(&request).unwrap();
     assert_ada(started.pending.complete(service.client(), PAGE));
@@ -378,13 +390,13 @@ fn a_nonce_is_fresh_unless_it_is_the_callers() {
 }
 
 #[test]
-fn what_v3_cannot_carry_is_refused_before_a_start() {
+fn values_without_a_field_in_v3_are_refused_before_a_start() {
     for request in [
         webauthn(ApiVersion::V3).nonce("mine"),
         webauthn(ApiVersion::V3).ip_address(IP),
         webauthn(ApiVersion::V3).user_agent(AGENT),
     ] {
-        let service = Service::new(ApiVersion::V3, by_the_book);
+        let service = Service::new(ApiVersion::V3, regular);
         let error = service.client().begin_webauthn_sign_in(&request);
         assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
         assert!(service.test.seen().is_empty());
@@ -392,7 +404,7 @@ fn what_v3_cannot_carry_is_refused_before_a_start() {
 }
 
 #[test]
-fn a_push_goes_out_where_a_user_is_named_unless_told_otherwise() {
+fn a_push_is_sent_if_a_user_is_named_unless_disabled() {
     let nobody = StartAuthenticatorAuth::new;
     for (request, sent) in [
         (nobody(), json!(null)),
@@ -402,18 +414,18 @@ fn a_push_goes_out_where_a_user_is_named_unless_told_otherwise() {
         (nobody().user(NAME).send_push(false), json!(false)),
         (nobody().user(NAME).send_push(true), json!(true)),
     ] {
-        let service = Service::new(ApiVersion::V4, by_the_book);
+        let service = Service::new(ApiVersion::V4, regular);
         let started = service.client().begin_authenticator_sign_in(&request);
         let started = started.unwrap();
         assert_eq!(service.body("authenticator/start")["send_push"], sent);
         assert_eq!(started.push_message_sent, sent == json!(true));
-        // Without a user, whoever comes.
+        // Without a user in the request, anybody may sign in.
         assert_ada(started.pending.complete(service.client()));
     }
 }
 
 #[test]
-fn what_was_not_sent_or_shown_is_not_claimed() {
+fn missing_parts_of_a_start_response_are_not_reported() {
     let body = json!({
         "auth_request_id": REQUEST,
         "auth_validation_token": TOKEN,
@@ -430,14 +442,14 @@ fn what_was_not_sent_or_shown_is_not_claimed() {
     assert!(!started.push_message_sent);
 }
 
-/// Begins with each method; what the start answer is turned into by `damage`.
+/// Begins a sign-in whose start response is changed by `damage`.
 fn begin_with(
     route: &'static str,
     damage: impl Fn(&mut Json) + Send + Sync + 'static,
 ) -> (Result<(), Error>, Service) {
-    let service = Service::but(move |at, body| {
+    let service = Service::except(move |at, body| {
         (at == route).then(|| {
-            let response = by_the_book(at, body).unwrap();
+            let response = regular(at, body).unwrap();
             let mut json: Json = serde_json::from_slice(response.body()).unwrap();
             damage(&mut json);
             respond(200, json.to_string())
@@ -457,7 +469,7 @@ fn begin_with(
 }
 
 #[test]
-fn a_start_answer_without_what_ends_the_sign_in_is_an_error() {
+fn a_start_response_without_a_required_part_is_an_error() {
     for (route, field) in [
         ("authenticator/start", "auth_request_id"),
         ("authenticator/start", "auth_validation_token"),

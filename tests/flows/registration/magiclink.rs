@@ -258,9 +258,9 @@ fn a_link_for_another_purpose_is_a_mismatch() {
         play(what, |stage, pending| {
             let url = click(stage, what.address());
             let purposes = ["new_user", "new_enrollment", "change_email"];
-            let other = with(pending, "mail", json!([purposes[0], what.address()]));
+            let other = with(pending, "purpose", json!(purposes[0]));
             let other = match what {
-                What::NewUser => with(&other, "mail", json!([purposes[2], what.address()])),
+                What::NewUser => with(&other, "purpose", json!(purposes[2])),
                 _ => other,
             };
             let end = other.complete(&stage.client, &url);

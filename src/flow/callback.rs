@@ -1,5 +1,4 @@
-//! Reading the URL that a user's browser arrives with after a click on a
-//! mailed link.
+//! Parses the URL with which a user's browser arrives from a magic link.
 
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
@@ -8,10 +7,11 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// A longer URL is not from a mail of ours.
+/// Longest URL that is parsed, in bytes.
 const MAX_LEN: usize = 16 * 1024;
 
-/// What the query says. Unknown parameters are the program's own.
+/// The parameters of a magic link. Unknown parameters are ignored: they are the
+/// program's own.
 #[derive(Debug, Default)]
 pub(super) struct Callback {
     pub(super) auth_request_id: Option<Uuid>,
@@ -21,9 +21,9 @@ pub(super) struct Callback {
 }
 
 impl Callback {
-    /// Takes a whole URL, its path and query, or the query alone, with or
-    /// without the question mark. A parameter that comes twice, or an id that
-    /// is not a UUID, is refused.
+    /// Parses a URL, a path with a query, or a query with or without its
+    /// question mark. Refuses a parameter that occurs twice and an id that is
+    /// not a UUID.
     pub(super) fn parse(url_or_query: &str) -> Result<Self, Error> {
         if url_or_query.len() > MAX_LEN {
             return Err(Error::invalid("the callback URL is longer than 16 KiB"));
@@ -49,7 +49,7 @@ impl Callback {
     }
 }
 
-/// A parameter that the link must have.
+/// Returns a parameter that the link must have.
 pub(super) fn required<T>(parameter: Option<T>, name: &str) -> Result<T, Error> {
     parameter.ok_or_else(|| Error::invalid(format!("the callback URL lacks {name}")))
 }
@@ -68,7 +68,7 @@ fn set<T>(slot: &mut Option<T>, value: T) -> Result<(), Error> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(Error::invalid(
-            "a parameter of the callback URL comes twice",
+            "a parameter of the callback URL occurs twice",
         )),
     }
 }
