@@ -28,12 +28,8 @@ impl Callback {
         if url_or_query.len() > MAX_LEN {
             return Err(Error::invalid("the callback URL is longer than 16 KiB"));
         }
-        let before_fragment = url_or_query.split('#').next().unwrap_or_default();
-        let query = before_fragment
-            .split_once('?')
-            .map_or(before_fragment, |(_, query)| query);
         let mut callback = Self::default();
-        for pair in query.split('&') {
+        for pair in query_of(url_or_query).split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match decode(name)?.as_str() {
                 "auth_request_id" => set_id(&mut callback.auth_request_id, value)?,
@@ -46,6 +42,24 @@ impl Callback {
             }
         }
         Ok(callback)
+    }
+}
+
+/// Returns the query of a URL, of a path, or the text itself if it is a query.
+///
+/// A query may hold further question marks, and a path `=` and `&`.
+fn query_of(text: &str) -> &str {
+    let text = text.split('#').next().unwrap_or_default();
+    let (before, after) = match text.split_once('?') {
+        Some((before, after)) => (before, Some(after)),
+        None => (text, None),
+    };
+    let start = before.split(['=', '&']).next().unwrap_or_default();
+    let is_url = start.starts_with('/') || start.contains("://");
+    match after {
+        Some(query) if is_url || start == before => query,
+        None if is_url => "",
+        _ => text,
     }
 }
 
@@ -84,24 +98,147 @@ fn decode(text: &str) -> Result<Zeroizing<String>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     const ID: &str = "11111111-2222-4333-8444-555555555555";
 
     #[test]
     fn a_url_a_path_and_a_query_are_read_alike() {
-        for prefix in ["https://app.example/in?x=1&", "/in?", "?", ""] {
-            let url = format!("{prefix}auth_validation_token=a%2Bb%3d&auth_request_id={ID}#part");
-            let callback = Callback::parse(&url).unwrap();
-            assert_eq!(callback.auth_request_id, Some(ID.parse().unwrap()));
-            assert_eq!(callback.auth_validation_token.unwrap().expose(), "a+b=");
-            assert!(callback.registration_id.is_none());
+        for prefix in [
+            "https://app.example/in?x=1&",
+            "https://app.example?",
+            "https://app.example/in=1&x;y=2?",
+            "//app.example/in?",
+            "app.example/in?",
+            "/in?",
+            "/in=1&x?",
+            "/?",
+            "?",
+            "?x=1&",
+            "",
+            "x=1&",
+            "&&",
+        ] {
+            // More question marks belong to a value or to a name.
+            for more in [
+                "",
+                "&next=/a?b",
+                "&next=https://a.example/?x=1",
+                "&a?b=c?",
+                "&?",
+            ] {
+                let url = format!(
+                    "{prefix}auth_validation_token=a%2Bb%3d&auth_request_id={ID}{more}#part?x=y"
+                );
+                let callback = Callback::parse(&url).unwrap();
+                assert_eq!(callback.auth_request_id, Some(ID.parse().unwrap()), "{url}");
+                let token = callback.auth_validation_token.unwrap();
+                assert_eq!(token.expose(), "a+b=", "{url}");
+                assert!(callback.registration_id.is_none());
+                assert!(callback.registration_validation_token.is_none());
+            }
         }
     }
 
     #[test]
-    fn what_is_not_clear_is_refused_without_being_repeated() {
+    fn a_question_mark_in_a_value_does_not_cut_a_bare_query() {
+        for query in [
+            format!("next=/a?b&auth_request_id={ID}"),
+            format!("next=/a?auth_validation_token=x&auth_request_id={ID}"),
+            format!("next=https://a.example/?auth_validation_token=x&auth_request_id={ID}"),
+            format!("flag&auth?x=1&auth_request_id={ID}"),
+            format!("?a?b=1&auth_request_id={ID}"),
+            format!("??auth_validation_token=x&auth_request_id={ID}"),
+        ] {
+            let callback = Callback::parse(&query).unwrap();
+            assert_eq!(
+                callback.auth_request_id,
+                Some(ID.parse().unwrap()),
+                "{query}"
+            );
+            assert!(callback.auth_validation_token.is_none(), "{query}");
+        }
+        let callback = Callback::parse("auth_validation_token=a?b=c?").unwrap();
+        assert_eq!(callback.auth_validation_token.unwrap().expose(), "a?b=c?");
+    }
+
+    #[test]
+    fn only_the_query_has_parameters() {
+        for url in [
+            "",
+            "?",
+            "#auth_validation_token=x",
+            "?#auth_validation_token=x",
+            "https://app.example/#?auth_validation_token=x",
+            "https://app.example/auth_validation_token=x",
+            "https://app.example/in&auth_validation_token=x",
+            "/in&auth_validation_token=x",
+            "https://auth_validation_token=x@app.example/?y",
+        ] {
+            let callback = Callback::parse(url).unwrap();
+            assert!(callback.auth_validation_token.is_none(), "{url}");
+        }
+    }
+
+    #[test]
+    fn names_and_values_are_decoded_as_a_form() {
+        for (written, read) in [
+            ("a+b", "a b"),
+            ("a%20b", "a b"),
+            ("a%2bb", "a+b"),
+            ("a%2Bb", "a+b"),
+            ("a%26b%3Dc%23", "a&b=c#"),
+            ("zo%C3%AB", "zo\u{eb}"),
+            ("zo\u{eb}", "zo\u{eb}"),
+            ("a=b==", "a=b=="),
+            // As browsers do.
+            ("100%", "100%"),
+            ("%zz%4", "%zz%4"),
+            ("%2541", "%41"),
+        ] {
+            let query = format!("auth%5Fvalidation%5ftoken={written}");
+            let callback = Callback::parse(&query).unwrap();
+            let token = callback.auth_validation_token.unwrap();
+            assert_eq!(token.expose(), read, "{written}");
+        }
+    }
+
+    #[test]
+    fn the_longest_url_is_16_kib() {
+        let query = "auth_validation_token=";
+        let text = format!("{query}{}", "x".repeat(16 * 1024 - query.len()));
+        assert!(Callback::parse(&text).is_ok());
+        assert!(Callback::parse(&format!("{text}x")).is_err());
+    }
+
+    #[test]
+    fn each_parameter_may_occur_once() {
+        let values = [
+            ("auth_request_id", ID),
+            ("auth_validation_token", "t"),
+            ("registration_id", ID),
+            ("registration_validation_token", "t"),
+        ];
+        for (name, value) in values {
+            let once = format!("{name}={value}");
+            assert!(Callback::parse(&once).is_ok());
+            for twice in [
+                format!("{once}&{once}"),
+                format!("{once}&x=1&{}={value}", name.replace('_', "%5F")),
+                format!("{once}&{name}"),
+                format!("{name}&{once}"),
+                format!("https://app.example/in?{once}&next=/?x=1&{once}"),
+            ] {
+                let error = Callback::parse(&twice).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidInput, "{twice}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_url_that_is_not_clear_is_refused_without_being_repeated() {
         let twice = "auth_validation_token=s3cr3t&auth%5Fvalidation_token=s3cr3t";
-        let long = "x".repeat(MAX_LEN + 1);
+        let long = "x".repeat(16 * 1024 + 1);
         for query in [
             twice,
             "auth_request_id=s3cr3t",
@@ -115,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn other_parameters_do_not_matter() {
+    fn other_parameters_are_ignored() {
         let callback =
             Callback::parse("?registration_validation_token=t&registration_validation_token2=u&&=")
                 .unwrap();
