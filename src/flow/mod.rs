@@ -160,15 +160,16 @@
 //! # Checks
 //!
 //! Every value that is missing, null, unknown or of the wrong type fails closed.
+//! An empty name and the nil UUID count as missing.
 //!
 //! | check | otherwise |
 //! | --- | --- |
 //! | a pending state is of this format and this flow, and has all required values | it does not deserialise |
 //! | the client speaks the API version under which the flow was begun | [`InvalidInput`](crate::ErrorKind::InvalidInput) |
 //! | a link has each parameter once, and belongs to the request of the state | `InvalidInput`, [`Mismatch`](crate::ErrorKind::Mismatch); nothing is sent |
-//! | the finish response of a passkey is about that request | `Mismatch` |
+//! | the finish response of a passkey is about that request, if it names one | `Mismatch` |
 //! | `authorized` in the validate response is the JSON `true` | another [`SignIn`] |
-//! | no result code contradicts it: pending, declined, timed out, … | `Mismatch` |
+//! | no status and no result code contradicts it: pending, declined, timed out, …, or one that this crate does not know | `Mismatch` |
 //! | the response says who signed in, by an id that is not nil | `Mismatch` |
 //! | the profile in its request part, if there is one, agrees | `Mismatch` |
 //! | the id is the one of the request, of the start response, and of the finish response, as far as they are known | `Mismatch` |
@@ -243,6 +244,8 @@ mod page;
 mod pending;
 mod registration;
 mod sign_in;
+#[cfg(test)]
+mod testing;
 mod verify;
 mod wait;
 

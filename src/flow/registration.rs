@@ -7,7 +7,7 @@ mod webauthn;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::flow::verify::{Identity, check_user, known, mismatch};
+use crate::flow::verify::{Identity, check_user, known, known_text, mismatch};
 use crate::registrations::{RegistrationStatus, ValidateRegistrationResponse};
 use crate::secret::Private;
 use crate::types::ContextData;
@@ -113,10 +113,11 @@ fn registered(
     let Some(user_id) = known(user_id) else {
         return mismatch("the response does not say who registered");
     };
-    check_user(user_id, username.as_ref(), identity)?;
+    let username = known_text(username.as_ref());
+    check_user(user_id, username, identity)?;
     Ok(RegisteredUser {
         user_id,
-        username,
+        username: username.cloned(),
         email_address: None,
         credential_id: None,
         context_data: ContextData::new(),

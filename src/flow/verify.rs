@@ -162,7 +162,12 @@ pub(super) fn judge(response: ValidateAuthResponse, expected: &Expected) -> Resu
     let Some(details) = details.filter(|details| details.authorized == Some(true)) else {
         return Ok(refused(status, code));
     };
-    if let Some(code) = code.filter(|code| contradicts(*code)) {
+    // Only these agree with an authorisation. Every other value says something
+    // else, or something that this crate does not know.
+    if let Some(status) = status.filter(|status| *status != AuthRequestStatus::Completed) {
+        return mismatch(format!("authorized, but with status {}", status.number()));
+    }
+    if let Some(code) = code.filter(|code| *code != ResultCode::Success) {
         return mismatch(format!(
             "authorized, but with result code {}",
             code.number()
@@ -186,14 +191,15 @@ pub(super) fn judge(response: ValidateAuthResponse, expected: &Expected) -> Resu
     if requested.is_some_and(|requested| disagree(&requested, profile, ignore_case)) {
         return mismatch("the request part is about another user than the response part");
     }
-    check_user(user_id, profile.username.as_ref(), &expected.identity)?;
+    let username = known_text(profile.username.as_ref());
+    check_user(user_id, username, &expected.identity)?;
     check_signed_message(&response, expected)?;
     let (method, use_type) = response
         .auth_method
         .map_or((None, None), |method| (method.name, method.usetype));
     Ok(SignIn::SignedIn(Box::new(SignedInUser {
         user_id,
-        username: profile.username.clone(),
+        username: username.cloned(),
         method,
         use_type,
         auth_request_id: expected.auth_request_id,
@@ -232,24 +238,15 @@ pub(super) fn refused(status: Option<AuthRequestStatus>, code: Option<ResultCode
     }
 }
 
-/// Returns whether a code cannot come with `authorized: true`.
-fn contradicts(code: ResultCode) -> bool {
-    match code {
-        ResultCode::Success | ResultCode::PendingValidation | ResultCode::Other(_) => false,
-        ResultCode::Unknown
-        | ResultCode::PendingApproval
-        | ResultCode::Declined
-        | ResultCode::InvalidSignature
-        | ResultCode::Timeout
-        | ResultCode::ValidationTimeout
-        | ResultCode::SecurityException => true,
-    }
-}
-
 /// Returns the id, unless it is the nil UUID, which the service sends for
 /// "none".
 pub(super) fn known(id: Option<Uuid>) -> Option<Uuid> {
     id.filter(|id| !id.is_nil())
+}
+
+/// Returns the text, unless it is empty, which means that it is unknown.
+pub(super) fn known_text(text: Option<&Private>) -> Option<&Private> {
+    text.filter(|text| !text.as_str().is_empty())
 }
 
 fn same_name(a: &str, b: &str, ignore_case: bool) -> bool {
@@ -259,7 +256,7 @@ fn same_name(a: &str, b: &str, ignore_case: bool) -> bool {
 /// Returns whether two profiles cannot be the same user's.
 fn disagree(a: &AuthProfileDetails, b: &AuthProfileDetails, ignore_case: bool) -> bool {
     let ids = known(a.user_id).zip(known(b.user_id));
-    let names = a.username.as_ref().zip(b.username.as_ref());
+    let names = known_text(a.username.as_ref()).zip(known_text(b.username.as_ref()));
     ids.is_some_and(|(a, b)| a != b) || names.is_some_and(|(a, b)| !same_name(a, b, ignore_case))
 }
 

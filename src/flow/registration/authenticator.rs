@@ -117,7 +117,7 @@ impl Client {
         self.register_phone(
             user.into(),
             None,
-            Endpoint::StartAuthenticatorRegistration,
+            Endpoint::StartAuthenticatorRegistrationForUser,
             |user| self.start_authenticator_registration_for_user(user),
         )
     }

@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::flow::callback::{Callback, required};
 use crate::flow::pending::{Browser, Pending, State};
-use crate::flow::verify::mismatch;
+use crate::flow::verify::{known_text, mismatch};
 use crate::http::ApiVersion;
 use crate::registrations::{
     MagiclinkEmailRegistrationType, StartChangeMagiclinkEmail, StartMagiclinkEmailRegistration,
@@ -165,7 +165,7 @@ impl PendingMagiclinkRegistration {
         state.check_link(&response)?;
         let identity = identity(state.user.clone(), None);
         let mut user = registered(&identity, response.user_id, response.username)?;
-        user.email_address = response.email_address;
+        user.email_address = known_text(response.email_address.as_ref()).cloned();
         user.context_data = response.context_data;
         user.is_validated = true;
         Ok(Registration::Registered(Box::new(user)))
@@ -180,14 +180,15 @@ impl MagiclinkState {
         response: &ValidateMagiclinkEmailRegistrationResponse,
     ) -> Result<(), Error> {
         let purpose = response.magiclink_email_registration_type.as_ref();
+        let purpose = purpose.filter(|purpose| !purpose.as_str().is_empty());
         if purpose.is_some_and(|purpose| *purpose != self.purpose) {
             return mismatch("the link is for another purpose");
         }
         let is_new = self.purpose == MagiclinkEmailRegistrationType::NewUser;
-        let mut address = response.email_address.as_ref();
+        let mut address = known_text(response.email_address.as_ref());
         if is_new {
             // The name of a new user is the address.
-            address = address.or(response.username.as_ref());
+            address = address.or(known_text(response.username.as_ref()));
         }
         match address {
             Some(address) if address.eq_ignore_ascii_case(&self.address) => Ok(()),

@@ -115,7 +115,12 @@ impl Client {
         webauthn_client_id: Option<String>,
         response: StartWebauthnRegistrationResponse,
     ) -> Result<WebauthnRegistrationStarted, Error> {
-        let missing = |part| missing(part, Endpoint::StartWebauthnRegistration);
+        let endpoint = if for_user {
+            Endpoint::StartWebauthnRegistrationForUser
+        } else {
+            Endpoint::StartWebauthnRegistration
+        };
+        let missing = |part| missing(part, endpoint);
         let state = WebauthnState {
             id: response.registration_id,
             user,
@@ -168,20 +173,23 @@ impl PendingWebauthnRegistration {
         request
             .webauthn_client_id
             .clone_from(&state.webauthn_client_id);
-        let finished = if state.for_user {
-            client.finish_webauthn_registration_for_user(&state.user, state.id, &request)?
+        let (endpoint, finished) = if state.for_user {
+            (
+                Endpoint::FinishWebauthnRegistrationForUser,
+                client.finish_webauthn_registration_for_user(&state.user, state.id, &request)?,
+            )
         } else {
-            client.finish_webauthn_registration(state.id, &request)?
+            (
+                Endpoint::FinishWebauthnRegistration,
+                client.finish_webauthn_registration(state.id, &request)?,
+            )
         };
         let identity = identity(Some(state.user.clone()), state.user_id);
         if client.api_version() == ApiVersion::V3 {
             let user = registered(&identity, finished.user_id, finished.username)?;
             return Ok(Registration::Registered(Box::new(user)));
         }
-        let token = required_token(
-            finished.registration_validation_token,
-            Endpoint::FinishWebauthnRegistration,
-        )?;
+        let token = required_token(finished.registration_validation_token, endpoint)?;
         let request = ValidateRegistration::new(token);
         validated(
             &identity,

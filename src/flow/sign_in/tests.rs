@@ -2,20 +2,18 @@ mod browser;
 mod ends;
 mod kept;
 
-use std::sync::{Arc, Mutex};
-
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
 use crate::auth::{StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth};
-use crate::client::Client;
 use crate::error::{Error, ErrorKind};
+use crate::flow::testing::{Service, VERSIONS};
 use crate::flow::verify::SignIn;
 use crate::flow::wait::WaitPolicy;
 use crate::http::ApiVersion;
-use crate::testing::{TestClient, TransportResult, respond, seconds, token};
+use crate::testing::{TransportResult, respond, seconds};
 use crate::{TransportError, TransportErrorKind};
 
 type Json = Value;
@@ -34,73 +32,29 @@ const LINK_TOKEN: &str = "t0k3n-of-the-link";
 const AA_GUID: &str = "aa-gu1d";
 const QR: &str = "https://qr.example/s3cr3t";
 const PAGE: &str = r#"{"id":"AQID","signature":"BAUG"}"#;
-const VERSIONS: [ApiVersion; 2] = [ApiVersion::V3, ApiVersion::V4];
 
-/// A client of a service that records its requests: the route below `/auth/`
-/// and the body.
-struct Service {
-    test: TestClient,
-    received: Arc<Mutex<Vec<(String, Json)>>>,
+/// A service whose routes are those below `auth/`.
+fn serve(
+    version: ApiVersion,
+    api: impl Fn(&str, &Json) -> TransportResult + Send + Sync + 'static,
+) -> Service {
+    Service::new(version, "auth/", api)
 }
 
-impl Service {
-    fn new(
-        version: ApiVersion,
-        api: impl Fn(&str, &Json) -> TransportResult + Send + Sync + 'static,
-    ) -> Self {
-        let received = Arc::new(Mutex::new(Vec::new()));
-        let recorded = Arc::clone(&received);
-        let test = TestClient::with(
-            |number, _, _| token(number, 86_400),
-            move |_, request, _| {
-                let prefix = format!("/{}/auth/", version.as_str());
-                let route = request.uri().path().strip_prefix(&prefix).unwrap();
-                let body = request.body().unwrap_or(b"null");
-                let body: Json = serde_json::from_slice(body).unwrap();
-                recorded
-                    .lock()
-                    .unwrap()
-                    .push((route.to_owned(), body.clone()));
-                api(route, &body)
-            },
-            |builder| builder.api_version(version),
-        );
-        Self { test, received }
-    }
+/// A v4 service that responds as it should, except where `other` has a
+/// response.
+fn serve_except(
+    other: impl Fn(&str, &Json) -> Option<TransportResult> + Send + Sync + 'static,
+) -> Service {
+    serve(ApiVersion::V4, move |route, body| {
+        other(route, body).unwrap_or_else(|| regular(route, body))
+    })
+}
 
-    /// Responds as the service should, except where `other` has a response.
-    fn except(
-        other: impl Fn(&str, &Json) -> Option<TransportResult> + Send + Sync + 'static,
-    ) -> Self {
-        Self::new(ApiVersion::V4, move |route, body| {
-            other(route, body).unwrap_or_else(|| regular(route, body))
-        })
-    }
-
-    /// Responds to one route with this.
-    fn at(route: &'static str, status: u16, body: impl Into<String>) -> Self {
-        let text = body.into();
-        Self::except(move |at, _| (at == route).then(|| respond(status, text.clone())))
-    }
-
-    fn client(&self) -> &Client {
-        &self.test.client
-    }
-
-    fn routes(&self) -> Vec<String> {
-        let received = self.received.lock().unwrap();
-        received.iter().map(|(route, _)| route.clone()).collect()
-    }
-
-    /// The only body that this route received.
-    #[track_caller]
-    fn body(&self, route: &str) -> Json {
-        let received = self.received.lock().unwrap();
-        let mut bodies = received.iter().filter(|(at, _)| at == route);
-        let (_, body) = bodies.next().unwrap();
-        assert!(bodies.next().is_none(), "{route} is called twice");
-        body.clone()
-    }
+/// A v4 service with this response to one route.
+fn serve_with(route: &'static str, status: u16, body: impl Into<String>) -> Service {
+    let text = body.into();
+    serve_except(move |at, _| (at == route).then(|| respond(status, text.clone())))
 }
 
 fn regular(route: &str, body: &Json) -> TransportResult {
@@ -240,7 +194,7 @@ fn assert_kind(end: Result<SignIn, Error>, kind: ErrorKind) -> Error {
 #[test]
 fn an_authenticator_sign_in_repeats_nonce_address_and_agent() {
     for version in VERSIONS {
-        let service = Service::new(version, regular);
+        let service = serve(version, regular);
         let started = service
             .client()
             .begin_authenticator_sign_in(&authenticator())
@@ -286,7 +240,7 @@ fn an_authenticator_sign_in_repeats_nonce_address_and_agent() {
 #[test]
 fn a_webauthn_sign_in_sends_a_nonce_under_v4_only() {
     for version in VERSIONS {
-        let service = Service::new(version, regular);
+        let service = serve(version, regular);
         let started = service
             .client()
             .begin_webauthn_sign_in(&webauthn(version))
@@ -330,7 +284,7 @@ fn a_webauthn_sign_in_sends_a_nonce_under_v4_only() {
 #[test]
 fn a_magic_link_has_no_nonce() {
     for version in VERSIONS {
-        let service = Service::new(version, |route, body| {
+        let service = serve(version, |route, body| {
             if route == "magiclink_email/validate" {
                 // The link has a token, but no device signs anything.
                 let mut response = signed_in(None);
@@ -369,7 +323,7 @@ fn a_magic_link_has_no_nonce() {
 #[test]
 fn a_nonce_is_new_unless_the_caller_gave_one() {
     let nonce_of = |request: &StartAuthenticatorAuth| {
-        let service = Service::new(ApiVersion::V3, regular);
+        let service = serve(ApiVersion::V3, regular);
         let started = service.client().begin_authenticator_sign_in(request);
         let end = started.unwrap().pending.complete(service.client());
         assert_ada(end);
@@ -381,7 +335,7 @@ fn a_nonce_is_new_unless_the_caller_gave_one() {
     assert_ne!(nonce_of(&request), nonce_of(&request));
     assert_eq!(nonce_of(&request.nonce("mine")), "mine");
 
-    let service = Service::new(ApiVersion::V4, regular);
+    let service = serve(ApiVersion::V4, regular);
     let request = webauthn(ApiVersion::V4).nonce("mine");
     let started = service.client().begin_webauthn_sign_in(&request).unwrap();
     assert_ada(started.pending.complete(service.client(), PAGE));
@@ -396,7 +350,7 @@ fn values_without_a_field_in_v3_are_refused_before_a_start() {
         webauthn(ApiVersion::V3).ip_address(IP),
         webauthn(ApiVersion::V3).user_agent(AGENT),
     ] {
-        let service = Service::new(ApiVersion::V3, regular);
+        let service = serve(ApiVersion::V3, regular);
         let error = service.client().begin_webauthn_sign_in(&request);
         assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
         assert!(service.test.seen().is_empty());
@@ -414,7 +368,7 @@ fn a_push_is_sent_if_a_user_is_named_unless_disabled() {
         (nobody().user(NAME).send_push(false), json!(false)),
         (nobody().user(NAME).send_push(true), json!(true)),
     ] {
-        let service = Service::new(ApiVersion::V4, regular);
+        let service = serve(ApiVersion::V4, regular);
         let started = service.client().begin_authenticator_sign_in(&request);
         let started = started.unwrap();
         assert_eq!(service.body("authenticator/start")["send_push"], sent);
@@ -432,7 +386,7 @@ fn missing_parts_of_a_start_response_are_not_reported() {
         "visual_verify_value": "",
         "push_message_sent": "true",
     });
-    let service = Service::at("authenticator/start", 200, body.to_string());
+    let service = serve_with("authenticator/start", 200, body.to_string());
     let started = service
         .client()
         .begin_authenticator_sign_in(&authenticator());
@@ -447,7 +401,7 @@ fn begin_with(
     route: &'static str,
     damage: impl Fn(&mut Json) + Send + Sync + 'static,
 ) -> (Result<(), Error>, Service) {
-    let service = Service::except(move |at, body| {
+    let service = serve_except(move |at, body| {
         (at == route).then(|| {
             let response = regular(at, body).unwrap();
             let mut json: Json = serde_json::from_slice(response.body()).unwrap();
@@ -510,7 +464,7 @@ fn a_start_that_fails_is_not_repeated() {
         || Err(TransportError::new(TransportErrorKind::Broken, true)),
     ];
     for fail in failures {
-        let service = Service::new(ApiVersion::V3, move |_, _| fail());
+        let service = serve(ApiVersion::V3, move |_, _| fail());
         let client = service.client();
         client
             .begin_authenticator_sign_in(&authenticator())

@@ -141,7 +141,7 @@ impl PendingWebauthn {
             .webauthn_client_id
             .clone_from(&state.webauthn_client_id);
         let finished = client.finish_webauthn_auth(&finish)?;
-        if finished.auth_request_id != state.id {
+        if !agrees(finished.auth_request_id, state.id) {
             return mismatch("the response is about another request");
         }
         let token = required_token(finished.auth_validation_token, Endpoint::FinishWebauthnAuth)?;
@@ -160,5 +160,24 @@ impl PendingWebauthn {
             nonce: state.nonce.clone(),
         };
         judge(client.validate_webauthn_auth(&request)?, &expected)
+    }
+}
+
+/// Returns whether an id in a response, if there is one, is this id.
+fn agrees(found: impl Into<Option<Uuid>>, id: Uuid) -> bool {
+    found.into().is_none_or(|found| found == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_may_be_missing_but_not_another_one() {
+        let (id, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        assert!(agrees(None, id));
+        assert!(agrees(Some(id), id));
+        assert!(!agrees(Some(other), id));
+        assert!(!agrees(Some(Uuid::nil()), id));
     }
 }

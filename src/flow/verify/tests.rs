@@ -177,29 +177,29 @@ const OTHER_NONCE: &str = "another nonce";
 const OTHER_SIGNED: &str = "the signed message is about another request";
 
 /// A row of the table of result codes (`None` is a missing one): the outcome
-/// without an authorisation, under each status, and the outcome with one.
+/// without an authorisation and with one, under each status.
 ///
 /// `P` still pending, `N` not authorized, `D` declined, `T` timed out,
 /// `L` validated too late, `S` refused for security, `F` failed signature,
 /// `+` signed in, `!` a mismatch.
-type Row = (Option<i64>, &'static str, char);
+type Row = (Option<i64>, &'static str, &'static str);
 
 const STATUSES: [Option<i64>; 6] = [Some(0), Some(2), Some(3), Some(4), Some(7), None];
 
 #[rustfmt::skip]
 const TABLE: [Row; 11] = [
     // code    status 0 2 3 4 7 -     authorized: true
-    (Some(0),        "P N P P P P",   '!'),
-    (Some(1),        "P N P P P P",   '!'),
-    (Some(2),        "N N N N N N",   '+'),
-    (Some(3),        "D D D D D D",   '!'),
-    (Some(4),        "F F F F F F",   '!'),
-    (Some(5),        "T T T T T T",   '!'),
-    (Some(8),        "P N P P P P",   '+'),
-    (Some(9),        "L L L L L L",   '!'),
-    (Some(10),       "S S S S S S",   '!'),
-    (Some(77),       "N N P P N N",   '+'),
-    (None,           "N N P P N N",   '+'),
+    (Some(0),        "P N P P P P",   "! ! ! ! ! !"),
+    (Some(1),        "P N P P P P",   "! ! ! ! ! !"),
+    (Some(2),        "N N N N N N",   "! + ! ! ! +"),
+    (Some(3),        "D D D D D D",   "! ! ! ! ! !"),
+    (Some(4),        "F F F F F F",   "! ! ! ! ! !"),
+    (Some(5),        "T T T T T T",   "! ! ! ! ! !"),
+    (Some(8),        "P N P P P P",   "! ! ! ! ! !"),
+    (Some(9),        "L L L L L L",   "! ! ! ! ! !"),
+    (Some(10),       "S S S S S S",   "! ! ! ! ! !"),
+    (Some(77),       "N N P P N N",   "! ! ! ! ! !"),
+    (None,           "N N P P N N",   "! + ! ! ! +"),
 ];
 
 fn letter(result: &Result<SignIn, Error>) -> char {
@@ -230,15 +230,16 @@ fn every_combination_of_status_code_and_authorisation_is_decided() {
     ];
     let mut cases = 0;
     for (code, refused, authorized) in TABLE {
-        for (status, refused) in STATUSES.iter().zip(refused.split(' ')) {
+        let outcomes = refused.split(' ').zip(authorized.split(' '));
+        for (status, (refused, authorized)) in STATUSES.iter().zip(outcomes) {
             for authorisation in &authorisations {
                 let mut response = response();
                 let number = |number: Option<i64>| number.map(Json::from);
                 put(&mut response, "/auth_request_status_id", number(*status));
                 put(&mut response, CODE, number(code));
                 put(&mut response, AUTHORIZED, authorisation.clone());
-                let expected = match authorisation {
-                    Some(Value::Bool(true)) => authorized,
+                let expected: char = match authorisation {
+                    Some(Value::Bool(true)) => authorized.parse().unwrap(),
                     _ => refused.parse().unwrap(),
                 };
                 let result = judged(&response, &asked_for("ada"));
@@ -308,6 +309,38 @@ fn the_signed_in_user_is_who_the_response_says() {
 }
 
 #[test]
+fn an_empty_name_is_unknown() {
+    let name = format!("{WHO}/username");
+    let nameless = with(&name, "");
+    let user = assert_signs_in(&nameless, &asked_for(ADA));
+    assert_eq!(user.username(), None);
+    let mut by_start = asked_for("ada");
+    by_start.identity.started_for = Some(ADA);
+    assert_signs_in(&nameless, &by_start);
+    // It is nobody's name.
+    assert_mismatch(&nameless, &asked_for("ada"), OTHER_NAME);
+    assert_mismatch(&nameless, &asked_for(""), OTHER_NAME);
+}
+
+#[test]
+fn the_error_names_the_status_or_the_code() {
+    for (status, code, why) in [
+        (3, 2, "authorized, but with status 3"),
+        (77, 2, "authorized, but with status 77"),
+        (2, 8, "authorized, but with result code 8"),
+        (2, 77, "authorized, but with result code 77"),
+    ] {
+        let mut response = with(CODE, code);
+        put(
+            &mut response,
+            "/auth_request_status_id",
+            Some(json!(status)),
+        );
+        assert_mismatch(&response, &asked_for("ada"), why);
+    }
+}
+
+#[test]
 fn values_without_a_check_may_be_missing() {
     let details = "/validate_auth_response_details/auth_details";
     for pointer in [
@@ -366,6 +399,10 @@ fn profiles_that_disagree_are_a_mismatch() {
         (json!({}), false, true),
         // The nil UUID is how the service says 'no id'.
         (json!({"user_id": Uuid::nil()}), false, true),
+        // So is the empty text.
+        (json!({"user_id": ADA, "username": ""}), false, true),
+        (json!({"username": ""}), true, true),
+        (json!({"user_id": EVE, "username": ""}), true, false),
         (json!({"username": "ADA"}), true, true),
         (json!({"username": "ADA"}), false, false),
         (json!({"user_id": EVE, "username": "ada"}), false, false),

@@ -370,6 +370,24 @@ fn a_wait_lasts_as_long_as_the_request_unless_the_policy_says_otherwise() {
 }
 
 #[test]
+fn the_life_of_a_request_is_taken_from_the_response_up_to_an_hour() {
+    for (response, request, expected) in [
+        (Some(0), Some(30), 0),
+        (Some(1), Some(30), 1),
+        (Some(3600), Some(30), 3600),
+        (Some(3601), Some(30), 30),
+        (Some(i64::MAX), None, 300),
+        (Some(-1), Some(30), 30),
+        (Some(i64::MIN), None, 300),
+        (None, Some(30), 30),
+        (None, Some(u32::MAX), 4_294_967_295),
+        (None, None, 300),
+    ] {
+        assert_eq!(request_life(response, request), expected);
+    }
+}
+
+#[test]
 fn the_longest_timeout_does_not_overflow() {
     let test = test(|number| if number < 9 { pending() } else { approved() });
     let policy = WaitPolicy::new().timeout(Duration::MAX);

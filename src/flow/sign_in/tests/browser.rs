@@ -14,7 +14,7 @@ fn the_values_of_the_page_are_validated() {
             ExpectedUser::Is(NAME.into()),
             ExpectedUser::Is(ADA.into()),
         ] {
-            let service = Service::new(ApiVersion::V4, regular);
+            let service = serve(ApiVersion::V4, regular);
             let from_page = BrowserSignIn::new(method, REQUEST, TOKEN, user);
             assert_ada(service.client().complete_browser_sign_in(&from_page));
             assert_eq!(
@@ -23,7 +23,7 @@ fn the_values_of_the_page_are_validated() {
             );
             let full = from_page.nonce("mine").ip_address(IP).user_agent(AGENT);
             assert!(!format!("{full:?}").contains(TOKEN));
-            let service = Service::new(ApiVersion::V4, regular);
+            let service = serve(ApiVersion::V4, regular);
             assert_ada(service.client().complete_browser_sign_in(&full));
             assert_eq!(
                 service.body(route),
@@ -42,13 +42,13 @@ fn the_values_of_the_page_are_validated() {
             ExpectedUser::Is(EVE.into()),
             ExpectedUser::Is(NAME.to_uppercase().into()),
         ] {
-            let service = Service::new(ApiVersion::V4, regular);
+            let service = serve(ApiVersion::V4, regular);
             let from_page = BrowserSignIn::new(method, REQUEST, TOKEN, user);
             let end = service.client().complete_browser_sign_in(&from_page);
             assert_kind(end, ErrorKind::Mismatch);
         }
         // Another nonce than the one that was signed, and another request.
-        let service = Service::except(|_, _| Some(respond(200, signed_in(Some("x")).to_string())));
+        let service = serve_except(|_, _| Some(respond(200, signed_in(Some("x")).to_string())));
         let from_page = BrowserSignIn::new(method, REQUEST, TOKEN, ExpectedUser::Anyone);
         let end = service
             .client()
@@ -73,7 +73,7 @@ fn wrong_values_of_the_page_are_not_sent() {
         // v3 has no field for it.
         page(REQUEST, TOKEN, anyone()).nonce("mine"),
     ] {
-        let service = Service::new(ApiVersion::V3, regular);
+        let service = serve(ApiVersion::V3, regular);
         let end = service.client().complete_browser_sign_in(&from_page);
         assert_kind(end, ErrorKind::InvalidInput);
         assert!(service.test.seen().is_empty());

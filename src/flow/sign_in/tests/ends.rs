@@ -1,6 +1,7 @@
 //! The ends of a sign-in, and the requests that it sent.
 
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
@@ -33,9 +34,8 @@ fn an_error_of_the_validate_call_is_never_a_sign_in() {
     ];
     for (method, sign_in) in FLOWS {
         for (fail, kind) in failures {
-            let service = Service::except(move |route, _| {
-                route.ends_with("/validate").then(|| fail(refusal))
-            });
+            let service =
+                serve_except(move |route, _| route.ends_with("/validate").then(|| fail(refusal)));
             let error = assert_kind(sign_in(&service), kind);
             let expected = format!("validate_{method}_auth: ");
             assert!(error.to_string().starts_with(&expected), "{error}");
@@ -44,7 +44,7 @@ fn an_error_of_the_validate_call_is_never_a_sign_in() {
     }
     // A 401 with an error body is the response: the call is not repeated.
     for (method, sign_in) in FLOWS {
-        let service = Service::except(move |route, _| {
+        let service = serve_except(move |route, _| {
             route.ends_with("/validate").then(|| respond(401, refusal))
         });
         let error = assert_kind(sign_in(&service), ErrorKind::Unauthorized);
@@ -65,7 +65,7 @@ fn a_validate_response_without_an_authorisation_has_a_reason() {
             (9, "ValidatedTooLate"),
             (10, "RefusedForSecurity"),
         ] {
-            let service = Service::except(move |route, body| {
+            let service = serve_except(move |route, body| {
                 let mut json = signed_in(body["nonce"].as_str());
                 json["validate_auth_response_details"]["authorized"] = json!(false);
                 json["validate_auth_response_details"]["result_code"] = json!(code);
@@ -94,7 +94,7 @@ fn a_validate_response_about_another_user_or_request_is_a_mismatch() {
     let changes: [fn(&Json) -> Json; 3] = [other_user, other_nonce, nobody];
     for (method, sign_in) in FLOWS {
         for (which, change) in changes.iter().copied().enumerate() {
-            let service = Service::except(move |route, body| {
+            let service = serve_except(move |route, body| {
                 route
                     .ends_with("/validate")
                     .then(|| respond(200, change(body).to_string()))
@@ -129,7 +129,7 @@ fn the_user_of_the_start_response_must_be_the_one_who_signs_in() {
 #[test]
 fn names_may_differ_in_case_if_the_caller_allows_it() {
     let upper = NAME.to_uppercase();
-    let service = Service::except(|route, _| {
+    let service = serve_except(|route, _| {
         // No id, so that the name counts.
         (route == "magiclink_email/start")
             .then(|| respond(200, json!({"auth_request_id": REQUEST}).to_string()))
@@ -187,7 +187,7 @@ fn a_wait_that_ends_without_an_approval_validates_nothing() {
             "auth_request_status_id": status,
             "auth_response": {"result_code": code, "authorized": true},
         });
-        let service = Service::except(move |route, _| {
+        let service = serve_except(move |route, _| {
             (route == REQUEST.to_string()).then(|| respond(200, body.to_string()))
         });
         let end = begin_authenticator(&service).wait(service.client(), &WaitPolicy::new());
@@ -201,7 +201,7 @@ fn a_wait_that_ends_without_an_approval_validates_nothing() {
 #[test]
 fn a_wait_that_is_given_up_or_runs_out_can_be_taken_up_again() {
     let polls = Arc::new(Mutex::new(0));
-    let service = Service::except(move |route, _| {
+    let service = serve_except(move |route, _| {
         let is_early = route == REQUEST.to_string() && {
             let mut polls = polls.lock().unwrap();
             *polls += 1;
@@ -232,7 +232,7 @@ fn a_wait_lasts_as_long_as_the_request() {
         (json!(null), None, 300),
         (json!(0), Some(30), 0),
     ] {
-        let service = Service::except(move |route, _| match route {
+        let service = serve_except(move |route, _| match route {
             "authenticator/start" => {
                 let body = json!({
                     "auth_request_id": REQUEST,
@@ -273,7 +273,7 @@ fn a_finish_response_that_does_not_match_ends_it_before_the_validation() {
         (finish(Some(REQUEST), None), ErrorKind::Decode),
         (finish(Some(REQUEST), Some("")), ErrorKind::Decode),
     ] {
-        let service = Service::at("webauthn/finish", 200, body.to_string());
+        let service = serve_with("webauthn/finish", 200, body.to_string());
         let end = begin_webauthn(&service).complete(service.client(), PAGE);
         let error = assert_kind(end, kind);
         let text = error.to_string();
@@ -286,7 +286,7 @@ fn a_finish_response_that_does_not_match_ends_it_before_the_validation() {
         assert!(error.may_have_been_sent());
         assert_eq!(service.routes(), ["webauthn/start", "webauthn/finish"]);
     }
-    let service = Service::at("webauthn/finish", 403, "");
+    let service = serve_with("webauthn/finish", 403, "");
     let end = begin_webauthn(&service).complete(service.client(), PAGE);
     assert_kind(end, ErrorKind::Forbidden);
     assert_eq!(service.routes(), ["webauthn/start", "webauthn/finish"]);
@@ -299,7 +299,7 @@ fn the_user_of_the_finish_response_must_be_the_one_who_signs_in() {
         "auth_validation_token": FINISH_TOKEN,
         "user_id": EVE,
     });
-    let service = Service::at("webauthn/finish", 200, body.to_string());
+    let service = serve_with("webauthn/finish", 200, body.to_string());
     let end = begin_webauthn(&service).complete(service.client(), PAGE);
     assert_kind(end, ErrorKind::Mismatch);
 }
@@ -313,7 +313,7 @@ fn the_page_may_send_an_object_or_a_text_that_holds_one() {
         // One page SDK sends a string that holds the object.
         json!(format!(" {PAGE} ")).to_string(),
     ] {
-        let service = Service::new(ApiVersion::V4, regular);
+        let service = serve(ApiVersion::V4, regular);
         assert_ada(begin_webauthn(&service).complete(service.client(), &page));
         let sent = service.body("webauthn/finish")["authenticator_response_data"].clone();
         assert_eq!(sent, PAGE);
@@ -322,7 +322,7 @@ fn the_page_may_send_an_object_or_a_text_that_holds_one() {
 
 #[test]
 fn junk_from_the_page_is_not_sent() {
-    let service = Service::new(ApiVersion::V4, regular);
+    let service = serve(ApiVersion::V4, regular);
     let pending = begin_webauthn(&service);
     let deep = "[".repeat(100_000);
     for page in [
@@ -353,7 +353,7 @@ fn junk_from_the_page_is_not_sent() {
 
 #[test]
 fn a_link_that_does_not_match_is_not_validated() {
-    let service = Service::new(ApiVersion::V4, regular);
+    let service = serve(ApiVersion::V4, regular);
     let pending = begin_magiclink(&service);
     let (id, token) = (
         format!("auth_request_id={REQUEST}"),

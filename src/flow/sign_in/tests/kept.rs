@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::*;
+use crate::flow::testing::restored;
 
 #[test]
 fn a_client_of_another_version_cannot_complete_it() {
@@ -11,8 +12,8 @@ fn a_client_of_another_version_cannot_complete_it() {
         (ApiVersion::V3, ApiVersion::V4),
         (ApiVersion::V4, ApiVersion::V3),
     ] {
-        let first = Service::new(began, regular);
-        let second = Service::new(ends, regular);
+        let first = serve(began, regular);
+        let second = serve(ends, regular);
         let client = second.client();
         let policy = WaitPolicy::new();
         for end in [
@@ -30,18 +31,11 @@ fn a_client_of_another_version_cannot_complete_it() {
     }
 }
 
-/// Stored by one process and read by another.
-fn restored<T: Serialize + DeserializeOwned>(pending: T) -> T {
-    let text = serde_json::to_string(&pending).unwrap();
-    drop(pending);
-    serde_json::from_str(&text).unwrap()
-}
-
 #[test]
 fn another_client_completes_a_stored_state() {
     for version in VERSIONS {
-        let first = Service::new(version, regular);
-        let second = Service::new(version, regular);
+        let first = serve(version, regular);
+        let second = serve(version, regular);
         let client = second.client();
 
         let pending = restored(begin_authenticator(&first));
@@ -65,7 +59,7 @@ fn another_client_completes_a_stored_state() {
         assert_eq!(first.test.api_requests(), 3);
     }
     // The permission to ignore case was stored, too.
-    let service = Service::new(ApiVersion::V4, regular);
+    let service = serve(ApiVersion::V4, regular);
     let request = StartAuthenticatorAuth::new().user(NAME.to_uppercase());
     let started = service.client().begin_authenticator_sign_in(&request);
     let pending = restored(started.unwrap().pending.ignore_username_case());
@@ -83,7 +77,7 @@ fn stored_states_are_small_and_print_no_secret() {
         "qr_code_data": QR,
         "timeout_in_seconds": 300,
     });
-    let service = Service::at("authenticator/start", 200, body.to_string());
+    let service = serve_with("authenticator/start", 200, body.to_string());
     let started = service
         .client()
         .begin_authenticator_sign_in(&authenticator())
@@ -169,7 +163,7 @@ fn damage<T: Serialize + DeserializeOwned>(pending: &T, end: impl Fn(T) -> Resul
 
 #[test]
 fn a_damaged_state_never_panics() {
-    let service = Service::new(ApiVersion::V4, regular);
+    let service = serve(ApiVersion::V4, regular);
     let client = service.client();
     damage(&begin_authenticator(&service), |pending| {
         assert!(!format!("{pending:?}").contains(TOKEN));
@@ -194,7 +188,7 @@ fn a_state_without_its_parts_is_refused() {
             assert_eq!(error.to_string(), format!("missing field `{field}`"));
         }
     }
-    let service = Service::new(ApiVersion::V4, regular);
+    let service = serve(ApiVersion::V4, regular);
     let pending = begin_authenticator(&service);
     assert_refused(&pending, &["id", "token", "nonce", "life"]);
     assert_refused(&begin_webauthn(&service), &["id", "aa_sig"]);
@@ -208,8 +202,8 @@ fn a_state_with_the_nil_uuid_sends_nothing() {
         stored["id"] = json!(Uuid::nil());
         serde_json::from_value(stored).unwrap()
     }
-    let begun = Service::new(ApiVersion::V4, regular);
-    let service = Service::new(ApiVersion::V4, regular);
+    let begun = serve(ApiVersion::V4, regular);
+    let service = serve(ApiVersion::V4, regular);
     let client = service.client();
     let link = format!(
         "auth_request_id={}&auth_validation_token={LINK_TOKEN}",

@@ -77,13 +77,14 @@ impl Random {
                 1 => Some(json!(null)),
                 2 => Some(match pointer.rsplit('/').next().unwrap() {
                     "user_id" => json!(self.pick(&[ADA, EVE, Uuid::nil()])),
-                    "username" => json!(self.pick(&["ada", "ADA", "eve"])),
+                    "username" => json!(self.pick(&["ada", "ADA", "eve", ""])),
                     "auth_profile_details" => self.pick(&[
                         json!({"user_id": EVE, "username": "eve"}),
                         json!({"user_id": ADA, "username": "eve"}),
                         json!({"user_id": ADA}),
                     ]),
                     "result_code" => json!(self.pick(&[0, 1, 2, 3, 4, 5, 8, 9, 10, 77, -1])),
+                    "auth_request_status_id" => json!(self.pick(&[0, 2, 2, 3, 4, 77])),
                     "signed_data" => self.signed_message(),
                     "authorized" => json!(self.below(2) == 0),
                     _ => self.json(2),
@@ -165,18 +166,24 @@ fn may_sign_in(response: &Json, expected: &Expected) -> bool {
     };
 
     let is_authorized = matches!(details["authorized"], Value::Bool(true));
-    let code = match &details["result_code"] {
+    let number = |json: &Json| match json {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string().replace(".0", ""),
         _ => String::new(),
     };
-    let code_denies = ["0", "1", "3", "4", "5", "9", "10"].contains(&code.as_str());
+    // 2 is "completed" and "success"; the empty text stands for no value.
+    let status = number(&response["auth_request_status_id"]);
+    let code = number(&details["result_code"]);
+    let denies = [status, code]
+        .iter()
+        .any(|number| !["", "2"].contains(&number.as_str()));
     let Some(who_id) = id(&who["user_id"]) else {
         return false;
     };
 
     let same_id_asked = id(&asked["user_id"]).is_none_or(|asked| asked == who_id);
     let same_name_asked = match (asked["username"].as_str(), who["username"].as_str()) {
+        (Some(""), _) | (_, Some("")) => true,
         (Some(asked), Some(name)) => same(asked, name),
         _ => true,
     };
@@ -215,7 +222,7 @@ fn may_sign_in(response: &Json, expected: &Expected) -> bool {
     let message_fits = !is_readable || is_about_ours && has_our_nonce;
 
     is_authorized
-        && !code_denies
+        && !denies
         && same_id_asked
         && same_name_asked
         && is_the_one
