@@ -70,7 +70,7 @@ impl<S: fmt::Debug> fmt::Debug for Pending<S> {
         f.debug_struct("Pending")
             .field("version", &self.version)
             .field("state", &self.state)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -108,12 +108,12 @@ impl RegisteredUser {
 fn registered(
     identity: &Identity,
     user_id: Option<Uuid>,
-    username: Option<Private>,
+    username: Option<&Private>,
 ) -> Result<RegisteredUser, Error> {
     let Some(user_id) = known(user_id) else {
         return mismatch("the response does not say who registered");
     };
-    let username = known_text(username.as_ref());
+    let username = known_text(username);
     check_user(user_id, username, identity)?;
     Ok(RegisteredUser {
         user_id,
@@ -128,9 +128,9 @@ fn registered(
 /// Returns the user in a validate response of v4.
 fn validated(
     identity: &Identity,
-    response: ValidateRegistrationResponse,
+    response: &ValidateRegistrationResponse,
 ) -> Result<Registration, Error> {
-    let mut user = registered(identity, response.user_id, response.username)?;
+    let mut user = registered(identity, response.user_id, response.username.as_ref())?;
     user.credential_id = response.credential_id;
     user.is_validated = true;
     Ok(Registration::Registered(Box::new(user)))

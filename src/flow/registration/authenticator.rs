@@ -195,13 +195,13 @@ impl AuthenticatorState {
             Proof::Token(token) => {
                 let request = ValidateRegistration::new(token.clone());
                 let response = client.validate_authenticator_registration(self.id, &request)?;
-                validated(&identity, response)
+                validated(&identity, &response)
             }
             Proof::Watch(_) => {
                 let id = known(self.user_id);
                 let key = id.map_or_else(|| self.user.clone(), UserKey::Id);
                 let user = client.get_user(key)?;
-                let user = registered(&identity, Some(user.user_id), user.username)?;
+                let user = registered(&identity, Some(user.user_id), user.username.as_ref())?;
                 Ok(Registration::Registered(Box::new(user)))
             }
         }

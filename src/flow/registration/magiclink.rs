@@ -164,7 +164,7 @@ impl PendingMagiclinkRegistration {
 
         state.check_link(&response)?;
         let identity = identity(state.user.clone(), None);
-        let mut user = registered(&identity, response.user_id, response.username)?;
+        let mut user = registered(&identity, response.user_id, response.username.as_ref())?;
         user.email_address = known_text(response.email_address.as_ref()).cloned();
         user.context_data = response.context_data;
         user.is_validated = true;

@@ -186,14 +186,12 @@ impl PendingWebauthnRegistration {
         };
         let identity = identity(Some(state.user.clone()), state.user_id);
         if client.api_version() == ApiVersion::V3 {
-            let user = registered(&identity, finished.user_id, finished.username)?;
+            let user = registered(&identity, finished.user_id, finished.username.as_ref())?;
             return Ok(Registration::Registered(Box::new(user)));
         }
         let token = required_token(finished.registration_validation_token, endpoint)?;
         let request = ValidateRegistration::new(token);
-        validated(
-            &identity,
-            client.validate_webauthn_registration(state.id, &request)?,
-        )
+        let response = client.validate_webauthn_registration(state.id, &request)?;
+        validated(&identity, &response)
     }
 }

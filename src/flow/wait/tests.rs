@@ -198,8 +198,8 @@ fn every_end_of_a_request_is_seen_and_none_is_a_sign_in() {
         ),
         (json!({}), None),
     ] {
-        let text = body.to_string();
-        let test = test(move |_| respond(200, text.clone()));
+        let json = body.to_string();
+        let test = test(move |_| respond(200, json.clone()));
         let end = wait(&test, &for_seconds(60)).unwrap();
         assert_eq!(end, expected.unwrap_or(AuthWait::StillPending), "{body}");
         let goes_on = expected.is_none();
