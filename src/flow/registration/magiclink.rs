@@ -154,10 +154,10 @@ impl PendingMagiclinkRegistration {
             "registration_validation_token",
         )?;
         let mut request = ValidateMagiclinkEmailRegistration::new(token);
-        if client.api_version() == ApiVersion::V4 {
-            let id = required(callback.registration_id, "registration_id")?;
-            request = request.registration_id(id);
-        }
+        request.registration_id = match client.api_version() {
+            ApiVersion::V3 => None,
+            ApiVersion::V4 => Some(required(callback.registration_id, "registration_id")?),
+        };
         request.ip_address = state.browser.ip_address();
         request.user_agent = state.browser.user_agent();
         let response = client.validate_magiclink_email_registration(&request)?;

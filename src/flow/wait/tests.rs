@@ -364,9 +364,17 @@ fn a_wait_lasts_as_long_as_the_request_unless_the_policy_says_otherwise() {
         assert_eq!(end.unwrap(), AuthWait::StillPending);
         assert_eq!(test.clock.slept().iter().sum::<Duration>(), expected);
     }
-    let test = test(|_| pending());
-    wait(&test, &WaitPolicy::new()).unwrap();
-    assert_eq!(test.clock.slept().iter().sum::<Duration>(), seconds(300));
+    let sign_in = test(|_| pending());
+    wait(&sign_in, &WaitPolicy::new()).unwrap();
+    let enrolment = test_v4(|_| respond(200, "{}"));
+    let watch = RegistrationWatch::registration(ID);
+    let end = enrolment
+        .client
+        .wait_for_registration(&watch, &WaitPolicy::new());
+    assert_eq!(end.unwrap(), RegistrationWait::StillPending);
+    for test in [sign_in, enrolment] {
+        assert_eq!(test.clock.slept().iter().sum::<Duration>(), seconds(300));
+    }
 }
 
 #[test]
