@@ -1,5 +1,5 @@
-//! URLs that a browser arrives with: what is validated is what is in them,
-//! and nothing is sent for one that is not clear.
+//! URLs with which a browser arrives: the values that are validated are those of
+//! the URL, and nothing is sent for an ambiguous one.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,5 +1,5 @@
-//! Answers that end a registration: nobody is registered but the user, by the
-//! address and for the purpose that was meant.
+//! Responses that complete a registration: only the expected user is registered,
+//! with the expected address and purpose.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -72,12 +72,12 @@ fuzz_target!(|data: &[u8]| {
         match end {
             Ok(Registration::Registered(found)) => {
                 let known_id = by_id || started_for && !by_link;
-                assert_meant(&found, last, known_id, by_name && !by_id);
+                assert_expected(&found, last, known_id, by_name && !by_id);
                 assert_eq!(found.is_validated(), v4 || by_link);
                 if by_link {
                     assert_by_link(&found, last, purpose);
                 }
-                // Context data is the program's own and shown.
+                // `Debug` shows context data.
                 if found.context_data().is_empty() {
                     assert_hidden(&debug(&found), &[VALIDATION_TOKEN, SIGNATURE, USERNAME]);
                 }
@@ -94,7 +94,7 @@ fn text(body: &[u8], field: &str) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
-fn assert_meant(found: &RegisteredUser, body: &[u8], known_id: bool, known_name: bool) {
+fn assert_expected(found: &RegisteredUser, body: &[u8], known_id: bool, known_name: bool) {
     let id: Uuid = text(body, "user_id").unwrap().parse().unwrap();
     assert!(!id.is_nil());
     assert_eq!(found.user_id(), id);

@@ -1,5 +1,5 @@
-//! Answers to finish and validate calls: nobody signs in whom a second, dumber
-//! reader of the same bytes would not let in.
+//! Responses of finish and validate calls: nobody signs in unless an independent
+//! and simpler reader of the same bytes agrees.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -95,7 +95,7 @@ fuzz_target!(|data: &[u8]| {
         let end = match case.method {
             0 => read::<PendingAuthenticator>(&state).complete(client),
             1 => {
-                // The finish answer, a zero byte, the validate answer.
+                // The finish response, a zero byte, the validate response.
                 let mut parts = body.splitn(2, |byte| *byte == 0);
                 let finish = parts.next().unwrap_or_default();
                 validated = parts.next().unwrap_or_default();
@@ -128,9 +128,9 @@ fuzz_target!(|data: &[u8]| {
         };
         match end {
             Ok(SignIn::SignedIn(user)) => {
-                assert_let_in(&case, &user, validated, finished);
-                // Context data is the program's own and shown, as are dates
-                // and methods, which may be any text.
+                assert_allowed(&case, &user, validated, finished);
+                // `Debug` shows context data, dates and methods, which may be
+                // any text.
                 let is_bare = user.context_data().is_empty()
                     && user.signed_in_at().is_none()
                     && user.method().is_none()
@@ -150,7 +150,7 @@ fn read<T: serde::de::DeserializeOwned>(state: &str) -> T {
     serde_json::from_str(state).expect("a state of ours")
 }
 
-fn assert_let_in(case: &Case, user: &SignedInUser, body: &[u8], finished: Option<&[u8]>) {
+fn assert_allowed(case: &Case, user: &SignedInUser, body: &[u8], finished: Option<&[u8]>) {
     const DETAILS: &str = "validate_auth_response_details";
     let details = |path: &[&str]| json::at(body, &[&[DETAILS], path].concat());
     let response = |path: &[&str]| details(&[&["auth_details", "response_details"], path].concat());
@@ -175,7 +175,7 @@ fn assert_let_in(case: &Case, user: &SignedInUser, body: &[u8], finished: Option
     assert_eq!(user.username(), name);
     assert_eq!(user.auth_request_id(), REQUEST);
 
-    // It is the one who was meant.
+    // It is the expected user.
     if case.started_for || case.by_id && !case.anyone {
         assert_eq!(id, USER);
     } else if !case.anyone {
@@ -190,7 +190,7 @@ fn assert_let_in(case: &Case, user: &SignedInUser, body: &[u8], finished: Option
         assert!(!token.as_str().unwrap_or_default().is_empty());
     }
 
-    // Nobody else is named beside.
+    // The request part names nobody else.
     let asked = |field| {
         details(&[
             "auth_details",
@@ -205,7 +205,7 @@ fn assert_let_in(case: &Case, user: &SignedInUser, body: &[u8], finished: Option
         assert!(asked.is_empty() || same(case, asked, name));
     }
 
-    // What the device signed, if it can be read.
+    // The message that the device signed, if it can be decoded.
     let signed = response(&["secure_signed_message", "signed_data"]);
     let signed = signed.as_str().and_then(base64).unwrap_or_default();
     let Ok(signed) = serde_json::from_slice::<Value>(&signed) else {
