@@ -1,4 +1,4 @@
-//! What every scene needs: an emulator, a client, and two people.
+//! An emulator, a client and two users, for every test of a flow.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -16,13 +16,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Who signs in, and who would like to be her.
+/// The user who signs in, and an attacker.
 pub(crate) const ADA: &str = "ada+lovelace@example.com";
 pub(crate) const EVE: &str = "eve.mallory@example.com";
-/// Who comes new, and where ada moves to.
+/// A new user, and ada's new address.
 pub(crate) const GRACE: &str = "grace+hopper@example.com";
 pub(crate) const COUNTESS: &str = "countess@example.com";
-/// What no URL may hold of them.
+/// The parts of their names that no URL may hold.
 const IN_NO_LINE: [&str; 4] = ["lovelace", "mallory", "hopper", "countess"];
 
 pub(crate) const IP: &str = "192.0.2.7";
@@ -32,19 +32,19 @@ pub(crate) const REDIRECT: &str = "https://app.example/landing?from=mail";
 
 pub(crate) const VERSIONS: [ApiVersion; 2] = [ApiVersion::V3, ApiVersion::V4];
 
-/// How the program names the user.
+/// The key by which the program names the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     Name,
     Id,
-    /// Not at all: whoever comes.
+    /// No key: anybody may sign in.
     Nobody,
 }
 
 pub(crate) const NAMED: &[By] = &[By::Name, By::Id];
 pub(crate) const NAMED_OR_NOT: &[By] = &[By::Name, By::Id, By::Nobody];
 
-pub(crate) struct Stage {
+pub(crate) struct Scenario {
     pub(crate) version: ApiVersion,
     pub(crate) by: By,
     pub(crate) emulator: Emulator,
@@ -55,15 +55,15 @@ pub(crate) struct Stage {
     in_query: bool,
 }
 
-/// What differs between the scenes of a test.
-pub(crate) struct Scenes<'a> {
+/// Settings of the scenarios of a test.
+pub(crate) struct Scenarios<'a> {
     start: &'a str,
     by: &'a [By],
     build: fn(EmulatorBuilder) -> EmulatorBuilder,
     in_query: bool,
 }
 
-impl<'a> Scenes<'a> {
+impl<'a> Scenarios<'a> {
     /// Under both versions; `start` is the endpoint that the flow begins with.
     pub(crate) fn of(start: &'a str, by: &'a [By]) -> Self {
         Self {
@@ -74,32 +74,32 @@ impl<'a> Scenes<'a> {
         }
     }
 
-    /// Lets no time for a validate call: all of them come too late.
+    /// Makes every validate call too late.
     pub(crate) fn all_too_late(mut self) -> Self {
         self.build = |builder| builder.validation_window(Duration::ZERO);
         self
     }
 
-    /// Lets the client put names into the URLs of v4, which has no other
-    /// place for them where a user's own route is called.
+    /// Allows names in the query under v4, which has no other place for them in
+    /// the routes of a user.
     pub(crate) fn names_in_query_of_v4(mut self) -> Self {
         self.in_query = true;
         self
     }
 
-    /// Plays all scenes side by side, each on a stage of its own, and then
-    /// looks at what the server saw.
-    pub(crate) fn play(&self, scene: impl Fn(&Stage) + Sync) {
+    /// Runs the test in all scenarios in parallel, and then checks the requests
+    /// that the server received.
+    pub(crate) fn run(&self, test: impl Fn(&Scenario) + Sync) {
         thread::scope(|scope| {
             for version in VERSIONS {
                 for by in self.by {
-                    let (scene, by) = (&scene, *by);
+                    let (test, by) = (&test, *by);
                     thread::Builder::new()
                         .name(format!("{version:?}, by {by:?}"))
                         .spawn_scoped(scope, move || {
-                            let stage = Stage::new(version, by, self.build, self.in_query);
-                            scene(&stage);
-                            stage.check(self.start);
+                            let scenario = Scenario::new(version, by, self.build, self.in_query);
+                            test(&scenario);
+                            scenario.check(self.start);
                         })
                         .unwrap();
                 }
@@ -108,14 +108,14 @@ impl<'a> Scenes<'a> {
     }
 }
 
-impl Stage {
+impl Scenario {
     pub(crate) fn new(
         version: ApiVersion,
         by: By,
         build: fn(EmulatorBuilder) -> EmulatorBuilder,
         in_query: bool,
     ) -> Self {
-        // A token that outlives every leap in time.
+        // The token outlives every advance of the clock.
         let builder = Emulator::builder().token_lifetime(Duration::from_secs(86_400));
         let emulator = build(builder).start().unwrap();
         let ada = emulator.add_user(ADA).unwrap();
@@ -143,7 +143,7 @@ impl Stage {
         self.version == ApiVersion::V4
     }
 
-    /// Ada, as the program names her.
+    /// The key of ada.
     pub(crate) fn ada(&self) -> Option<UserKey> {
         self.key(ADA, self.ada)
     }
@@ -160,13 +160,13 @@ impl Stage {
         }
     }
 
-    /// Says that the scene begins one flow more.
+    /// Declares that the test begins another flow.
     pub(crate) fn begins_another(&self) {
         self.flows.set(self.flows.get() + 1);
     }
 
-    /// A passkey for a user who has an account; gives its id. Under v3, where
-    /// nothing has to be validated in time.
+    /// Adds a passkey to an existing user and returns its id. Under v3, where no
+    /// validation can be too late.
     pub(crate) fn add_passkey(&self, user: Uuid) -> String {
         let client = self.emulator.client_builder().build().unwrap();
         let request = StartWebauthnRegistrationForUser::new();
@@ -179,24 +179,24 @@ impl Stage {
             .unwrap();
         let end = started.pending.complete(&client, &page).unwrap();
         assert_eq!(registered(end).0, user);
-        self.curtain();
+        self.begin_recording();
         let page: Value = serde_json::from_str(&page).unwrap();
         page["id"].as_str().unwrap().to_owned()
     }
 
-    /// The last mail, which went to this address.
+    /// Returns the last mail, which must be to this address.
     pub(crate) fn mail_to(&self, address: &str) -> Mail {
         let mail = self.emulator.outbox().pop().unwrap();
         assert_eq!(mail.to, address);
         mail
     }
 
-    /// Lets so many seconds pass.
+    /// Advances the clock by this many seconds.
     pub(crate) fn later(&self, seconds: u64) {
         self.emulator.advance(Duration::from_secs(seconds));
     }
 
-    /// What the server saw of this endpoint.
+    /// Returns how many requests this endpoint received.
     pub(crate) fn count(&self, endpoint: &str) -> usize {
         let requests = self.emulator.requests();
         let same = requests
@@ -205,13 +205,13 @@ impl Stage {
         same.count()
     }
 
-    /// Ends the preparations: what follows is what the server is asked about.
-    pub(crate) fn curtain(&self) {
+    /// Forgets the requests of the preparation.
+    pub(crate) fn begin_recording(&self) {
         self.check_lines();
         self.emulator.clear_requests();
     }
 
-    /// Each flow was begun once, and no name is where URLs get logged.
+    /// Checks that each flow was begun once and that no URL holds a name.
     fn check(&self, start: &str) {
         let requests = self.emulator.requests();
         let starts: Vec<_> = requests
@@ -238,7 +238,7 @@ impl Stage {
         }
     }
 
-    /// Ada has signed in, with this request.
+    /// Asserts that ada has signed in with this request.
     pub(crate) fn assert_ada(&self, end: &Result<SignIn, Error>, auth_request_id: Uuid) {
         let Ok(SignIn::SignedIn(user)) = end else {
             panic!("not signed in: {end:?}");
@@ -250,7 +250,7 @@ impl Stage {
     }
 }
 
-/// Who has registered, and whether that was validated.
+/// Returns the user who registered, and whether that was validated.
 pub(crate) fn registered(end: Registration) -> (Uuid, bool) {
     match end {
         Registration::Registered(user) => (user.user_id(), user.is_validated()),
@@ -262,12 +262,12 @@ pub(crate) fn kind<T: Debug>(end: Result<T, Error>) -> ErrorKind {
     end.unwrap_err().kind()
 }
 
-/// Waits, and does something as soon as the waiting has begun.
+/// A policy that calls `act` as soon as the waiting has begun.
 pub(crate) fn while_waiting<'a>(act: impl FnOnce() + 'a) -> WaitPolicy<'a> {
     after_polls(0, act)
 }
 
-/// Waits, and does something once the service was asked so often in vain.
+/// A policy that calls `act` after this many polls.
 pub(crate) fn after_polls<'a>(polls: u32, act: impl FnOnce() + 'a) -> WaitPolicy<'a> {
     let act = Cell::new(Some(act));
     WaitPolicy::new().on_progress(move |progress| {
@@ -280,7 +280,7 @@ pub(crate) fn after_polls<'a>(polls: u32, act: impl FnOnce() + 'a) -> WaitPolicy
     })
 }
 
-/// The same state after a change to what is stored of it.
+/// Returns the same state after a change to its stored form.
 pub(crate) fn tampered<T: Serialize + DeserializeOwned>(
     pending: &T,
     change: impl FnOnce(&mut Value),
@@ -290,7 +290,7 @@ pub(crate) fn tampered<T: Serialize + DeserializeOwned>(
     serde_json::from_value(stored).unwrap()
 }
 
-/// The same state with a member replaced, which has to be there.
+/// Returns the same state with a member replaced, which must exist.
 pub(crate) fn with<T: Serialize + DeserializeOwned>(pending: &T, name: &str, value: Value) -> T {
     tampered(pending, |stored| {
         assert!(stored.get(name).is_some(), "no {name}");
@@ -298,7 +298,7 @@ pub(crate) fn with<T: Serialize + DeserializeOwned>(pending: &T, name: &str, val
     })
 }
 
-/// The same state, about another user in all that it says of one.
+/// Returns the same state for another user.
 pub(crate) fn about<T: Serialize + DeserializeOwned>(
     pending: &T,
     user: &UserKey,
