@@ -9,6 +9,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::secret::Private;
+
 /// Declares an enum that travels as text and keeps values it does not know.
 macro_rules! open_text_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
@@ -328,17 +330,16 @@ pub(crate) fn lenient_context<'de, D: Deserializer<'de>>(
         .collect())
 }
 
-/// JSON as text, whether it came as text or as the object itself.
-pub(crate) fn json_text<'de, D: Deserializer<'de>>(
+/// JSON as text, whether it came as text or as the object itself; it may name a
+/// user.
+pub(crate) fn private_json<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<String>, D::Error> {
-    Ok(
-        match Option::<serde_json::Value>::deserialize(deserializer)? {
-            None => None,
-            Some(serde_json::Value::String(text)) => Some(text),
-            Some(value) => Some(value.to_string()),
-        },
-    )
+) -> Result<Option<Private>, D::Error> {
+    let json = Option::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(json.map(|json| match json {
+        serde_json::Value::String(text) => Private::from(text),
+        value => Private::from(value.to_string()),
+    }))
 }
 
 /// An object or null. By itself serde takes an array as well, for the fields

@@ -57,7 +57,7 @@ fuzz_target!(|data: &[u8]| {
         )),
         10 => check(&registrations::finish_webauthn_registration(
             REQUEST,
-            &FinishWebauthnRegistration::new(SIGNATURE, Fido2RegistrationData::new("", "", "")),
+            &FinishWebauthnRegistration::new(SIGNATURE, Fido2RegistrationData::new("id", "att", "cl")),
         )),
         11 => check(&registrations::validate_webauthn_registration(
             REQUEST,
@@ -67,7 +67,8 @@ fuzz_target!(|data: &[u8]| {
             &StartMagiclinkEmailRegistration::new(USERNAME, URL),
         )),
         13 => check(&registrations::validate_magiclink_email_registration(
-            &ValidateMagiclinkEmailRegistration::new(VALIDATION_TOKEN).registration_id(REQUEST),
+            REQUEST,
+            &ValidateMagiclinkEmailRegistration::new(VALIDATION_TOKEN),
         )),
         14 => check(&registrations::get_registration_info(REQUEST)),
         15 => check(&registrations::start_change_magiclink_email(

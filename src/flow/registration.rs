@@ -500,13 +500,13 @@ impl PendingMagiclinkRegistration {
             "registration_validation_token",
         )?;
         let mut request = ValidateMagiclinkEmailRegistration::new(token);
-        if state.version == ApiVersion::V4 {
-            let id = required(callback.registration_id, "registration_id")?;
-            request = request.registration_id(id);
-        }
+        let id = match state.version {
+            ApiVersion::V3 => None,
+            ApiVersion::V4 => Some(required(callback.registration_id, "registration_id")?),
+        };
         request.ip_address.clone_from(&state.ip_address);
         request.user_agent.clone_from(&state.user_agent);
-        let answer = client.validate_magiclink_email_registration(&request)?;
+        let answer = client.validate_magiclink_email_registration(id, &request)?;
 
         let Some((purpose, address)) = &state.mail else {
             return Err(Error::invalid(

@@ -203,6 +203,7 @@ fn fixtures() -> Vec<Fixture> {
             json: registration.clone(),
             call: |it| {
                 nobody(it.validate_magiclink_email_registration(
+                    None,
                     &ValidateMagiclinkEmailRegistration::new(VALIDATION),
                 ))
             },

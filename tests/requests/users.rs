@@ -1,7 +1,7 @@
 use autharmor::users::{
     UpdateUser, UserQuery, get_user, get_user_auth_history, list_users, update_user,
 };
-use autharmor::{ApiVersion, ErrorKind, PageQuery, SortDirection, UserKey};
+use autharmor::{PageQuery, SortDirection, UserKey};
 
 use super::*;
 
@@ -238,7 +238,7 @@ fn special_characters_in_names() {
 }
 
 #[test]
-fn names_that_are_not_ascii_need_leave_under_v3() {
+fn names_that_are_not_ascii_must_be_allowed_under_v3() {
     let user = get_user("é");
     let list = list_users(UserQuery::new().username("é"));
     let closed = target(ApiVersion::V3);
@@ -264,7 +264,7 @@ fn names_that_are_not_ascii_need_leave_under_v3() {
 }
 
 #[test]
-fn what_cannot_be_a_name_is_refused_wherever_it_stands() {
+fn invalid_names_are_refused_in_every_request() {
     let long = "x".repeat(1025);
     for name in ["", " ada", "ada\u{3000}", "a\nda", "a\u{0}da", &long] {
         for target in [

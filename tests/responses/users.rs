@@ -1,5 +1,5 @@
 use autharmor::auth::AuthInfo;
-use autharmor::users::{AuthMethodId, UpdateUser, User, UserDetails};
+use autharmor::users::{AuthMethodId, User, UserDetails};
 use autharmor::{Page, PageInfo};
 use serde_json::{Value, json, to_value};
 
@@ -248,12 +248,4 @@ fn page_of_history() {
     for json in [json!({}), json!({ "auth_history_records": null })] {
         assert!(decode::<Page<AuthInfo>>(json).records.is_empty());
     }
-}
-
-#[test]
-fn update_user_goes_both_ways() {
-    let json = json!({ "new_username": "ada" });
-    let update: UpdateUser = decode(json.clone());
-    assert_eq!(update, UpdateUser::new("ada"));
-    assert_eq!(to_value(update).unwrap(), json);
 }
