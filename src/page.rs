@@ -10,7 +10,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind};
-use crate::types::{lenient_text, null_as_default};
+use crate::types::{lenient_text, object_or_default, objects};
 
 /// The most pages that [`Records`] reads.
 const MAX_PAGES: u32 = 100_000;
@@ -156,11 +156,11 @@ pub struct Page<T> {
         rename = "user_records",
         alias = "auth_history_records",
         alias = "credential_records",
-        deserialize_with = "null_as_default"
+        deserialize_with = "objects"
     )]
     pub records: Vec<T>,
     /// Where in the list this page is.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "object_or_default")]
     pub page_info: PageInfo,
 }
 

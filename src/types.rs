@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, StringDeserializer};
 use serde::de::{IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -342,41 +342,83 @@ pub(crate) fn private_json<'de, D: Deserializer<'de>>(
     }))
 }
 
-/// An object or null. By itself serde takes an array as well, for the fields
-/// in the order in which we happen to declare them.
+/// Text that identifies or describes something, from a response whose call has
+/// already taken effect: null, empty text and what is not a `T` are `None`, so
+/// that the caller gets the rest of the response.
+pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let text = lenient_text(deserializer)?.filter(|text| !text.is_empty());
+    let read = |text: String| T::deserialize(StringDeserializer::<D::Error>::new(text)).ok();
+    Ok(text.and_then(read))
+}
+
+/// An id or a name, where empty text means the same as null: unknown. Anything
+/// else that is not a `T` is an error.
+pub(crate) fn empty_as_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::<String>::deserialize(deserializer)?
+        .filter(|text| !text.is_empty())
+        .map(|text| T::deserialize(StringDeserializer::new(text)))
+        .transpose()
+}
+
+/// A `T` that is read from a JSON object only. By itself serde reads a struct
+/// from an array as well, in the order in which we happen to declare its
+/// fields. Every struct within a response is decoded through this type.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MapOnly<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for MapOnly<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(MapOnly(PhantomData)).map(Self)
+    }
+}
+
+/// An object or null.
 pub(crate) fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct Object<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
-        type Value = Option<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_unit<E>(self) -> Result<Option<T>, E> {
-            Ok(None)
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
-        }
-    }
-
-    deserializer.deserialize_any(Object(PhantomData))
+    Ok(Option::deserialize(deserializer)?.map(|Object(value)| value))
 }
 
-/// A value that is empty when the field is null.
-pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+/// An object; null is the default.
+pub(crate) fn object_or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
 {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+    Ok(object(deserializer)?.unwrap_or_default())
+}
+
+/// An array of objects; null is empty.
+pub(crate) fn objects<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let objects = Option::<Vec<Object<T>>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(objects.into_iter().map(|Object(value)| value).collect())
 }
 
 #[cfg(test)]

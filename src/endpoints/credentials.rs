@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::http::{Endpoint, Request};
 use crate::page::{Page, PageQuery, Record, Records};
 use crate::secret::Private;
-use crate::types::{Timestamp, open_text_enum};
+use crate::types::{Timestamp, empty_as_none, lenient, open_text_enum, strict_bool};
 use crate::user_key::UserKey;
 
 /// The id of a credential.
@@ -81,7 +81,7 @@ impl fmt::Display for CredentialId {
     }
 }
 
-/// A credential of a user, as listed and as disabled.
+/// A credential of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Credential {
@@ -89,7 +89,7 @@ pub struct Credential {
     pub credential_id: CredentialId,
     /// The name. It may be a person's name or an email address, so it is not
     /// printed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub name: Option<Private>,
     /// The kind.
     #[serde(default)]
@@ -100,6 +100,28 @@ pub struct Credential {
     /// Whether the user can sign in with it; `None` if the service does not
     /// say.
     #[serde(default)]
+    pub enabled: Option<bool>,
+}
+
+/// The response of [`disable_user_credential`]: the credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DisableUserCredentialResponse {
+    /// Its id.
+    #[serde(default, deserialize_with = "lenient")]
+    pub credential_id: Option<CredentialId>,
+    /// The name, which is not printed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub name: Option<Private>,
+    /// The kind.
+    #[serde(default, deserialize_with = "lenient")]
+    pub device_type: Option<CredentialType>,
+    /// When it was enrolled.
+    #[serde(default, deserialize_with = "lenient")]
+    pub date_created: Option<Timestamp>,
+    /// Whether the user can sign in with it; `None` if the service does not
+    /// say.
+    #[serde(default, deserialize_with = "strict_bool")]
     pub enabled: Option<bool>,
 }
 
@@ -177,7 +199,7 @@ pub fn get_user_credential(
 pub fn disable_user_credential(
     user: impl Into<UserKey>,
     credential: impl Into<CredentialId>,
-) -> Request<Credential> {
+) -> Request<DisableUserCredentialResponse> {
     Request::new(Endpoint::DisableUserCredential)
         .user(user)
         .id(credential.into().0)
@@ -435,7 +457,7 @@ impl Client {
         &self,
         user: impl Into<UserKey>,
         credential: impl Into<CredentialId>,
-    ) -> Result<Credential, Error> {
+    ) -> Result<DisableUserCredentialResponse, Error> {
         self.send(&disable_user_credential(user, credential))
     }
 }

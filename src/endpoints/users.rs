@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::http::{Endpoint, Payload, Request};
 use crate::page::{Page, PageQuery, Record, Records};
 use crate::secret::Private;
-use crate::types::{Timestamp, null_as_default, open_number_enum};
+use crate::types::{Timestamp, empty_as_none, lenient, objects, open_number_enum};
 use crate::user_key::{UserKey, check_name};
 
 /// Selects the users to list: all or those of a name, and which page of them.
@@ -107,17 +107,17 @@ impl Payload for UpdateUser {
     }
 }
 
-/// A user, as listed and as changed.
+/// A user, as listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct User {
     /// The user's id, which stays when the name changes.
     pub user_id: Uuid,
     /// The user's name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub username: Option<Private>,
     /// The user's email address.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub email_address: Option<Private>,
     /// When the user was created.
     #[serde(default)]
@@ -143,6 +143,24 @@ impl Record for AuthInfo {
     }
 }
 
+/// The response of [`update_user`]: the user with the new name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UpdateUserResponse {
+    /// The user's id, which stays when the name changes.
+    #[serde(default, deserialize_with = "lenient")]
+    pub user_id: Option<Uuid>,
+    /// The user's name.
+    #[serde(default, deserialize_with = "lenient")]
+    pub username: Option<Private>,
+    /// The user's email address.
+    #[serde(default, deserialize_with = "lenient")]
+    pub email_address: Option<Private>,
+    /// When the user was created.
+    #[serde(default, deserialize_with = "lenient")]
+    pub date_created: Option<Timestamp>,
+}
+
 /// A user and the user's methods of signing in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -150,16 +168,16 @@ pub struct UserDetails {
     /// The user's id, which stays when the name changes.
     pub user_id: Uuid,
     /// The user's name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub username: Option<Private>,
     /// The user's email address.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub email_address: Option<Private>,
     /// When the user was created.
     #[serde(default)]
     pub date_created: Option<Timestamp>,
     /// The enrolled methods; empty if there are none or the service sent none.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "objects")]
     pub enrolled_auth_methods: Vec<EnrolledAuthMethod>,
 }
 
@@ -175,7 +193,7 @@ pub struct EnrolledAuthMethod {
     pub auth_method_name: Option<String>,
     /// A part of what was enrolled, such as of an email address, to be shown to
     /// its owner.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub auth_method_masked_info: Option<Private>,
 }
 
@@ -205,7 +223,7 @@ pub fn get_user(user: impl Into<UserKey>) -> Request<UserDetails> {
 }
 
 /// Builds the request of [`Client::update_user`].
-pub fn update_user(user: impl Into<UserKey>, update: &UpdateUser) -> Request<User> {
+pub fn update_user(user: impl Into<UserKey>, update: &UpdateUser) -> Request<UpdateUserResponse> {
     Request::new(Endpoint::UpdateUser).user(user).body(update)
 }
 
@@ -297,14 +315,14 @@ impl Client {
     ///
     /// let client = autharmor::Client::from_env()?;
     /// let user = client.update_user("ada@example.com", &UpdateUser::new("ada@example.org"))?;
-    /// println!("{}", user.user_id);
+    /// println!("{:?}", user.user_id);
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn update_user(
         &self,
         user: impl Into<UserKey>,
         update: &UpdateUser,
-    ) -> Result<User, Error> {
+    ) -> Result<UpdateUserResponse, Error> {
         self.send(&update_user(user, update))
     }
 

@@ -9,6 +9,7 @@ use super::state::{Flow, State, pending};
 use super::verify::{Expected, check_user, mismatch};
 use super::wait::{RegistrationWait, RegistrationWatch, WaitPolicy};
 use crate::client::Client;
+use crate::credentials::CredentialId;
 use crate::error::Error;
 use crate::http::ApiVersion;
 use crate::registrations::{
@@ -73,7 +74,7 @@ pub struct RegisteredUser {
     user_id: Uuid,
     username: Option<Private>,
     email_address: Option<Private>,
-    credential_id: Option<Uuid>,
+    credential_id: Option<CredentialId>,
     context_data: ContextData,
     is_validated: bool,
 }
@@ -99,8 +100,8 @@ impl RegisteredUser {
 
     /// The new credential; authenticator and WebAuthn under v4 only.
     #[must_use]
-    pub fn credential_id(&self) -> Option<Uuid> {
-        self.credential_id
+    pub fn credential_id(&self) -> Option<&CredentialId> {
+        self.credential_id.as_ref()
     }
 
     /// The context data that was given at the start; magic links only.

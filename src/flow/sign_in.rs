@@ -295,7 +295,7 @@ impl PendingWebauthn {
             .webauthn_client_id
             .clone_from(&state.webauthn_client_id);
         let answer = client.finish_webauthn_auth(&finish)?;
-        if answer.auth_request_id != state.id() {
+        if answer.auth_request_id.is_some_and(|id| id != state.id()) {
             return mismatch("it is about another request");
         }
         let token = token(answer.auth_validation_token, "finish_webauthn_auth")?;

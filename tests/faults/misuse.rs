@@ -34,9 +34,11 @@ fn with_id(id: &str, is_read: bool) -> impl Fn(&Client) -> Result<Good, Error> +
     let id = id.to_owned();
     move |client| {
         let credential = if is_read {
-            client.get_user_credential(USER_ID, id.as_str())
+            client.get_user_credential(USER_ID, id.as_str()).map(drop)
         } else {
-            client.disable_user_credential(USER_ID, id.as_str())
+            client
+                .disable_user_credential(USER_ID, id.as_str())
+                .map(drop)
         };
         credential.map(|_| Good::Served)
     }

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use autharmor::auth::*;
-use autharmor::credentials::{Credential, CredentialId, CredentialType};
+use autharmor::credentials::{
+    Credential, CredentialId, CredentialType, DisableUserCredentialResponse,
+};
 use autharmor::emulator::{Emulator, EmulatorBuilder, EmulatorError, Fault, NewUser, Scanned};
 use autharmor::flow::{
     AuthWait, AuthenticatorRegistrationStarted, BrowserSignIn, ExpectedUser, Method,
@@ -265,6 +267,7 @@ fn answers(printer: &mut Printer) {
         ],
     });
     printer.answer::<User>(user.clone());
+    printer.answer::<UpdateUserResponse>(user.clone());
     let details = printer.answer::<UserDetails>(user.clone());
     printer.debug(&details.enrolled_auth_methods[0]);
     printer.answer::<EnrolledAuthMethod>(user["enrolled_auth_methods"][0].clone());
@@ -275,6 +278,7 @@ fn answers(printer: &mut Printer) {
     });
     let read = printer.answer::<Credential>(credential.clone());
     assert_eq!(read.device_type, Some(CredentialType::Webauthn));
+    printer.answer::<DisableUserCredentialResponse>(credential.clone());
     printer.answer::<Page<Credential>>(json!({"credential_records": [credential]}));
 }
 

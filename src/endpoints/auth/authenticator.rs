@@ -9,7 +9,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::http::{Endpoint, Payload, Request};
 use crate::secret::{Private, Secret};
-use crate::types::{Timestamp, lenient_text, optional_number, setters, strict_bool};
+use crate::types::{Timestamp, lenient, optional_number, setters, strict_bool};
 use crate::user_key::UserKey;
 
 /// The body of [`start_authenticator_auth`].
@@ -114,16 +114,17 @@ pub struct StartAuthenticatorAuthResponse {
     /// The id of the auth request.
     pub auth_request_id: Uuid,
     /// The user, if the request named one.
+    #[serde(default, deserialize_with = "lenient")]
     pub user_id: Option<Uuid>,
     /// The token for [`ValidateAuth::new`]. Do not give it to the page.
-    #[serde(skip_serializing)]
+    #[serde(default, deserialize_with = "lenient", skip_serializing)]
     pub auth_validation_token: Option<Secret>,
     /// The value that your page shows to the user, who finds it again in the
-    /// app. Empty or missing if the request did not ask for one.
-    #[serde(default, deserialize_with = "lenient_text")]
+    /// app. Missing if the request did not ask for one.
+    #[serde(default, deserialize_with = "lenient")]
     pub visual_verify_value: Option<String>,
     /// The text to draw as a QR code. A phone can also open it as a link.
-    #[serde(skip_serializing)]
+    #[serde(default, deserialize_with = "lenient", skip_serializing)]
     pub qr_code_data: Option<Secret>,
     /// Whether a push notification was sent.
     #[serde(default, deserialize_with = "strict_bool")]
@@ -132,11 +133,13 @@ pub struct StartAuthenticatorAuthResponse {
     #[serde(default, deserialize_with = "optional_number")]
     pub response_code: Option<i64>,
     /// A message whose meaning is unverified; it may contain a username.
+    #[serde(default, deserialize_with = "lenient")]
     pub response_message: Option<Private>,
     /// How long the user may take, in seconds.
     #[serde(default, deserialize_with = "optional_number")]
     pub timeout_in_seconds: Option<i64>,
     /// When the user's time ends.
+    #[serde(default, deserialize_with = "lenient")]
     pub timeout_utc_datetime: Option<Timestamp>,
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::start::LocationData;
 use crate::secret::Private;
-use crate::types::{Timestamp, object, open_text_enum, private_json};
+use crate::types::{Timestamp, empty_as_none, object, open_text_enum, private_json};
 
 open_text_enum! {
     /// A method of signing in.
@@ -158,8 +158,10 @@ pub struct ResponseAuthMethod {
 #[non_exhaustive]
 pub struct AuthProfileDetails {
     /// The user's id.
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub user_id: Option<Uuid>,
     /// The user's name.
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub username: Option<Private>,
 }
 

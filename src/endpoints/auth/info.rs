@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::http::{Endpoint, Request};
 use crate::secret::Private;
-use crate::types::{object, open_number_enum, strict_bool};
+use crate::types::{lenient, object, open_number_enum, strict_bool};
 
 open_number_enum! {
     /// The state of an auth request. **No status signs a user in.**
@@ -59,6 +59,7 @@ pub struct AuthInfo {
     /// The state.
     pub auth_request_status_id: Option<AuthRequestStatus>,
     /// The name of the state. Names are not stable: use the id.
+    #[serde(default, deserialize_with = "lenient")]
     pub auth_request_status_name: Option<String>,
     /// The user's response. Missing while the request is pending.
     #[serde(default, deserialize_with = "object")]
@@ -71,10 +72,12 @@ pub struct AuthInfo {
 pub struct AuthResponse {
     /// The id in the user's history. Whether it equals the auth request's id
     /// is unverified.
+    #[serde(default, deserialize_with = "lenient")]
     pub auth_history_id: Option<Uuid>,
     /// The result, or what the request waits for.
     pub result_code: Option<ResultCode>,
     /// The result in the service's words, which may contain a username.
+    #[serde(default, deserialize_with = "lenient")]
     pub result_message: Option<Private>,
     /// What the service says about an auth request that may not be validated
     /// yet. **Do not sign a user in by it**: only

@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::endpoints::checks::{check_filled, check_length};
 use crate::error::Error;
 use crate::http::{Endpoint, Payload, Request};
-use crate::types::{Timestamp, optional_number, setters};
+use crate::types::{Timestamp, lenient, optional_number, setters};
 use crate::user_key::UserKey;
 
 /// How long the action name may be, in characters.
@@ -119,11 +119,13 @@ pub struct StartMagiclinkEmailAuthResponse {
     /// The id of the auth request.
     pub auth_request_id: Uuid,
     /// The user who gets the email.
+    #[serde(default, deserialize_with = "lenient")]
     pub user_id: Option<Uuid>,
     /// How long the user may take, in seconds.
     #[serde(default, deserialize_with = "optional_number")]
     pub timeout_in_seconds: Option<i64>,
     /// When the user's time ends.
+    #[serde(default, deserialize_with = "lenient")]
     pub timeout_utc_datetime: Option<Timestamp>,
 }
 

@@ -9,7 +9,7 @@ use crate::endpoints::checks::{check_filled, check_id, first_set};
 use crate::error::Error;
 use crate::http::Payload;
 use crate::secret::{Private, Secret};
-use crate::types::{ContextData, lenient_context, object, setters, strict_bool};
+use crate::types::{ContextData, lenient, lenient_context, object, setters, strict_bool};
 
 /// The body of the three `validate_*_auth` calls.
 ///
@@ -98,6 +98,7 @@ pub struct ValidateAuthResponse {
     /// The state of the auth request.
     pub auth_request_status_id: Option<AuthRequestStatus>,
     /// The name of the state. Names are not stable: use the id.
+    #[serde(default, deserialize_with = "lenient")]
     pub auth_request_status_name: Option<String>,
     /// The result of the validation.
     #[serde(default, deserialize_with = "object")]
@@ -110,10 +111,12 @@ pub struct ValidateAuthResponse {
 pub struct ValidateAuthDetails {
     /// The id in the user's history. Whether it equals the auth request's id
     /// is unverified.
+    #[serde(default, deserialize_with = "lenient")]
     pub auth_history_id: Option<Uuid>,
     /// The result.
     pub result_code: Option<ResultCode>,
     /// The result in the service's words, which may contain a username.
+    #[serde(default, deserialize_with = "lenient")]
     pub result_message: Option<Private>,
     /// **`Some(true)` means that the user of
     /// [`auth_profile_details`](super::AuthResponseDetails::auth_profile_details)

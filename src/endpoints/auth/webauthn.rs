@@ -10,7 +10,7 @@ use crate::endpoints::checks::{check_filled, check_id, first_set};
 use crate::error::Error;
 use crate::http::{Endpoint, Payload, Request};
 use crate::secret::{Private, Secret};
-use crate::types::{private_json, setters};
+use crate::types::{empty_as_none, lenient, private_json, setters};
 use crate::user_key::UserKey;
 
 /// The body of [`start_webauthn_auth`].
@@ -105,18 +105,41 @@ impl Payload for StartWebauthnAuth {
 ///
 /// Its [`Secret`] is left out when it is serialised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StartWebauthnAuthBody")]
 #[non_exhaustive]
 pub struct StartWebauthnAuthResponse {
     /// The id of the auth request.
     pub auth_request_id: Uuid,
     /// A value to give to [`FinishWebauthnAuth::new`], where it is named
-    /// `aa_sig`.
+    /// `aa_sig`. That name is read as well.
     #[serde(skip_serializing)]
     pub aa_guid: Option<Secret>,
     /// The options for `navigator.credentials.get`, as JSON text. Give it to
     /// the page unchanged.
-    #[serde(default, deserialize_with = "private_json")]
     pub fido2_json_options: Option<Private>,
+}
+
+/// The response with both names of the value. (A serde alias would refuse a
+/// response that has both.)
+#[derive(Deserialize)]
+struct StartWebauthnAuthBody {
+    auth_request_id: Uuid,
+    #[serde(default, deserialize_with = "lenient")]
+    aa_guid: Option<Secret>,
+    #[serde(default, deserialize_with = "lenient")]
+    aa_sig: Option<Secret>,
+    #[serde(default, deserialize_with = "private_json")]
+    fido2_json_options: Option<Private>,
+}
+
+impl From<StartWebauthnAuthBody> for StartWebauthnAuthResponse {
+    fn from(body: StartWebauthnAuthBody) -> Self {
+        Self {
+            auth_request_id: body.auth_request_id,
+            aa_guid: body.aa_guid.or(body.aa_sig),
+            fido2_json_options: body.fido2_json_options,
+        }
+    }
 }
 
 /// The body of [`finish_webauthn_auth`].
@@ -189,17 +212,20 @@ impl Payload for FinishWebauthnAuth {
 /// on with [`validate_webauthn_auth`].
 ///
 /// Its [`Secret`] is left out when it is serialised.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FinishWebauthnAuthResponse {
-    /// The id of the auth request.
-    pub auth_request_id: Uuid,
+    /// The id of the auth request, as given to the finish call.
+    #[serde(default, deserialize_with = "empty_as_none")]
+    pub auth_request_id: Option<Uuid>,
     /// The token for [`ValidateAuth::new`].
-    #[serde(skip_serializing)]
+    #[serde(default, deserialize_with = "lenient", skip_serializing)]
     pub auth_validation_token: Option<Secret>,
     /// The id of the user who is about to be signed in.
+    #[serde(default, deserialize_with = "lenient")]
     pub user_id: Option<Uuid>,
     /// The name of the user who is about to be signed in.
+    #[serde(default, deserialize_with = "lenient")]
     pub username: Option<Private>,
 }
 

@@ -11,7 +11,7 @@ use crate::endpoints::checks::{check_int32, check_length, first_set};
 use crate::error::Error;
 use crate::http::{Endpoint, Payload, Request};
 use crate::secret::{Private, Secret};
-use crate::types::{Timestamp, setters};
+use crate::types::{Timestamp, lenient, setters};
 use crate::user_key::{UserKey, check_name};
 
 /// How long the name of a new user may be, in characters.
@@ -90,19 +90,23 @@ pub struct StartAuthenticatorRegistrationResponse {
     /// The id of the registration.
     pub registration_id: Uuid,
     /// The user. May be missing under v3.
+    #[serde(default, deserialize_with = "lenient")]
     pub user_id: Option<Uuid>,
     /// The user's name.
+    #[serde(default, deserialize_with = "lenient")]
     pub username: Option<Private>,
     /// When the invitation ends.
+    #[serde(default, deserialize_with = "lenient")]
     pub date_expires: Option<Timestamp>,
     /// The method, in the service's words.
+    #[serde(default, deserialize_with = "lenient")]
     pub auth_method: Option<String>,
     /// The text to draw as a QR code for the app.
-    #[serde(skip_serializing)]
+    #[serde(default, deserialize_with = "lenient", skip_serializing)]
     pub qr_code_data: Option<Secret>,
     /// The token for [`ValidateRegistration::new`]. Do not give it to the page.
     /// Probably missing under v3.
-    #[serde(skip_serializing)]
+    #[serde(default, deserialize_with = "lenient", skip_serializing)]
     pub registration_validation_token: Option<Secret>,
 }
 

@@ -11,7 +11,8 @@ use crate::error::Error;
 use crate::http::{Endpoint, Payload, Request};
 use crate::secret::{Private, Secret};
 use crate::types::{
-    ContextData, Timestamp, lenient_context, open_text_enum, optional_number, setters,
+    ContextData, Timestamp, empty_as_none, lenient, lenient_context, open_text_enum,
+    optional_number, setters,
 };
 use crate::user_key::{UserKey, check_name};
 
@@ -201,6 +202,7 @@ pub struct StartMagiclinkEmailRegistrationResponse {
     #[serde(default, deserialize_with = "optional_number")]
     pub timeout_in_seconds: Option<i64>,
     /// When the user's time ends.
+    #[serde(default, deserialize_with = "lenient")]
     pub timeout_utc_datetime: Option<Timestamp>,
 }
 
@@ -262,10 +264,13 @@ pub struct ValidateMagiclinkEmailRegistrationResponse {
     /// Which of the three start calls the link came from.
     pub magiclink_email_registration_type: Option<MagiclinkEmailRegistrationType>,
     /// The user.
+    #[serde(default, deserialize_with = "lenient")]
     pub user_id: Option<Uuid>,
     /// The user's name. It does not follow a change of the address.
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub username: Option<Private>,
     /// The user's email address.
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub email_address: Option<Private>,
     /// The values given as `context_data` to the start call.
     #[serde(default, deserialize_with = "lenient_context")]

@@ -19,15 +19,15 @@
 //! allows it.
 
 mod authenticator;
+mod fido2;
 mod info;
 mod magiclink;
-mod requirements;
 mod validate;
 mod webauthn;
 
 pub use self::authenticator::*;
+pub use self::fido2::*;
 pub use self::info::*;
 pub use self::magiclink::*;
-pub use self::requirements::*;
 pub use self::validate::{ValidateRegistration, ValidateRegistrationResponse};
 pub use self::webauthn::*;

@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::endpoints::checks::check_filled;
+use crate::endpoints::credentials::CredentialId;
 use crate::error::Error;
 use crate::http::Payload;
 use crate::secret::{Private, Secret};
+use crate::types::{empty_as_none, lenient};
 
 /// The body of
 /// [`validate_authenticator_registration`](super::validate_authenticator_registration)
@@ -57,7 +59,7 @@ impl Payload for ValidateRegistration {
 pub struct ValidateRegistrationResponse {
     /// The new credential. One of the vendor's SDKs names it `device_id`,
     /// which is read as well.
-    pub credential_id: Option<Uuid>,
+    pub credential_id: Option<CredentialId>,
     /// The user.
     pub user_id: Option<Uuid>,
     /// The user's name.
@@ -68,9 +70,13 @@ pub struct ValidateRegistrationResponse {
 /// refuse a response that has both.)
 #[derive(Deserialize)]
 struct ValidateRegistrationBody {
-    credential_id: Option<Uuid>,
-    device_id: Option<Uuid>,
+    #[serde(default, deserialize_with = "lenient")]
+    credential_id: Option<CredentialId>,
+    #[serde(default, deserialize_with = "lenient")]
+    device_id: Option<CredentialId>,
+    #[serde(default, deserialize_with = "lenient")]
     user_id: Option<Uuid>,
+    #[serde(default, deserialize_with = "empty_as_none")]
     username: Option<Private>,
 }
 

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::requirements::{
-    AuthenticatorAttachment, ResidentKeyRequirement, UserVerificationRequirement,
+use super::fido2::{
+    AuthenticatorAttachment, Fido2RegistrationData, ResidentKeyRequirement,
+    UserVerificationRequirement,
 };
 use super::validate::{ValidateRegistration, ValidateRegistrationResponse};
 use crate::client::Client;
@@ -12,7 +13,7 @@ use crate::endpoints::checks::{check_filled, check_int32, first_set};
 use crate::error::Error;
 use crate::http::{Endpoint, Payload, Request};
 use crate::secret::{Private, Secret};
-use crate::types::{private_json, setters};
+use crate::types::{lenient, private_json, setters};
 use crate::user_key::{UserKey, check_name};
 
 /// The body of [`start_webauthn_registration`]: a new user.
@@ -174,51 +175,45 @@ fn v4_requirement(
 ///
 /// Its [`Secret`] is left out when it is serialised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StartWebauthnRegistrationBody")]
 #[non_exhaustive]
 pub struct StartWebauthnRegistrationResponse {
     /// The id of the registration.
     pub registration_id: Uuid,
-    /// A value to give to [`FinishWebauthnRegistration::new`].
+    /// A value to give to [`FinishWebauthnRegistration::new`]. One of the
+    /// vendor's SDKs names it `aa_guid`, which is read as well.
     #[serde(skip_serializing)]
     pub aa_sig: Option<Secret>,
     /// The options for `navigator.credentials.create`, as JSON text. The
     /// service may send them as text or as an object. Give them to the page
     /// unchanged.
-    #[serde(default, deserialize_with = "private_json")]
     pub fido2_json_options: Option<Private>,
     /// The user, if it is not a new one; v4 only.
     pub user_id: Option<Uuid>,
 }
 
-/// The browser's response to `navigator.credentials.create`, in base64url
-/// without padding.
-///
-/// ```
-/// use autharmor::registrations::Fido2RegistrationData;
-///
-/// let data = Fido2RegistrationData::new("Y3JlZA", "o2NmbXQ", "eyJ0eXBl");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Fido2RegistrationData {
-    pub(crate) id: String,
-    pub(crate) attestation_object: String,
-    pub(crate) client_data: String,
+/// The response with both names of the value. (A serde alias would refuse a
+/// response that has both.)
+#[derive(Deserialize)]
+struct StartWebauthnRegistrationBody {
+    registration_id: Uuid,
+    #[serde(default, deserialize_with = "lenient")]
+    aa_sig: Option<Secret>,
+    #[serde(default, deserialize_with = "lenient")]
+    aa_guid: Option<Secret>,
+    #[serde(default, deserialize_with = "private_json")]
+    fido2_json_options: Option<Private>,
+    #[serde(default, deserialize_with = "lenient")]
+    user_id: Option<Uuid>,
 }
 
-impl Fido2RegistrationData {
-    /// Takes the credential's id, the attestation object and the client data.
-    /// None of them may be empty.
-    #[must_use]
-    pub fn new(
-        id: impl Into<String>,
-        attestation_object: impl Into<String>,
-        client_data: impl Into<String>,
-    ) -> Self {
+impl From<StartWebauthnRegistrationBody> for StartWebauthnRegistrationResponse {
+    fn from(body: StartWebauthnRegistrationBody) -> Self {
         Self {
-            id: id.into(),
-            attestation_object: attestation_object.into(),
-            client_data: client_data.into(),
+            registration_id: body.registration_id,
+            aa_sig: body.aa_sig.or(body.aa_guid),
+            fido2_json_options: body.fido2_json_options,
+            user_id: body.user_id,
         }
     }
 }
@@ -270,11 +265,8 @@ impl FinishWebauthnRegistration {
 
 impl Payload for FinishWebauthnRegistration {
     fn check(&self) -> Result<(), Error> {
-        let data = &self.authenticator_response_data;
         check_filled(self.aa_sig.expose(), "aa_sig")?;
-        check_filled(&data.id, "id")?;
-        check_filled(&data.attestation_object, "attestation_object")?;
-        check_filled(&data.client_data, "client_data")
+        self.authenticator_response_data.check()
     }
 }
 
@@ -286,11 +278,13 @@ impl Payload for FinishWebauthnRegistration {
 #[non_exhaustive]
 pub struct FinishWebauthnRegistrationResponse {
     /// The user.
+    #[serde(default, deserialize_with = "lenient")]
     pub user_id: Option<Uuid>,
     /// The user's name.
+    #[serde(default, deserialize_with = "lenient")]
     pub username: Option<Private>,
     /// The token for [`ValidateRegistration::new`]. Probably missing under v3.
-    #[serde(skip_serializing)]
+    #[serde(default, deserialize_with = "lenient", skip_serializing)]
     pub registration_validation_token: Option<Secret>,
 }
 
