@@ -69,9 +69,21 @@ impl From<&str> for CredentialId {
     }
 }
 
+impl From<&String> for CredentialId {
+    fn from(id: &String) -> Self {
+        Self(id.clone())
+    }
+}
+
 impl From<&Self> for CredentialId {
     fn from(id: &Self) -> Self {
         id.clone()
+    }
+}
+
+impl AsRef<str> for CredentialId {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 
@@ -471,4 +483,63 @@ fn pages<'a>(
         page.page_number = number;
         list(&page)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestClient, respond, token};
+
+    /// Serves two pages of one credential each.
+    fn two_pages() -> TestClient {
+        TestClient::new(
+            |number, _, _| token(number, 600),
+            |number, _, _| {
+                let id = number + 1;
+                let body = format!(
+                    r#"{{"credential_records":[{{"credential_id":"c{id}"}}],
+                        "page_info":{{"currnet_page_number":{id},"total_record_count":2}}}}"#
+                );
+                respond(200, body)
+            },
+        )
+    }
+
+    #[test]
+    fn every_list_has_an_iterator() {
+        type Read = fn(&Client, Uuid, &PageQuery) -> Vec<Result<Credential, Error>>;
+        // By value and by reference.
+        let lists: [(&str, Read); 4] = [
+            ("", |client, user, query| {
+                client.credentials(user, query).collect()
+            }),
+            ("/authenticator", |client, user, query| {
+                let query = query.clone();
+                client.authenticator_credentials(user, query).collect()
+            }),
+            ("/webauthn", |client, user, query| {
+                client.webauthn_credentials(user, query).collect()
+            }),
+            ("/magiclink_email", |client, user, query| {
+                let query = query.clone();
+                client.magiclink_email_credentials(user, query).collect()
+            }),
+        ];
+        let user = Uuid::from_u128(7);
+        for (tail, read) in lists {
+            let test = two_pages();
+            let ids: Vec<_> = read(&test.client, user, &PageQuery::new().page_size(1))
+                .into_iter()
+                .map(|record| record.unwrap().credential_id.to_string())
+                .collect();
+            assert_eq!(ids, ["c1", "c2"]);
+            let route = format!("GET /v4/users/{user}/credentials{tail}");
+            let pages = [
+                "token".to_owned(),
+                format!("{route}?page_size=1"),
+                format!("{route}?page_number=2&page_size=1"),
+            ];
+            assert_eq!(test.seen(), pages);
+        }
+    }
 }

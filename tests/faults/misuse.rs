@@ -40,7 +40,7 @@ fn with_id(id: &str, is_read: bool) -> impl Fn(&Client) -> Result<Good, Error> +
                 .disable_user_credential(USER_ID, id.as_str())
                 .map(drop)
         };
-        credential.map(|_| Good::Served)
+        credential.map(|()| Good::Served)
     }
 }
 
@@ -298,7 +298,7 @@ fn m13_debug_of_public_types() {
     both(&auth::validate_webauthn_auth(&validate));
     both(&users::get_user(NAME));
     both(&users::list_users(UserQuery::new().username(NAME)));
-    both(&credentials::list_user_credentials(NAME, &PageQuery::new()));
+    both(&credentials::list_user_credentials(NAME, PageQuery::new()));
 
     quiet(client.get_user(NAME).unwrap());
     quiet(client.start_authenticator_auth(&start).unwrap());

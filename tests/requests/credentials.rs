@@ -195,4 +195,9 @@ fn a_credential_id_with_dot_segments_or_control_characters_is_refused() {
 fn a_credential_id_reads_the_same_from_a_uuid_and_from_text() {
     assert_eq!(CredentialId::from(OTHER_ID), CredentialId::from(CREDENTIAL));
     assert_eq!(CredentialId::from(OTHER_ID).to_string(), CREDENTIAL);
+    assert_eq!(
+        CredentialId::from(&CREDENTIAL.to_owned()),
+        CREDENTIAL.into()
+    );
+    assert_eq!(CredentialId::from(OTHER_ID).as_ref(), CREDENTIAL);
 }

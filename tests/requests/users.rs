@@ -128,7 +128,7 @@ fn update_user_exactly() {
 
 #[test]
 fn get_user_auth_history_exactly() {
-    let by_id = get_user_auth_history(ID, &PageQuery::new());
+    let by_id = get_user_auth_history(ID, PageQuery::new());
     let route = "users/11111111-2222-4333-8444-555555555555/auth_history";
     assert_eq!(
         v3(&by_id),
@@ -139,7 +139,7 @@ fn get_user_auth_history_exactly() {
         format!("GET /v4/{route}\naccept: application/json\n")
     );
 
-    let by_name = get_user_auth_history(NAME, &every_option());
+    let by_name = get_user_auth_history(NAME, every_option());
     assert_eq!(
         v3(&by_name),
         "GET /v3/users/00000000-0000-0000-0000-000000000000/auth_history\
@@ -276,7 +276,7 @@ fn invalid_names_are_refused_in_every_request() {
                 refused(&get_user(name), &target),
                 refused(&list_users(UserQuery::new().username(name)), &target),
                 refused(&update_user(ID, &UpdateUser::new(name)), &target),
-                refused(&get_user_auth_history(name, &PageQuery::new()), &target),
+                refused(&get_user_auth_history(name, PageQuery::new()), &target),
             ];
             assert_eq!(kinds, [ErrorKind::InvalidInput; 4], "{name:?}");
         }
