@@ -10,9 +10,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, StringDeserializer};
 use serde::de::{IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::secret::Private;
 
 /// Declares an enum that is text in JSON and keeps unknown values.
 macro_rules! open_text_enum {
@@ -366,17 +368,42 @@ pub(crate) fn lenient_context<'de, D: Deserializer<'de>>(
         .collect())
 }
 
-/// JSON as text, whether it came as text or as the object itself.
-pub(crate) fn json_text<'de, D: Deserializer<'de>>(
+/// JSON as text, whether it came as text or as the object itself; it may name a
+/// user.
+pub(crate) fn private_json<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<String>, D::Error> {
-    Ok(
-        match Option::<serde_json::Value>::deserialize(deserializer)? {
-            None => None,
-            Some(serde_json::Value::String(text)) => Some(text),
-            Some(value) => Some(value.to_string()),
-        },
-    )
+) -> Result<Option<Private>, D::Error> {
+    let json = Option::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(json.map(|json| match json {
+        serde_json::Value::String(text) => Private::from(text),
+        value => Private::from(value.to_string()),
+    }))
+}
+
+/// Text that identifies or describes something, from a response whose call has
+/// already taken effect: null, empty text and what is not a `T` are `None`, so
+/// that the caller gets the rest of the response.
+pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let text = lenient_text(deserializer)?.filter(|text| !text.is_empty());
+    let read = |text: String| T::deserialize(StringDeserializer::<D::Error>::new(text)).ok();
+    Ok(text.and_then(read))
+}
+
+/// An id or a name, where empty text means the same as null: unknown. Anything
+/// else that is not a `T` is an error.
+pub(crate) fn empty_as_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::<String>::deserialize(deserializer)?
+        .filter(|text| !text.is_empty())
+        .map(|text| T::deserialize(StringDeserializer::new(text)))
+        .transpose()
 }
 
 /// A `T` that is read from a JSON object only. By itself serde reads a struct
@@ -430,15 +457,6 @@ where
 {
     let objects = Option::<Vec<Object<T>>>::deserialize(deserializer)?.unwrap_or_default();
     Ok(objects.into_iter().map(|Object(value)| value).collect())
-}
-
-/// A value that is empty when the field is null.
-pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

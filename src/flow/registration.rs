@@ -6,6 +6,7 @@ mod webauthn;
 
 use uuid::Uuid;
 
+use crate::credentials::CredentialId;
 use crate::error::Error;
 use crate::flow::verify::{Identity, check_user, known, known_text, mismatch};
 use crate::registrations::{RegistrationStatus, ValidateRegistrationResponse};
@@ -59,7 +60,7 @@ pub struct RegisteredUser {
     user_id: Uuid,
     username: Option<Private>,
     email_address: Option<Private>,
-    credential_id: Option<Uuid>,
+    credential_id: Option<CredentialId>,
     context_data: ContextData,
     is_validated: bool,
 }
@@ -86,8 +87,8 @@ impl RegisteredUser {
     /// Returns the id of the new credential; authenticator and WebAuthn under
     /// v4 only.
     #[must_use]
-    pub fn credential_id(&self) -> Option<Uuid> {
-        self.credential_id
+    pub fn credential_id(&self) -> Option<&CredentialId> {
+        self.credential_id.as_ref()
     }
 
     /// Returns the context data of the start call; magic links only.
@@ -131,7 +132,7 @@ fn validated(
     response: &ValidateRegistrationResponse,
 ) -> Result<Registration, Error> {
     let mut user = registered(identity, response.user_id, response.username.as_ref())?;
-    user.credential_id = response.credential_id;
+    user.credential_id.clone_from(&response.credential_id);
     user.is_validated = true;
     Ok(Registration::Registered(Box::new(user)))
 }

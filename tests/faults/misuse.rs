@@ -34,11 +34,13 @@ fn with_id(id: &str, is_read: bool) -> impl Fn(&Client) -> Result<Good, Error> +
     let id = id.to_owned();
     move |client| {
         let credential = if is_read {
-            client.get_user_credential(USER_ID, id.as_str())
+            client.get_user_credential(USER_ID, id.as_str()).map(drop)
         } else {
-            client.disable_user_credential(USER_ID, id.as_str())
+            client
+                .disable_user_credential(USER_ID, id.as_str())
+                .map(drop)
         };
-        credential.map(|_| Good::Served)
+        credential.map(|()| Good::Served)
     }
 }
 
@@ -296,7 +298,7 @@ fn m13_debug_of_public_types() {
     both(&auth::validate_webauthn_auth(&validate));
     both(&users::get_user(NAME));
     both(&users::list_users(UserQuery::new().username(NAME)));
-    both(&credentials::list_user_credentials(NAME, &PageQuery::new()));
+    both(&credentials::list_user_credentials(NAME, PageQuery::new()));
 
     quiet(client.get_user(NAME).unwrap());
     quiet(client.start_authenticator_auth(&start).unwrap());

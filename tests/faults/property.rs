@@ -109,9 +109,9 @@ fn fixtures() -> Vec<Fixture> {
         fixture!("Page<User>", {"user_records": [user], "page_info": page_info},
             |it| nobody(it.list_users(UserQuery::new()))),
         fixture!("Page<AuthInfo>", {"auth_history_records": [info], "page_info": page_info},
-            |it| nobody(it.get_user_auth_history(NAME, &PageQuery::new()))),
+            |it| nobody(it.get_user_auth_history(NAME, PageQuery::new()))),
         fixture!("Page<Credential>", {"credential_records": [credential], "page_info": page_info},
-            |it| nobody(it.list_user_credentials(USER_ID, &PageQuery::new()))),
+            |it| nobody(it.list_user_credentials(USER_ID, PageQuery::new()))),
         Fixture {
             name: "Credential",
             json: credential.clone(),
@@ -203,6 +203,7 @@ fn fixtures() -> Vec<Fixture> {
             json: registration.clone(),
             call: |it| {
                 nobody(it.validate_magiclink_email_registration(
+                    None,
                     &ValidateMagiclinkEmailRegistration::new(VALIDATION),
                 ))
             },

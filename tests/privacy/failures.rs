@@ -252,7 +252,7 @@ fn values(failures: &mut Failures) {
     let validated = client.validate_authenticator_registration(Uuid::nil(), &request);
     failures.add("nil registration", kind, validated);
     let target = Target::new("https://api.example").unwrap();
-    let request = credentials::list_user_credentials(NAME, &PageQuery::new());
+    let request = credentials::list_user_credentials(NAME, PageQuery::new());
     failures.add("look-up without client", kind, request.to_http(&target));
     let request = users::get_user(NAME).timeout(Duration::ZERO);
     failures.add("no time", kind, client.send(&request));
@@ -359,7 +359,7 @@ fn refusals(failures: &mut Failures) {
             let validated = client.validate_authenticator_auth(&request);
             failures.add(&how, kind, validated);
             // The look-up before the call fails.
-            let listed = client.list_user_credentials(NAME, &PageQuery::new());
+            let listed = client.list_user_credentials(NAME, PageQuery::new());
             failures.add(&how, kind, listed);
         }
     }
@@ -697,7 +697,7 @@ fn emulated(failures: &mut Failures) {
     let client = emulator.client_builder().build().unwrap();
     let found = client.get_user(NAME);
     failures.add("unknown user", ErrorKind::NotFound, found);
-    let listed = client.list_user_credentials(NAME, &PageQuery::new());
+    let listed = client.list_user_credentials(NAME, PageQuery::new());
     failures.add("unknown user", ErrorKind::NotFound, listed);
     let request = ValidateAuth::new(ID, VALIDATION);
     let validated = client.validate_magiclink_email_auth(&request);

@@ -221,7 +221,7 @@ fn sign_in_by_phone(client: &Client, emulator: &Emulator, name: &str, canaries: 
     client
         .get_user_auth_history(
             emulator.users().first().map(|(id, _)| *id).unwrap(),
-            &PageQuery::new(),
+            PageQuery::new(),
         )
         .unwrap();
 }

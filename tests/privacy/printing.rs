@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use autharmor::auth::*;
-use autharmor::credentials::{Credential, CredentialId, CredentialType};
+use autharmor::credentials::{
+    Credential, CredentialId, CredentialType, DisableUserCredentialResponse,
+};
 use autharmor::emulator::{Emulator, EmulatorBuilder, EmulatorError, Fault, NewUser, Scanned};
 use autharmor::flow::{
     AuthWait, AuthenticatorRegistrationStarted, BrowserSignIn, ExpectedUser, Method,
@@ -286,6 +288,7 @@ fn responses(printer: &mut Printer) {
         ],
     });
     printer.response::<User>(user.clone());
+    printer.response::<UpdateUserResponse>(user.clone());
     let details = printer.response::<UserDetails>(user.clone());
     printer.debug(&details.enrolled_auth_methods[0]);
     printer.response::<EnrolledAuthMethod>(user["enrolled_auth_methods"][0].clone());
@@ -296,6 +299,7 @@ fn responses(printer: &mut Printer) {
     });
     let read = printer.response::<Credential>(credential.clone());
     assert_eq!(read.device_type, Some(CredentialType::Webauthn));
+    printer.response::<DisableUserCredentialResponse>(credential.clone());
     printer.response::<Page<Credential>>(json!({"credential_records": [credential]}));
 }
 

@@ -154,13 +154,13 @@ impl PendingMagiclinkRegistration {
             "registration_validation_token",
         )?;
         let mut request = ValidateMagiclinkEmailRegistration::new(token);
-        request.registration_id = match client.api_version() {
+        let registration_id = match client.api_version() {
             ApiVersion::V3 => None,
             ApiVersion::V4 => Some(required(callback.registration_id, "registration_id")?),
         };
         request.ip_address = state.browser.ip_address();
         request.user_agent = state.browser.user_agent();
-        let response = client.validate_magiclink_email_registration(&request)?;
+        let response = client.validate_magiclink_email_registration(registration_id, &request)?;
 
         state.check_link(&response)?;
         let identity = identity(state.user.clone(), None);

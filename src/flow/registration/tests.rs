@@ -160,7 +160,7 @@ fn a_phone_is_validated_under_v4_with_the_token_of_the_start() {
         let service = serve(ApiVersion::V4, |_| None);
         let user = assert_ada(wait(&service, begin));
         assert!(user.is_validated());
-        assert_eq!(user.credential_id(), Some(CREDENTIAL));
+        assert_eq!(user.credential_id(), Some(&CREDENTIAL.into()));
         assert_eq!(user.email_address(), None);
         assert!(user.context_data().is_empty());
         let poll = format!("registrations/{ID}");

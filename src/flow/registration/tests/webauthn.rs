@@ -42,7 +42,10 @@ fn a_passkey_is_finished_and_under_v4_validated() {
             let user_found = assert_ada(pending.complete(service.client(), PAGE));
             let is_v4 = version == ApiVersion::V4;
             assert_eq!(user_found.is_validated(), is_v4);
-            assert_eq!(user_found.credential_id(), is_v4.then_some(CREDENTIAL));
+            assert_eq!(
+                user_found.credential_id(),
+                is_v4.then(|| CREDENTIAL.into()).as_ref()
+            );
 
             let (finish, mut routes) = match version {
                 ApiVersion::V3 => (

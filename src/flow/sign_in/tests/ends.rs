@@ -269,7 +269,6 @@ fn a_finish_response_that_does_not_match_ends_it_before_the_validation() {
             finish(Some(Uuid::nil()), Some(FINISH_TOKEN)),
             ErrorKind::Mismatch,
         ),
-        (finish(None, Some(FINISH_TOKEN)), ErrorKind::Decode),
         (finish(Some(REQUEST), None), ErrorKind::Decode),
         (finish(Some(REQUEST), Some("")), ErrorKind::Decode),
     ] {
@@ -290,6 +289,25 @@ fn a_finish_response_that_does_not_match_ends_it_before_the_validation() {
     let end = begin_webauthn(&service).complete(service.client(), PAGE);
     assert_kind(end, ErrorKind::Forbidden);
     assert_eq!(service.routes(), ["webauthn/start", "webauthn/finish"]);
+}
+
+#[test]
+fn a_finish_response_without_an_id_is_about_the_request_that_was_finished() {
+    for body in [
+        json!({"auth_validation_token": FINISH_TOKEN, "user_id": ADA}),
+        json!({"auth_request_id": null, "auth_validation_token": FINISH_TOKEN}),
+        json!({"auth_request_id": "", "auth_validation_token": FINISH_TOKEN, "user_id": ""}),
+    ] {
+        let service = serve_with("webauthn/finish", 200, body.to_string());
+        let end = begin_webauthn(&service)
+            .complete(service.client(), PAGE)
+            .unwrap();
+        assert!(matches!(end, SignIn::SignedIn(_)), "{end:?}");
+        assert_eq!(
+            service.body("webauthn/validate")["auth_request_id"],
+            json!(REQUEST)
+        );
+    }
 }
 
 #[test]
