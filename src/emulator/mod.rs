@@ -1,65 +1,71 @@
-//! A stateful stand-in for the service.
+//! An emulator of the service, for tests.
 //!
-//! An [`Emulator`] is the whole backend API in this process: an HTTPS server
-//! on a loopback address with users, sign-ins, registrations, mails and a
-//! clock of its own. It is strict in what it takes and knows no fixtures: a
-//! sign-in is approved only if somebody approves it.
+//! An [`Emulator`] is an HTTPS server on a loopback address with the whole
+//! backend API and the token endpoint. It keeps users, sign-ins, registrations,
+//! mails and a clock in memory. It checks requests strictly, and it has no
+//! canned responses: a sign-in is approved only if the test approves it.
 //!
 //! ```
+//! use autharmor::auth::StartAuthenticatorAuth;
 //! use autharmor::emulator::Emulator;
+//! use autharmor::flow::WaitPolicy;
 //!
 //! let emulator = Emulator::builder().user("ada@example.com").start()?;
-//! assert!(emulator.api_url().starts_with("https://127.0.0.1:"));
-//! // … a client starts a sign-in for ada@example.com …
+//! let client = emulator.client_builder().build()?;
+//!
+//! let request = StartAuthenticatorAuth::new().user("ada@example.com");
+//! let started = client.begin_authenticator_sign_in(&request)?;
 //! for request in emulator.pending_requests() {
 //!     emulator.approve(request.auth_request_id)?;
 //! }
+//! let end = started.pending.wait(&client, &WaitPolicy::new())?;
+//! assert!(end.user().is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! As many as wanted run side by side, each with its own port and state. One
-//! that is dropped takes its threads and sockets with it. Nothing it does
-//! leaves the machine, and it listens on loopback addresses only: whoever
-//! reaches it can play the person's part.
+//! Any number of emulators can run at the same time, each with its own port and
+//! state. Dropping one ends its threads and closes its sockets. It listens on
+//! loopback addresses only and sends nothing to other machines.
 //!
-//! # The person's side
+//! # Acting as the user
 //!
-//! | Auth Armor | here |
+//! | with Auth Armor | with the emulator |
 //! | --- | --- |
-//! | the app shows a sign-in | [`pending_requests`](Emulator::pending_requests), [`approve`](Emulator::approve), [`decline`](Emulator::decline) |
-//! | the camera sees a QR code | [`scan_qr`](Emulator::scan_qr), then [`approve`](Emulator::approve) if it was a sign-in |
-//! | a mail arrives | [`outbox`](Emulator::outbox), [`click`](Emulator::click) |
-//! | the browser asks for a passkey | [`create_passkey`](Emulator::create_passkey), [`use_passkey`](Emulator::use_passkey) |
-//! | time passes | [`advance`](Emulator::advance) |
-//! | something breaks | [`fault`](Emulator::fault) |
+//! | The app shows a sign-in. | [`pending_requests`](Emulator::pending_requests), [`approve`](Emulator::approve), [`decline`](Emulator::decline) |
+//! | The user scans a QR code. | [`scan_qr`](Emulator::scan_qr), then [`approve`](Emulator::approve) for a sign-in |
+//! | A mail arrives. | [`outbox`](Emulator::outbox), [`click`](Emulator::click) |
+//! | The browser asks for a passkey. | [`create_passkey`](Emulator::create_passkey), [`use_passkey`](Emulator::use_passkey) |
+//! | Time passes. | [`advance`](Emulator::advance) |
+//! | The service fails. | [`fault`](Emulator::fault) |
 //!
-//! # For other languages: control routes
+//! # Control routes
 //!
-//! All of that goes over HTTP, too, next to the API. A body is JSON with its
-//! content type; a failure is a 4xx with `{"error": "…"}`. None of these
-//! routes needs a token, and none is recorded. `Host` has to be `localhost` or
-//! a loopback address, and a browser gets through from the emulator's own page
-//! only: no website can play the person's part.
+//! Programs in other languages do the same over HTTP. Bodies are JSON with the
+//! content type `application/json`; an error is a 4xx with `{"error": "…"}`.
+//! Control routes need no token and are not recorded. Whoever reaches them can
+//! act as the user, so websites are kept out: `Host` has to be `localhost` or a
+//! loopback address, and requests from a browser have to come from the
+//! emulator's page.
 //!
-//! | route below `/_emulator/` | body | answer |
+//! | route below `/_emulator/` | body | response |
 //! | --- | --- | --- |
-//! | `GET` (the root) | | a page for people |
+//! | `GET` (the root) | | the control page, for a browser |
 //! | `GET health` | | `status`, `version`, `api_url`, `login_url`, `client_id`, `seed`, `rp_id`, `origin` |
-//! | `POST reset` | | back to the beginning |
+//! | `POST reset` | | restores the state after the start |
 //! | `GET users` | | `users` |
 //! | `POST users` | `username`, `email_address`?, `without_methods`? | `user_id` |
-//! | `GET requests/pending` | | `requests` that wait for a person |
+//! | `GET requests/pending` | | `requests`: the pending sign-ins |
 //! | `POST approve`, `POST decline` | `auth_request_id`, `username`? | |
-//! | `GET registrations/pending` | | `registrations` that wait for a person |
+//! | `GET registrations/pending` | | `registrations`: the pending registrations |
 //! | `POST registrations/accept`, `POST registrations/decline` | `registration_id` | |
 //! | `POST scan` | `qr_code_data`, `username`?; or `registration_id` | `auth_request_id` or `registration_id` |
 //! | `GET outbox` | | `mails` with `id`, `kind`, `to`, `subject`, `short_msg`, `link`, `date` |
-//! | `POST click` | `id` or `link` | `url` on which the browser lands |
-//! | `GET link/{code}` | | the link of a mail: 302 to that URL |
-//! | `POST passkeys/create`, `POST passkeys/get` | `options` (text or object), `origin`? | what the page sends back |
+//! | `POST click` | `id` or `link` | `url`, the redirect with the tokens |
+//! | `GET link/{code}` | | a magic link: 302 to that redirect |
+//! | `POST passkeys/create`, `POST passkeys/get` | `options` (text or object), `origin`? | what the page sends to the service |
 //! | `GET clock` | | `now` |
 //! | `POST clock/advance` | `seconds` | `now` |
-//! | `POST tokens/expire` | | all access tokens are invalid |
+//! | `POST tokens/expire` | | makes all access tokens invalid |
 //! | `GET faults` | | `faults` |
 //! | `POST faults` | `kind`, `endpoint`?, `times`?, `processed`?; see below | |
 //! | `DELETE faults` | | |
@@ -67,82 +73,68 @@
 //! | `DELETE recorded` | | |
 //!
 //! Kinds of faults: `status` (with `status`, `retry_after`?, `body`?,
-//! `content_type`?), `latency` (with `milliseconds`), `drop_before_answer`,
-//! `drop_in_answer`, `garbage`, `truncated_body`, `broken_chunks`,
+//! `content_type`?), `latency` (with `milliseconds`), `drop_before_response`,
+//! `drop_in_response`, `garbage`, `truncated_body`, `broken_chunks`,
 //! `expired_token`.
 //!
-//! # What is emulated and what is not
+//! # What is emulated
 //!
 //! The token endpoint is `POST /connect/token`. A dash means that nothing is
 //! known to be missing.
 //!
 #![doc = include_str!("routes.md")]
 //!
-//! Not emulated at all: the dashboard, other API versions, the browser SDK's
-//! own API, scopes (a token may do everything), rate limits (a 429 comes from a
-//! [`Fault`] only), the user verification flag of a passkey, the signatures of a token (it has the shape of a JWT, but holds no
-//! claims), several projects or clients.
+//! Not emulated: the dashboard, other API versions, the API of the vendor's
+//! browser SDK, scopes (every token may call everything), rate limits (use a
+//! [`Fault`] for a 429), the user verification flag of passkeys, signed tokens
+//! (a token has the form of a JWT but no claims), several projects or clients.
 //!
-//! # What is not known of the service
+//! # What is not known about the service
 //!
-//! The emulator had to decide where no public source says how the service
-//! behaves. A program should depend on none of this:
+//! Where no public source says how the service behaves, the emulator behaves as
+//! listed here. A program should not depend on any of it.
 //!
 #![doc = include_str!("decisions.md")]
 
+// Levels, lowest first: `sync`, `message` · `model` · `api`, `person` ·
+// `control` · `service` · `http` · this file and `builder`.
 mod api;
-mod app;
-mod auth;
 mod builder;
-mod chunked;
-mod clock;
-mod config;
 mod control;
-mod decisions;
 #[cfg(test)]
 mod docs;
-mod faults;
 mod http;
-mod ids;
-mod mail;
-mod passkey;
-mod pending;
+mod message;
+mod model;
 mod person;
-mod record;
-mod registration;
-mod routes;
-mod schema;
-mod server;
-mod signed;
-mod state;
-mod tls;
+mod service;
+mod sync;
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use crate::{Client, ClientBuilder};
-
-use self::{
-    app::App,
-    server::{Server, lock},
-};
 pub use self::{
     builder::EmulatorBuilder,
-    faults::Fault,
-    mail::{Mail, MailKind},
-    passkey::PasskeyError,
-    pending::{EmulatorError, NewUser, PendingRegistration, PendingRequest, Scanned},
-    record::RecordedRequest,
+    control::{faults::Fault, record::RecordedRequest},
+    model::{
+        error::EmulatorError,
+        mail::{Mail, MailKind},
+        passkey::PasskeyError,
+        user::NewUser,
+    },
+    person::pending::{PendingRegistration, PendingRequest, Scanned},
 };
+use self::{control::app::App, http::server::Server, sync::lock};
+use crate::{Client, ClientBuilder};
 
-/// A running emulator. It stops, and leaves no thread and no socket behind,
-/// when it is dropped.
+/// A running emulator. Dropping it ends its threads and closes its sockets.
 ///
 /// All methods take `&self` and may be called from any thread.
 pub struct Emulator {
     app: Arc<App>,
     server: Server,
+    ca_pem: String,
 }
 
 impl fmt::Debug for Emulator {
@@ -154,63 +146,63 @@ impl fmt::Debug for Emulator {
 }
 
 impl Emulator {
-    /// Starts one with the defaults of [`builder`](Self::builder).
+    /// Starts an emulator with the defaults of [`builder`](Self::builder).
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
 
-    /// What can be set before the start.
+    /// Returns a builder with the default settings.
     #[must_use]
     pub fn builder() -> EmulatorBuilder {
         EmulatorBuilder::new()
     }
 
-    /// Scheme, address and port, without a slash at the end. API and token
-    /// endpoint share them.
+    /// Returns scheme, address and port, without a slash at the end. API and
+    /// token endpoint share them.
     #[must_use]
     pub fn base_url(&self) -> &str {
-        &self.app.base_url
+        &self.app.model.base_url
     }
 
-    /// The base URL of the API; `/v3` and `/v4` are below it.
+    /// Returns the base URL of the API, without a version.
     #[must_use]
     pub fn api_url(&self) -> &str {
         self.base_url()
     }
 
-    /// The base URL of the token endpoint; `/connect/token` is below it.
+    /// Returns the base URL of the token endpoint `/connect/token`.
     #[must_use]
     pub fn login_url(&self) -> &str {
         self.base_url()
     }
 
-    /// Where it listens.
+    /// Returns the address on which the emulator listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// The certificate of the authority that a client has to trust, in PEM;
-    /// empty without TLS.
+    /// Returns the certificate authority that a client has to trust, in PEM. It
+    /// is empty without TLS.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
-        &self.app.ca_pem
+        &self.ca_pem
     }
 
-    /// The id of the one client that gets tokens.
+    /// Returns the id of the client, the only one that gets tokens.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        &self.app.config.client_id
+        &self.app.model.config.client_id
     }
 
-    /// The secret of that client.
+    /// Returns the secret of the client.
     #[must_use]
     pub fn client_secret(&self) -> &str {
-        &self.app.config.client_secret
+        &self.app.model.config.client_secret
     }
 
-    /// Settings for a client of this emulator: its URLs, its credentials and
-    /// its certificate authority, and no proxy.
+    /// Returns a builder for a client of this emulator: with its URLs, its
+    /// credentials and its certificate authority, and without a proxy.
     ///
     /// ```
     /// let emulator = autharmor::emulator::Emulator::start()?;
@@ -230,93 +222,105 @@ impl Emulator {
         }
     }
 
-    /// Adds a user and returns its id.
+    /// Adds a user and returns the user's id.
     ///
-    /// Fails with [`EmulatorError::BadUser`] if the name or address is in use.
+    /// Fails with [`EmulatorError::BadUser`] if the name or address is in use or
+    /// malformed.
     pub fn add_user(&self, user: impl Into<NewUser>) -> Result<Uuid, EmulatorError> {
-        lock(&self.app.state).add_new_user(&user.into())
+        self.app.model.state().add_new_user(&user.into())
     }
 
-    /// The sign-ins that wait for a person, oldest first.
-    #[must_use]
-    pub fn pending_requests(&self) -> Vec<PendingRequest> {
-        lock(&self.app.state).pending_requests()
-    }
-
-    /// Approves a sign-in on the phone of the user it is for.
-    pub fn approve(&self, auth_request_id: Uuid) -> Result<(), EmulatorError> {
-        lock(&self.app.state).decide(auth_request_id, None, true)
-    }
-
-    /// Declines a sign-in on the phone of the user it is for.
-    pub fn decline(&self, auth_request_id: Uuid) -> Result<(), EmulatorError> {
-        lock(&self.app.state).decide(auth_request_id, None, false)
-    }
-
-    /// The ids and names of all users, oldest first.
+    /// Returns ids and names of all users, oldest first.
     #[must_use]
     pub fn users(&self) -> Vec<(Uuid, String)> {
-        lock(&self.app.state)
+        self.app
+            .model
+            .state()
             .users()
             .map(|user| (user.id, user.username.clone()))
             .collect()
     }
 
-    /// Approves a sign-in on the phone of this user: for requests that were
-    /// made for nobody in particular.
-    pub fn approve_as(&self, auth_request_id: Uuid, username: &str) -> Result<(), EmulatorError> {
-        lock(&self.app.state).decide(auth_request_id, Some(username), true)
+    /// Returns the sign-ins that wait for a person, oldest first.
+    #[must_use]
+    pub fn pending_requests(&self) -> Vec<PendingRequest> {
+        self.app.model.state().pending_requests()
     }
 
-    /// Declines a sign-in on the phone of this user.
-    pub fn decline_as(&self, auth_request_id: Uuid, username: &str) -> Result<(), EmulatorError> {
-        lock(&self.app.state).decide(auth_request_id, Some(username), false)
-    }
-
-    /// Scans the code that a page shows (`qr_code_data`).
+    /// Approves a sign-in on the phone of its user.
     ///
-    /// A sign-in is then on the phone of `username`, to be approved or
-    /// declined; for one that was made for a user, `username` may be left out.
-    /// A registration is done at once, as the phone enrols by itself.
+    /// Fails if the request is unknown, has no user, is not for a phone or has
+    /// ended, and if the user has no enabled phone.
+    pub fn approve(&self, auth_request_id: Uuid) -> Result<(), EmulatorError> {
+        self.app.model.state().decide(auth_request_id, None, true)
+    }
+
+    /// Declines a sign-in on the phone of its user. Fails as
+    /// [`approve`](Self::approve) does.
+    pub fn decline(&self, auth_request_id: Uuid) -> Result<(), EmulatorError> {
+        self.app.model.state().decide(auth_request_id, None, false)
+    }
+
+    /// Approves a sign-in on the phone of this user, for requests without a
+    /// user. Fails as [`approve`](Self::approve) does, and if the user is unknown
+    /// or the request is for another user.
+    pub fn approve_as(&self, auth_request_id: Uuid, username: &str) -> Result<(), EmulatorError> {
+        let mut state = self.app.model.state();
+        state.decide(auth_request_id, Some(username), true)
+    }
+
+    /// Declines a sign-in on the phone of this user. Fails as
+    /// [`approve_as`](Self::approve_as) does.
+    pub fn decline_as(&self, auth_request_id: Uuid, username: &str) -> Result<(), EmulatorError> {
+        let mut state = self.app.model.state();
+        state.decide(auth_request_id, Some(username), false)
+    }
+
+    /// Scans a QR code, given as its `qr_code_data`, with the phone of
+    /// `username`.
+    ///
+    /// The phone then shows the sign-in, which has to be approved or declined.
+    /// `username` is needed only if the sign-in has no user. For a registration
+    /// the phone enrols at once.
     pub fn scan_qr(
         &self,
         qr_code_data: &str,
         username: Option<&str>,
     ) -> Result<Scanned, EmulatorError> {
-        lock(&self.app.state).scan(qr_code_data, username)
+        self.app.model.state().scan(qr_code_data, username)
     }
 
-    /// The registrations that wait for a person, oldest first.
+    /// Returns the registrations that wait for a person, oldest first.
     #[must_use]
     pub fn pending_registrations(&self) -> Vec<PendingRegistration> {
-        lock(&self.app.state).pending_registrations()
+        self.app.model.state().pending_registrations()
     }
 
-    /// Accepts an authenticator registration on the phone without finishing
-    /// it: the state in between, which a slow phone makes visible.
+    /// Accepts an authenticator registration on the phone, which has not
+    /// enrolled yet.
     pub fn accept_registration(&self, registration_id: Uuid) -> Result<(), EmulatorError> {
-        lock(&self.app.state).accept_registration(registration_id)
+        self.app.model.state().accept_registration(registration_id)
     }
 
-    /// Accepts an authenticator registration on the phone and enrols, as
-    /// [`scan_qr`](Self::scan_qr) with its code does.
+    /// Accepts an authenticator registration on the phone and enrols the phone,
+    /// as [`scan_qr`](Self::scan_qr) does.
     pub fn enrol_phone(&self, registration_id: Uuid) -> Result<(), EmulatorError> {
-        lock(&self.app.state).enrol_phone(registration_id)
+        self.app.model.state().enrol_phone(registration_id)
     }
 
     /// Declines an authenticator registration on the phone.
     pub fn decline_registration(&self, registration_id: Uuid) -> Result<(), EmulatorError> {
-        lock(&self.app.state).decline_registration(registration_id)
+        self.app.model.state().decline_registration(registration_id)
     }
 
-    /// The mails that were sent, oldest first.
+    /// Returns the mails that were sent, oldest first.
     #[must_use]
     pub fn outbox(&self) -> Vec<Mail> {
-        lock(&self.app.state).outbox.iter().cloned().collect()
+        self.app.model.state().outbox.iter().cloned().collect()
     }
 
-    /// Clicks the link of a mail and returns the URL on which the browser
-    /// lands: the redirect with the tokens in its query. A link works once.
+    /// Opens a magic link and returns the redirect with the tokens in its
+    /// query. A link works once.
     ///
     /// ```
     /// use autharmor::auth::StartMagiclinkEmailAuth;
@@ -333,12 +337,13 @@ impl Emulator {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn click(&self, link: &str) -> Result<String, EmulatorError> {
-        lock(&self.app.state).click(link)
+        self.app.model.state().click(link)
     }
 
-    /// Makes a passkey, as a browser would on a page of `origin` with the
-    /// `fido2_json_options` of a registration, and returns what the page sends
-    /// back as `authenticator_response_data`, as JSON.
+    /// Makes a passkey, as a browser does on a page of `origin` with the
+    /// `fido2_json_options` of a registration. Returns the
+    /// `authenticator_response_data` that the page sends to the service, as
+    /// JSON.
     pub fn create_passkey(
         &self,
         fido2_json_options: &str,
@@ -349,9 +354,10 @@ impl Emulator {
             .to_string())
     }
 
-    /// Uses a passkey, as a browser would on a page of `origin` with the
-    /// `fido2_json_options` of a sign-in, and returns what the page sends back
-    /// as `authenticator_response_data`, as JSON.
+    /// Uses a passkey, as a browser does on a page of `origin` with the
+    /// `fido2_json_options` of a sign-in. Returns the
+    /// `authenticator_response_data` that the page sends to the service, as
+    /// JSON.
     pub fn use_passkey(
         &self,
         fido2_json_options: &str,
@@ -362,32 +368,32 @@ impl Emulator {
             .to_string())
     }
 
-    /// The origin of the pages that may use passkeys.
+    /// Returns the origin of the pages that may use passkeys.
     #[must_use]
     pub fn origin(&self) -> &str {
-        &self.app.config.origin
+        &self.app.model.config.origin
     }
 
-    /// The requests that came in, oldest first: the last 10 000 of them unless
-    /// [`keep_requests`](EmulatorBuilder::keep_requests) says otherwise.
+    /// Returns the last requests, oldest first: as many as
+    /// [`keep_requests`](EmulatorBuilder::keep_requests) allows.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
         lock(&self.app.record).all()
     }
 
-    /// How many requests came in, including those that are no longer kept.
+    /// Returns the number of all requests, including those that are no longer
+    /// kept.
     #[must_use]
     pub fn request_count(&self) -> u64 {
         lock(&self.app.record).total()
     }
 
-    /// Forgets the requests that came in.
+    /// Forgets all requests.
     pub fn clear_requests(&self) {
         lock(&self.app.record).clear();
     }
 
-    /// Lets time pass: everything that expires by the emulator's clock is so
-    /// much older.
+    /// Moves the emulator's clock ahead.
     ///
     /// ```
     /// use std::time::Duration;
@@ -406,34 +412,34 @@ impl Emulator {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn advance(&self, time: Duration) {
-        lock(&self.app.state).clock.advance(time);
+        self.app.model.state().clock.advance(time);
     }
 
-    /// The time by the emulator's clock, as the service writes dates.
+    /// Returns the time by the emulator's clock, in the service's format.
     #[must_use]
     pub fn now(&self) -> String {
-        lock(&self.app.state).clock.now().iso()
+        self.app.model.state().clock.now().iso()
     }
 
     /// Makes all access tokens invalid.
     pub fn expire_tokens(&self) {
-        lock(&self.app.state).revoke_all_tokens();
+        self.app.model.state().revoke_all_tokens();
     }
 
-    /// Back to the beginning: the users of the builder, the ids that follow
-    /// from the seed, no faults, no records, the clock at its start.
+    /// Restores the state after the start: the users of the builder, the first
+    /// ids of the seed, no faults, no recorded requests, the clock at its start.
+    /// All access tokens are invalid.
     pub fn reset(&self) {
-        // The users were accepted once; they are again.
+        // The only error is a malformed user, and `start` accepted all of them.
         let _ = self.app.reset();
     }
 
-    /// Lets something go wrong. A fault for an endpoint that does not exist
-    /// never strikes.
+    /// Adds a fault. One for an endpoint that does not exist has no effect.
     pub fn fault(&self, fault: Fault) {
         lock(&self.app.faults).add(fault);
     }
 
-    /// Takes back all faults.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         lock(&self.app.faults).clear();
     }

@@ -37,8 +37,8 @@ fn weather() -> [(Fault, ErrorKind); 6] {
         (Fault::status(503), ErrorKind::Unavailable),
         (Fault::status(500), ErrorKind::Unavailable),
         (Fault::status(429).retry_after("1"), ErrorKind::RateLimited),
-        (Fault::drop_before_answer(), ErrorKind::Transport),
-        (Fault::drop_in_answer(), ErrorKind::Transport),
+        (Fault::drop_before_response(), ErrorKind::Transport),
+        (Fault::drop_in_response(), ErrorKind::Transport),
         (Fault::truncated_body(), ErrorKind::Transport),
     ]
 }
@@ -146,12 +146,12 @@ fn a_phone_rings_once() {
     // Whether or not the service got it: nobody knows.
     for (fault, expected) in [
         (Fault::status(503), ErrorKind::Unavailable),
-        (Fault::drop_before_answer(), ErrorKind::Transport),
+        (Fault::drop_before_response(), ErrorKind::Transport),
         (
-            Fault::drop_before_answer().processed(true),
+            Fault::drop_before_response().processed(true),
             ErrorKind::Transport,
         ),
-        (Fault::drop_in_answer(), ErrorKind::Transport),
+        (Fault::drop_in_response(), ErrorKind::Transport),
     ] {
         play(|stage| {
             stage.emulator.fault(fault.clone().on(START));
@@ -183,8 +183,8 @@ fn a_validation_that_was_not_heard_can_be_repeated() {
 #[test]
 fn a_validation_whose_answer_was_lost_is_no_sign_in() {
     for fault in [
-        Fault::drop_before_answer().processed(true),
-        Fault::drop_in_answer(),
+        Fault::drop_before_response().processed(true),
+        Fault::drop_in_response(),
         Fault::truncated_body(),
         Fault::status(200),
     ] {
