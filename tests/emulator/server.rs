@@ -82,6 +82,57 @@ fn a_stopped_emulator_frees_its_port() {
     TcpListener::bind(address).unwrap();
 }
 
+/// Drops an emulator and checks that this does not take long.
+fn drop_quickly(emulator: Emulator) {
+    let start = Instant::now();
+    drop(emulator);
+    assert!(start.elapsed() < Duration::from_secs(5), "dropping waits");
+}
+
+#[test]
+fn dropping_does_not_wait_for_open_connections() {
+    for plain in [true, false] {
+        let builder = Emulator::builder().user("ada");
+        let emulator = if plain { builder.plain_http() } else { builder }
+            .start()
+            .unwrap();
+        let client = emulator.client_builder().build().unwrap();
+        client.get_user("ada").unwrap();
+        let mut api = Api::open(&emulator);
+        assert_eq!(api.get("/v3/users").status, 200);
+        let mut unfinished = TcpStream::connect(emulator.address()).unwrap();
+        unfinished.write_all(b"POST /connect").unwrap();
+        drop_quickly(emulator);
+        // All of them were closed.
+        assert!(client.get_user("ada").is_err());
+        assert!(api.connection.rest().unwrap_or_default().is_empty());
+        let _ = unfinished.set_read_timeout(Some(Duration::from_secs(5)));
+        assert!(!matches!(unfinished.read(&mut [0]), Ok(1..)));
+    }
+}
+
+#[test]
+fn dropping_does_not_wait_for_an_observer_that_blocks() {
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let (entered, enters) = std::sync::mpsc::channel();
+    let blocked = std::sync::Mutex::new(blocked);
+    let emulator = Emulator::builder()
+        .plain_http()
+        .on_request(move |_, _| {
+            entered.send(()).unwrap();
+            let _ = blocked.lock().unwrap().recv();
+        })
+        .start()
+        .unwrap();
+    let mut connection = Connection::open(&emulator);
+    connection
+        .write(b"GET /v3/users HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    enters.recv().unwrap();
+    drop_quickly(emulator);
+    drop(release);
+}
+
 #[test]
 fn only_loopback_addresses_are_listened_on() {
     let refused = Emulator::builder()

@@ -22,6 +22,9 @@ use super::{
 
 /// Time limit of each read and write.
 const IO_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long dropping waits for connection threads. Where shutting a socket down
+/// wakes its thread, they end at once; on Windows it may not.
+const JOIN_TIME: Duration = Duration::from_millis(if cfg!(windows) { 50 } else { 1000 });
 /// How long to read what a refused client is still sending.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
 
@@ -98,11 +101,11 @@ impl Drop for Server {
             }
         }
         let workers = acceptor.join().unwrap_or_default();
-        for connection in lock(&self.shared.connections).values() {
-            let _ = connection.socket.shutdown(Shutdown::Both);
-        }
+        let all_ended = self.shared.end_connections();
         for worker in workers {
-            let _ = worker.join();
+            if all_ended || worker.is_finished() {
+                let _ = worker.join();
+            }
         }
     }
 }
@@ -179,6 +182,19 @@ impl Shared {
                 .0;
         }
         !self.stop.is_set()
+    }
+
+    /// Shuts all connections down. Returns whether their threads end in time; a
+    /// thread that does not serves no more requests.
+    fn end_connections(&self) -> bool {
+        let connections = lock(&self.connections);
+        for connection in connections.values() {
+            let _ = connection.socket.shutdown(Shutdown::Both);
+        }
+        let waited = self
+            .freed
+            .wait_timeout_while(connections, JOIN_TIME, |open| !open.is_empty());
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_empty()
     }
 
     fn remove(&self, id: u64) {
