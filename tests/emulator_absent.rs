@@ -84,7 +84,10 @@ fn read_by(library: &Path) -> BTreeSet<String> {
     let name = library.file_stem().unwrap().to_str().unwrap();
     let name = format!("{}.d", name.strip_prefix("lib").unwrap());
     let dependencies = fs::read_to_string(library.with_file_name(name)).unwrap();
-    let first = dependencies.lines().find(|line| line.contains(".rmeta:")).unwrap();
+    let first = dependencies
+        .lines()
+        .find(|line| line.contains(".rmeta:"))
+        .unwrap();
     let (_, files) = first.split_once(".rmeta: ").unwrap();
     let files = files.split_whitespace().map(str::to_owned);
     // The manual has another chapter with the emulator.

@@ -369,7 +369,11 @@ fn the_page_lists_the_users() {
     for part in ["ada@example.com", "grace", methods] {
         browser.wait_for_text("#users", part);
     }
-    assert!(browser.text("#requests").contains("There are no pending sign-ins"));
+    assert!(
+        browser
+            .text("#requests")
+            .contains("There are no pending sign-ins")
+    );
 }
 
 #[test]

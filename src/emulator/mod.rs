@@ -97,9 +97,10 @@
 #![doc = include_str!("decisions.md")]
 
 // Levels, lowest first: `sync`, `message` · `model` · `api`, `person` ·
-// `control` · `service` · `http` · this file and `builder`.
+// `control` · `client_clock`, `service` · `http` · this file and `builder`.
 mod api;
 mod builder;
+mod client_clock;
 mod control;
 #[cfg(test)]
 mod docs;
@@ -125,10 +126,12 @@ pub use self::{
     },
     person::pending::{PendingRegistration, PendingRequest, Scanned},
 };
-use self::{control::app::App, http::server::Server, sync::lock};
+use self::{client_clock::ClientClock, control::app::App, http::server::Server, sync::lock};
 use crate::{Client, ClientBuilder};
 
-/// A running emulator. Dropping it ends its threads and closes its sockets.
+/// A running emulator. Dropping it ends its threads and closes its sockets, also
+/// those that clients hold open. It does not wait for an
+/// [`on_request`](EmulatorBuilder::on_request) function that blocks.
 ///
 /// All methods take `&self` and may be called from any thread.
 pub struct Emulator {
@@ -202,7 +205,11 @@ impl Emulator {
     }
 
     /// Returns a builder for a client of this emulator: with its URLs, its
-    /// credentials and its certificate authority, and without a proxy.
+    /// credentials, its certificate authority and its clock, and without a proxy.
+    ///
+    /// The client judges the life of tokens by the emulator's clock, so that
+    /// [`advance`](Self::advance) makes it fetch a new token in time. Deadlines
+    /// and pauses of calls are real time.
     ///
     /// ```
     /// let emulator = autharmor::emulator::Emulator::start()?;
@@ -214,6 +221,7 @@ impl Emulator {
         let builder = Client::builder(self.client_id(), self.client_secret())
             .api_url(self.api_url())
             .login_url(self.login_url())
+            .clock(ClientClock(Arc::clone(&self.app)))
             .no_proxy();
         if self.ca_pem().is_empty() {
             builder.allow_http_on_loopback(true)

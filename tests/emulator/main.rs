@@ -3,6 +3,7 @@
 
 mod cargo;
 mod client;
+mod clock;
 mod control;
 mod declared;
 mod faults;

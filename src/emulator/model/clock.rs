@@ -23,6 +23,11 @@ impl Stamp {
         Self(self.0.saturating_add(micros).min(LAST))
     }
 
+    /// The time since 1970.
+    pub(crate) fn since_epoch(self) -> Duration {
+        Duration::from_micros(self.0.unsigned_abs())
+    }
+
     /// The date as the service writes it: UTC with seven fraction digits.
     pub(crate) fn iso(self) -> String {
         let date = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
