@@ -45,6 +45,10 @@ struct Options {
     /// Uses HTTP without TLS
     #[arg(long)]
     http: bool,
+
+    /// Approves every sign-in on a phone after this time
+    #[arg(long, value_name = "SECONDS")]
+    approve_after: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -77,6 +81,9 @@ fn run(options: &Options) -> Result<std::convert::Infallible, Error> {
     }
     if options.http {
         builder = builder.plain_http();
+    }
+    if let Some(seconds) = options.approve_after {
+        builder = builder.approve_after(Duration::from_secs(seconds));
     }
     let emulator = builder
         .start()

@@ -59,6 +59,7 @@ impl EmulatorBuilder {
                 rp_id: "localhost".to_owned(),
                 origin: "https://localhost".to_owned(),
                 project_name: "Emulated Project".to_owned(),
+                approve_after: None,
             },
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls: true,
@@ -165,6 +166,15 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Approves every sign-in on a phone this long after its start, by the
+    /// emulator's clock, unless it was decided before. Defaults to no automatic
+    /// approval.
+    #[must_use]
+    pub fn approve_after(mut self, delay: Duration) -> Self {
+        self.config.approve_after = Some(delay);
+        self
+    }
+
     /// Sets how many requests are kept for [`Emulator::requests`], together at
     /// most 64 MiB. Defaults to 10 000.
     #[must_use]
@@ -223,6 +233,7 @@ impl EmulatorBuilder {
             faults: Mutex::new(Faults::default()),
             record: Mutex::new(Record::new(self.kept_requests)),
             observer: self.observer,
+            sign_in_handler: Mutex::new(None),
         });
         let service = AppService(Arc::clone(&app));
         let server = Server::start(listener, tls, self.connections, service)?;

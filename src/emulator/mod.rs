@@ -6,6 +6,7 @@
 //! canned responses: a sign-in is approved only if the test approves it.
 //!
 //! ```
+//! use std::time::Duration;
 //! use autharmor::auth::StartAuthenticatorAuth;
 //! use autharmor::emulator::Emulator;
 //! use autharmor::flow::WaitPolicy;
@@ -15,9 +16,8 @@
 //!
 //! let request = StartAuthenticatorAuth::new().user("ada@example.com");
 //! let started = client.begin_authenticator_sign_in(&request)?;
-//! for request in emulator.pending_requests() {
-//!     emulator.approve(request.auth_request_id)?;
-//! }
+//! let shown = emulator.wait_for_request(Duration::from_secs(10))?;
+//! emulator.approve(shown.auth_request_id)?;
 //! let end = started.pending.wait(&client, &WaitPolicy::new())?;
 //! assert!(end.user().is_some());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -31,7 +31,7 @@
 //!
 //! | with Auth Armor | with the emulator |
 //! | --- | --- |
-//! | The app shows a sign-in. | [`pending_requests`](Emulator::pending_requests), [`approve`](Emulator::approve), [`decline`](Emulator::decline) |
+//! | The app shows a sign-in. | [`wait_for_request`](Emulator::wait_for_request), [`pending_requests`](Emulator::pending_requests), [`approve`](Emulator::approve), [`decline`](Emulator::decline), or [`on_sign_in`](Emulator::on_sign_in) |
 //! | The user scans a QR code. | [`scan_qr`](Emulator::scan_qr), then [`approve`](Emulator::approve) for a sign-in |
 //! | A mail arrives. | [`outbox`](Emulator::outbox), [`click`](Emulator::click) |
 //! | The browser asks for a passkey. | [`create_passkey`](Emulator::create_passkey), [`use_passkey`](Emulator::use_passkey) |
@@ -51,10 +51,12 @@
 //! | --- | --- | --- |
 //! | `GET` (the root) | | the control page, for a browser |
 //! | `GET health` | | `status`, `version`, `api_url`, `login_url`, `client_id`, `seed`, `rp_id`, `origin` |
-//! | `POST reset` | | restores the state after the start |
+//! | `POST reset` | | restores the state after the start; access tokens stay valid |
 //! | `GET users` | | `users` |
 //! | `POST users` | `username`, `email_address`?, `without_methods`? | `user_id` |
 //! | `GET requests/pending` | | `requests`: the pending sign-ins |
+//! | `POST requests/wait` | `seconds` | `request`: the next sign-in on a phone; 404 if there is none in time |
+//! | `POST requests/automatic` | `decision` (`approve`, `decline` or `ignore`), `seconds`? | decides new sign-ins on a phone so long after their start |
 //! | `POST approve`, `POST decline` | `auth_request_id`, `username`? | |
 //! | `GET registrations/pending` | | `registrations`: the pending registrations |
 //! | `POST registrations/accept`, `POST registrations/decline` | `registration_id` | |
@@ -119,6 +121,7 @@ pub use self::{
     builder::EmulatorBuilder,
     control::{faults::Fault, record::RecordedRequest},
     model::{
+        auth_request::Decision,
         error::EmulatorError,
         mail::{Mail, MailKind},
         passkey::PasskeyError,
@@ -235,14 +238,13 @@ impl Emulator {
     /// Fails with [`EmulatorError::BadUser`] if the name or address is in use or
     /// malformed.
     pub fn add_user(&self, user: impl Into<NewUser>) -> Result<Uuid, EmulatorError> {
-        self.app.model.state().add_new_user(&user.into())
+        self.app.state().add_new_user(&user.into())
     }
 
     /// Returns ids and names of all users, oldest first.
     #[must_use]
     pub fn users(&self) -> Vec<(Uuid, String)> {
         self.app
-            .model
             .state()
             .users()
             .map(|user| (user.id, user.username.clone()))
@@ -252,7 +254,62 @@ impl Emulator {
     /// Returns the sign-ins that wait for a person, oldest first.
     #[must_use]
     pub fn pending_requests(&self) -> Vec<PendingRequest> {
-        self.app.model.state().pending_requests()
+        self.app.state().pending_requests()
+    }
+
+    /// Waits until a sign-in is pending on a phone and returns the oldest one. It
+    /// returns the same one again until that is approved, declined or timed out.
+    ///
+    /// Fails with [`EmulatorError::NoRequest`] after `timeout`, in real time.
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    /// use autharmor::auth::StartAuthenticatorAuth;
+    /// use autharmor::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().user("ada").start()?;
+    /// let client = emulator.client_builder().build()?;
+    /// let login = thread::spawn(move || {
+    ///     let request = StartAuthenticatorAuth::new().user("ada");
+    ///     client.start_authenticator_auth(&request).map(drop)
+    /// });
+    /// let request = emulator.wait_for_request(Duration::from_secs(10))?;
+    /// assert_eq!(request.username.as_deref(), Some("ada"));
+    /// emulator.approve(request.auth_request_id)?;
+    /// # login.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_for_request(&self, timeout: Duration) -> Result<PendingRequest, EmulatorError> {
+        self.app.wait_for_request(timeout, None)
+    }
+
+    /// Sets a function that decides each sign-in when a phone shows it: at the
+    /// start of a sign-in for a user, and after the scan of a QR code. It runs
+    /// before the response of that call is sent, so the program sees the decision
+    /// at its first look. [`reset`](Self::reset) removes it.
+    ///
+    /// A function that returns [`Decision::Ignore`] may decide later, or leave the
+    /// sign-in to [`approve_after`](EmulatorBuilder::approve_after).
+    ///
+    /// ```
+    /// use autharmor::auth::StartAuthenticatorAuth;
+    /// use autharmor::emulator::{Decision, Emulator};
+    /// use autharmor::flow::WaitPolicy;
+    ///
+    /// let emulator = Emulator::builder().user("ada").start()?;
+    /// emulator.on_sign_in(|request| match request.username.as_deref() {
+    ///     Some("ada") => Decision::Approve,
+    ///     _ => Decision::Decline,
+    /// });
+    /// let client = emulator.client_builder().build()?;
+    /// let request = StartAuthenticatorAuth::new().user("ada");
+    /// let started = client.begin_authenticator_sign_in(&request)?;
+    /// let end = started.pending.wait(&client, &WaitPolicy::new())?;
+    /// assert!(end.user().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_sign_in(&self, decide: impl Fn(&PendingRequest) -> Decision + Send + Sync + 'static) {
+        *lock(&self.app.sign_in_handler) = Some(Arc::new(decide));
     }
 
     /// Approves a sign-in on the phone of its user.
@@ -260,27 +317,27 @@ impl Emulator {
     /// Fails if the request is unknown, has no user, is not for a phone or has
     /// ended, and if the user has no enabled phone.
     pub fn approve(&self, auth_request_id: Uuid) -> Result<(), EmulatorError> {
-        self.app.model.state().decide(auth_request_id, None, true)
+        self.app.state().decide(auth_request_id, None, true)
     }
 
     /// Declines a sign-in on the phone of its user. Fails as
     /// [`approve`](Self::approve) does.
     pub fn decline(&self, auth_request_id: Uuid) -> Result<(), EmulatorError> {
-        self.app.model.state().decide(auth_request_id, None, false)
+        self.app.state().decide(auth_request_id, None, false)
     }
 
     /// Approves a sign-in on the phone of this user, for requests without a
     /// user. Fails as [`approve`](Self::approve) does, and if the user is unknown
     /// or the request is for another user.
     pub fn approve_as(&self, auth_request_id: Uuid, username: &str) -> Result<(), EmulatorError> {
-        let mut state = self.app.model.state();
+        let mut state = self.app.state();
         state.decide(auth_request_id, Some(username), true)
     }
 
     /// Declines a sign-in on the phone of this user. Fails as
     /// [`approve_as`](Self::approve_as) does.
     pub fn decline_as(&self, auth_request_id: Uuid, username: &str) -> Result<(), EmulatorError> {
-        let mut state = self.app.model.state();
+        let mut state = self.app.state();
         state.decide(auth_request_id, Some(username), false)
     }
 
@@ -295,36 +352,36 @@ impl Emulator {
         qr_code_data: &str,
         username: Option<&str>,
     ) -> Result<Scanned, EmulatorError> {
-        self.app.model.state().scan(qr_code_data, username)
+        self.app.scan(qr_code_data, username)
     }
 
     /// Returns the registrations that wait for a person, oldest first.
     #[must_use]
     pub fn pending_registrations(&self) -> Vec<PendingRegistration> {
-        self.app.model.state().pending_registrations()
+        self.app.state().pending_registrations()
     }
 
     /// Accepts an authenticator registration on the phone, which has not
     /// enrolled yet.
     pub fn accept_registration(&self, registration_id: Uuid) -> Result<(), EmulatorError> {
-        self.app.model.state().accept_registration(registration_id)
+        self.app.state().accept_registration(registration_id)
     }
 
     /// Accepts an authenticator registration on the phone and enrols the phone,
     /// as [`scan_qr`](Self::scan_qr) does.
     pub fn enrol_phone(&self, registration_id: Uuid) -> Result<(), EmulatorError> {
-        self.app.model.state().enrol_phone(registration_id)
+        self.app.state().enrol_phone(registration_id)
     }
 
     /// Declines an authenticator registration on the phone.
     pub fn decline_registration(&self, registration_id: Uuid) -> Result<(), EmulatorError> {
-        self.app.model.state().decline_registration(registration_id)
+        self.app.state().decline_registration(registration_id)
     }
 
     /// Returns the mails that were sent, oldest first.
     #[must_use]
     pub fn outbox(&self) -> Vec<Mail> {
-        self.app.model.state().outbox.iter().cloned().collect()
+        self.app.state().outbox.iter().cloned().collect()
     }
 
     /// Opens a magic link and returns the redirect with the tokens in its
@@ -345,7 +402,7 @@ impl Emulator {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn click(&self, link: &str) -> Result<String, EmulatorError> {
-        self.app.model.state().click(link)
+        self.app.state().click(link)
     }
 
     /// Makes a passkey, as a browser does on a page of `origin` with the
@@ -420,23 +477,26 @@ impl Emulator {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn advance(&self, time: Duration) {
-        self.app.model.state().clock.advance(time);
+        self.app.state().clock.advance(time);
     }
 
     /// Returns the time by the emulator's clock, in the service's format.
     #[must_use]
     pub fn now(&self) -> String {
-        self.app.model.state().clock.now().iso()
+        self.app.state().clock.now().iso()
     }
 
     /// Makes all access tokens invalid.
     pub fn expire_tokens(&self) {
-        self.app.model.state().revoke_all_tokens();
+        self.app.state().revoke_all_tokens();
     }
 
     /// Restores the state after the start: the users of the builder, the first
-    /// ids of the seed, no faults, no recorded requests, the clock at its start.
-    /// All access tokens are invalid.
+    /// ids of the seed, no faults, no recorded requests, no function of
+    /// [`on_sign_in`](Self::on_sign_in), the clock at its start.
+    ///
+    /// Access tokens stay valid for the time that they had left, so that clients
+    /// go on. [`expire_tokens`](Self::expire_tokens) makes them invalid, too.
     pub fn reset(&self) {
         // The only error is a malformed user, and `start` accepted all of them.
         let _ = self.app.reset();

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+use uuid::Uuid;
+
 use super::{
-    api,
+    api::{self, routes::Route},
     control::{
         self,
         app::App,
@@ -13,6 +16,13 @@ use super::{
     message::{Request, Response},
     sync::{Stop, lock},
 };
+use crate::Endpoint;
+
+/// The start response of a sign-in.
+#[derive(Deserialize)]
+struct Started {
+    auth_request_id: Uuid,
+}
 
 /// Routes requests to the API and to the control routes, records them and
 /// applies faults.
@@ -24,14 +34,14 @@ impl AppService {
     pub(crate) fn respond(&self, request: Request, stop: &Stop) -> (Response, Damage) {
         let app = &*self.0;
         if control::is_control_path(request.path()) {
-            return (control::respond(app, &request), Damage::None);
+            return (control::respond(app, &request, stop), Damage::None);
         }
-        let route = api::routes::Route::find(&request.method, request.path());
+        let route = Route::find(&request.method, request.path());
         let request = RecordedRequest::new(request, route.name());
         // Before anything slow, so that a test sees a request that is delayed.
         lock(&app.record).push(request.clone());
         let plan = route.name().and_then(|name| lock(&app.faults).plan(name));
-        let process = || api::respond(&app.model, request.request(), &route);
+        let process = || self.process(&request, &route);
         let (response, damage) = match plan {
             None => (process(), Damage::None),
             Some(plan) => self.respond_with_fault(plan, &request, process, stop),
@@ -44,6 +54,19 @@ impl AppService {
             observer(&request, status);
         }
         (response, damage)
+    }
+
+    fn process(&self, request: &RecordedRequest, route: &Route) -> Response {
+        let app = &*self.0;
+        drop(app.state());
+        let response = api::respond(&app.model, request.request(), route);
+        app.model.notify();
+        if route.name() == Some(Endpoint::StartAuthenticatorAuth.name()) {
+            if let Ok(Started { auth_request_id }) = serde_json::from_slice(&response.body) {
+                app.sign_in_shown(auth_request_id);
+            }
+        }
+        response
     }
 
     fn respond_with_fault(

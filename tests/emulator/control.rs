@@ -494,6 +494,15 @@ fn malformed_control_requests_are_refused() {
         ("POST", "scan", json!({}), 400),
         ("POST", "click", json!({}), 400),
         ("POST", "clock/advance", json!({"seconds": -1}), 400),
+        ("POST", "requests/wait", json!({}), 400),
+        ("POST", "requests/wait", json!({"seconds": 0}), 404),
+        ("POST", "requests/automatic", json!({}), 400),
+        (
+            "POST",
+            "requests/automatic",
+            json!({"decision": "nonsense"}),
+            400,
+        ),
         ("POST", "faults", json!({"kind": "nonsense"}), 400),
         ("POST", "faults", json!({"kind": "status"}), 400),
         (
@@ -518,13 +527,15 @@ fn with_headers(api: &mut Api, method: &str, path: &str, headers: &str) -> Respo
     api.connection.read().unwrap()
 }
 
-const ROUTES: [(&str, &str); 24] = [
+const ROUTES: [(&str, &str); 26] = [
     ("GET", ""),
     ("GET", "health"),
     ("POST", "reset"),
     ("GET", "users"),
     ("POST", "users"),
     ("GET", "requests/pending"),
+    ("POST", "requests/wait"),
+    ("POST", "requests/automatic"),
     ("POST", "approve"),
     ("POST", "decline"),
     ("GET", "registrations/pending"),

@@ -124,6 +124,7 @@ impl Memory {
         let known = match name {
             "aa_sig" => get(if rng.one_in(2) { "aa_guid" } else { "aa_sig" }),
             "options" => get("fido2_json_options"),
+            "decision" => Some(json!(rng.word(&["approve", "decline", "ignore"]))),
             "email_address" | "new_email_address" => {
                 Some(json!(format!("user-{}@example.com", rng.below(50))))
             }
@@ -141,6 +142,7 @@ const CONTROL: &[(&str, &str, &[&str])] = &[
     ("GET", "users", &[]),
     ("POST", "users", &["username", "email_address"]),
     ("GET", "requests/pending", &[]),
+    ("POST", "requests/automatic", &["decision", "seconds"]),
     ("POST", "approve", &["auth_request_id"]),
     ("POST", "decline", &["auth_request_id"]),
     ("GET", "registrations/pending", &[]),

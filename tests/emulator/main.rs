@@ -13,3 +13,4 @@ mod program;
 mod server;
 mod shapes;
 mod strict;
+mod waiting;

@@ -15,11 +15,12 @@ use crate::emulator::{
     api::body::{ContentType, content_type},
     message::{Request, Response},
     model::{
+        auth_request::Decision,
         error::EmulatorError,
         user::{Method, NewUser},
     },
     person::pending::Scanned,
-    sync::lock,
+    sync::{Stop, lock},
 };
 
 /// The control page.
@@ -39,6 +40,7 @@ impl From<EmulatorError> for Failure {
         let status = match error {
             EmulatorError::UnknownUser
             | EmulatorError::UnknownRequest
+            | EmulatorError::NoRequest
             | EmulatorError::UnknownRegistration
             | EmulatorError::UnknownCode
             | EmulatorError::UnknownLink => 404,
@@ -51,10 +53,10 @@ impl From<EmulatorError> for Failure {
 
 type Result = std::result::Result<Value, Failure>;
 
-pub(crate) fn respond(app: &App, request: &Request) -> Response {
+pub(crate) fn respond(app: &App, request: &Request, stop: &Stop) -> Response {
     let response = match check_sender(request) {
         Err(reason) => failure(&Failure(403, reason.to_owned())),
-        Ok(()) => dispatch(app, request),
+        Ok(()) => dispatch(app, request, stop),
     };
     let policy = if response.content_type == Some(HTML) {
         PAGE_POLICY
@@ -75,7 +77,7 @@ pub(crate) fn respond(app: &App, request: &Request) -> Response {
 
 const HTML: &str = "text/html; charset=utf-8";
 
-fn dispatch(app: &App, request: &Request) -> Response {
+fn dispatch(app: &App, request: &Request, stop: &Stop) -> Response {
     let path = request.path();
     let path = path.strip_prefix("/_emulator").unwrap_or(path);
     let path = path.strip_prefix('/').unwrap_or(path);
@@ -94,7 +96,7 @@ fn dispatch(app: &App, request: &Request) -> Response {
         }
         _ => {}
     }
-    match route(app, request, method, path) {
+    match route(app, request, stop, (method, path)) {
         Ok(value) => Response::json(200, &value),
         Err(failed) => failure(&failed),
     }
@@ -106,7 +108,7 @@ fn failure(failed: &Failure) -> Response {
 
 /// Opens a magic link in a browser.
 fn follow(app: &App, path: &str) -> Response {
-    match app.model.state().click(path) {
+    match app.state().click(path) {
         Ok(redirect) => Response::empty(302).with_header("location", redirect),
         Err(error) => failure(&Failure(410, error.to_string())),
     }
@@ -126,6 +128,20 @@ struct UserBody {
 struct DecisionBody {
     auth_request_id: Uuid,
     username: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaitBody {
+    seconds: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AutomaticBody {
+    decision: Decision,
+    #[serde(default)]
+    seconds: u64,
 }
 
 #[derive(Deserialize)]
@@ -174,6 +190,8 @@ fn methods(path: &str) -> &'static [&'static str] {
         "reset"
         | "approve"
         | "decline"
+        | "requests/wait"
+        | "requests/automatic"
         | "registrations/accept"
         | "registrations/decline"
         | "scan"
@@ -186,7 +204,7 @@ fn methods(path: &str) -> &'static [&'static str] {
     }
 }
 
-fn route(app: &App, request: &Request, method: &str, path: &str) -> Result {
+fn route(app: &App, request: &Request, stop: &Stop, (method, path): (&str, &str)) -> Result {
     let allowed = methods(path);
     if allowed.is_empty() {
         return Err(Failure(404, "no such control route".to_owned()));
@@ -204,8 +222,20 @@ fn route(app: &App, request: &Request, method: &str, path: &str) -> Result {
         ("GET", "users") => Ok(users(app)),
         ("POST", "users") => add_user(app, request),
         ("GET", "requests/pending") => {
-            let all = app.model.state().pending_requests();
+            let all = app.state().pending_requests();
             Ok(json!({ "requests": all }))
+        }
+        ("POST", "requests/wait") => {
+            let body: WaitBody = read(request)?;
+            let timeout = Duration::from_secs(body.seconds);
+            let pending = app.wait_for_request(timeout, Some(stop))?;
+            Ok(json!({ "request": pending }))
+        }
+        ("POST", "requests/automatic") => {
+            let body: AutomaticBody = read(request)?;
+            let after = Duration::from_secs(body.seconds);
+            app.state().decide_automatically(body.decision, after);
+            Ok(json!({}))
         }
         ("POST", "approve" | "decline") => {
             let body: DecisionBody = read(request)?;
@@ -216,7 +246,7 @@ fn route(app: &App, request: &Request, method: &str, path: &str) -> Result {
             Ok(json!({}))
         }
         ("GET", "registrations/pending") => {
-            let all = app.model.state().pending_registrations();
+            let all = app.state().pending_registrations();
             Ok(json!({ "registrations": all }))
         }
         ("POST", "registrations/accept") => {
@@ -235,22 +265,22 @@ fn route(app: &App, request: &Request, method: &str, path: &str) -> Result {
         }
         ("POST", "scan") => scan(app, request),
         ("GET", "outbox") => {
-            let state = app.model.state();
+            let state = app.state();
             let mails: Vec<_> = state.outbox.iter().collect();
             Ok(json!({ "mails": mails }))
         }
         ("POST", "click") => click(app, request),
         ("POST", _) if path.starts_with("passkeys/") => passkey(app, request, path),
-        ("GET", "clock") => Ok(json!({ "now": app.model.state().clock.now().iso() })),
+        ("GET", "clock") => Ok(json!({ "now": app.state().clock.now().iso() })),
         ("POST", "clock/advance") => {
             let body: AdvanceBody = read(request)?;
-            let mut state = app.model.state();
+            let mut state = app.state();
             state.clock.advance(Duration::from_secs(body.seconds));
             Ok(json!({ "now": state.clock.now().iso() }))
         }
         ("POST", "tokens/expire") => {
             empty(request)?;
-            app.model.state().revoke_all_tokens();
+            app.state().revoke_all_tokens();
             Ok(json!({}))
         }
         ("GET", "faults") => Ok(json!({ "faults": lock(&app.faults).describe() })),
@@ -310,7 +340,7 @@ fn health(app: &App) -> Value {
 }
 
 fn users(app: &App) -> Value {
-    let state = app.model.state();
+    let state = app.state();
     let users: Vec<Value> = state
         .users()
         .map(|user| {
@@ -340,17 +370,16 @@ fn add_user(app: &App, request: &Request) -> Result {
     if body.without_methods {
         user = user.without_methods();
     }
-    let id = app.model.state().add_new_user(&user)?;
+    let id = app.state().add_new_user(&user)?;
     Ok(json!({ "user_id": id }))
 }
 
 fn scan(app: &App, request: &Request) -> Result {
     let body: ScanBody = read(request)?;
-    let mut state = app.model.state();
     let scanned = match (body.qr_code_data, body.registration_id) {
-        (Some(code), None) => state.scan(&code, body.username.as_deref())?,
+        (Some(code), None) => app.scan(&code, body.username.as_deref())?,
         (None, Some(registration_id)) => {
-            state.enrol_phone(registration_id)?;
+            app.state().enrol_phone(registration_id)?;
             Scanned::Registration { registration_id }
         }
         _ => {
@@ -368,7 +397,7 @@ fn scan(app: &App, request: &Request) -> Result {
 
 fn click(app: &App, request: &Request) -> Result {
     let body: ClickBody = read(request)?;
-    let mut state = app.model.state();
+    let mut state = app.state();
     let link = match (body.id, body.link) {
         (None, Some(link)) => link,
         (Some(id), None) => state

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -35,6 +36,18 @@ pub(crate) struct AuthRequest {
     pub(crate) progress: Progress,
     /// `secure_signed_message`, made when the person decides.
     pub(crate) signed: Option<Value>,
+}
+
+/// What a person does with a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// Approves it.
+    Approve,
+    /// Declines it.
+    Decline,
+    /// Leaves it pending.
+    Ignore,
 }
 
 /// Values that have to be the same at start and validation.

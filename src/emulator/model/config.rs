@@ -19,6 +19,7 @@ pub(crate) struct Config {
     pub(crate) rp_id: String,
     pub(crate) origin: String,
     pub(crate) project_name: String,
+    pub(crate) approve_after: Option<Duration>,
 }
 
 impl fmt::Debug for Config {

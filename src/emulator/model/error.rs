@@ -14,6 +14,8 @@ pub enum EmulatorError {
     UnknownUser,
     /// There is no such auth request.
     UnknownRequest,
+    /// No sign-in became pending in time.
+    NoRequest,
     /// There is no such registration.
     UnknownRegistration,
     /// No sign-in or registration has this QR code.
@@ -42,6 +44,7 @@ impl fmt::Display for EmulatorError {
         f.write_str(match self {
             Self::UnknownUser => "emulator: no such user",
             Self::UnknownRequest => "emulator: no such auth request",
+            Self::NoRequest => "emulator: no sign-in became pending in time",
             Self::UnknownRegistration => "emulator: no such registration",
             Self::UnknownCode => "emulator: no such QR code",
             Self::UnknownLink => "emulator: no such magic link, or it was used",

@@ -15,7 +15,10 @@ pub(crate) mod signed_message;
 pub(crate) mod state;
 pub(crate) mod user;
 
-use std::sync::{Mutex, MutexGuard};
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use self::{config::Config, state::State};
 use super::sync::lock;
@@ -26,6 +29,8 @@ pub(crate) struct Model {
     /// Scheme, address and port, without a slash at the end.
     pub(crate) base_url: String,
     state: Mutex<State>,
+    /// Notified after each call of the API.
+    changed: Condvar,
 }
 
 impl Model {
@@ -34,10 +39,25 @@ impl Model {
             config,
             base_url,
             state: Mutex::new(state),
+            changed: Condvar::new(),
         }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
+    }
+
+    pub(crate) fn notify(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Releases the state and waits for the next call of the API, at most for
+    /// `time`.
+    pub(crate) fn wait(&self, state: MutexGuard<'_, State>, time: Duration) {
+        drop(
+            self.changed
+                .wait_timeout(state, time)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    auth_request::AuthRequest,
+    auth_request::{AuthRequest, Decision},
     clock::{Clock, Stamp},
     config::Config,
     error::EmulatorError,
@@ -20,7 +20,7 @@ use super::{
     mail::{Link, LinkPurpose, Mail, MailKind},
     registration::Registration,
     signed_message::PhoneKey,
-    user::User,
+    user::{Method, User},
 };
 
 type Result<T> = std::result::Result<T, EmulatorError>;
@@ -49,6 +49,10 @@ pub(crate) struct State {
     tokens: HashMap<String, Stamp>,
     token_order: VecDeque<String>,
     pub(crate) auth: Kept<AuthRequest>,
+    /// What happens to each new sign-in on a phone, and how long after its start.
+    automatic: Option<(Decision, Duration)>,
+    /// Sign-ins to decide automatically, in the order of the times.
+    scheduled: VecDeque<(Stamp, Uuid, Decision)>,
     /// The credential that an auth request was sent to or decided with, by the
     /// request's id.
     used: HashMap<Uuid, Uuid>,
@@ -73,6 +77,8 @@ impl State {
             tokens: HashMap::new(),
             token_order: VecDeque::new(),
             auth: Kept::default(),
+            automatic: config.approve_after.map(|after| (Decision::Approve, after)),
+            scheduled: VecDeque::new(),
             used: HashMap::new(),
             registrations: Kept::default(),
             outbox: Kept::default(),
@@ -115,9 +121,46 @@ impl State {
         self.token_order.clear();
     }
 
+    /// Takes over the valid tokens of another state, with the life that they have
+    /// left.
+    pub(crate) fn keep_tokens(&mut self, other: &Self) {
+        let (now, then) = (self.clock.now(), other.clock.now());
+        for token in &other.token_order {
+            if let Some(expires) = other.tokens.get(token).filter(|at| then < **at) {
+                let left = expires.since_epoch().saturating_sub(then.since_epoch());
+                self.tokens.insert(token.clone(), now.plus(left));
+                self.token_order.push_back(token.clone());
+            }
+        }
+    }
+
+    /// Sets what happens to new sign-ins on a phone, and how long after their
+    /// start. Sign-ins that have started stay as they are.
+    pub(crate) fn decide_automatically(&mut self, decision: Decision, after: Duration) {
+        self.automatic = (decision != Decision::Ignore).then_some((decision, after));
+        self.scheduled.clear();
+    }
+
+    /// Schedules the automatic decision of a sign-in that a phone shows.
+    pub(crate) fn schedule_decision(&mut self, id: Uuid) {
+        if let Some((decision, after)) = self.automatic {
+            let at = self.clock.now().plus(after);
+            self.scheduled.push_back((at, id, decision));
+        }
+    }
+
+    /// Removes and returns the next decision that is due.
+    pub(crate) fn next_due(&mut self) -> Option<(Stamp, Uuid, Decision)> {
+        let (at, ..) = *self.scheduled.front()?;
+        (at <= self.clock.now()).then(|| self.scheduled.pop_front())?
+    }
+
     pub(crate) fn insert_auth(&mut self, request: AuthRequest) {
         if let Some(id) = request.user {
             self.add_to_history(&id, request.id);
+            if request.method == Method::Authenticator {
+                self.schedule_decision(request.id);
+            }
         }
         let Some(gone) = self.auth.insert(request.id, request) else {
             return;

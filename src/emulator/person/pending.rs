@@ -5,7 +5,11 @@ use std::fmt;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::emulator::model::{auth_request::Phase, state::State};
+use crate::emulator::model::{
+    auth_request::{AuthRequest, Phase},
+    state::State,
+    user::Method,
+};
 
 /// A sign-in that waits for a person.
 #[derive(Clone, Serialize)]
@@ -78,23 +82,41 @@ pub enum Scanned {
 impl State {
     /// The sign-ins that wait for a person, oldest first.
     pub(crate) fn pending_requests(&self) -> Vec<PendingRequest> {
+        let waiting = self.waiting();
+        waiting.map(|request| self.pending(request)).collect()
+    }
+
+    /// The oldest sign-in that waits for a phone.
+    pub(crate) fn next_request(&self) -> Option<PendingRequest> {
+        self.waiting()
+            .find(|request| request.method == Method::Authenticator)
+            .map(|request| self.pending(request))
+    }
+
+    /// A sign-in that waits for a person.
+    pub(crate) fn pending_request(&self, id: Uuid) -> Option<PendingRequest> {
+        let request = self.auth.get(&id)?;
+        (request.phase(self.clock.now()) == Phase::Waiting).then(|| self.pending(request))
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = &AuthRequest> {
         let now = self.clock.now();
         self.auth
             .iter()
-            .filter(|request| request.phase(now) == Phase::Waiting)
-            .map(|request| PendingRequest {
-                auth_request_id: request.id,
-                auth_method: request.method.name(),
-                username: request
-                    .user
-                    .and_then(|id| self.user(&id))
-                    .map(|user| user.username.clone()),
-                action_name: request.action_name.clone(),
-                short_msg: request.short_msg.clone(),
-                visual_verify_value: request.visual_verify.clone(),
-                timeout_utc_datetime: request.expires.iso(),
-            })
-            .collect()
+            .filter(move |request| request.phase(now) == Phase::Waiting)
+    }
+
+    fn pending(&self, request: &AuthRequest) -> PendingRequest {
+        let user = request.user.and_then(|id| self.user(&id));
+        PendingRequest {
+            auth_request_id: request.id,
+            auth_method: request.method.name(),
+            username: user.map(|user| user.username.clone()),
+            action_name: request.action_name.clone(),
+            short_msg: request.short_msg.clone(),
+            visual_verify_value: request.visual_verify.clone(),
+            timeout_utc_datetime: request.expires.iso(),
+        }
     }
 
     /// The registrations that wait for a person, oldest first.

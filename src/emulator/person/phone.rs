@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use super::pending::Scanned;
 use crate::emulator::model::{
-    auth_request::{AuthRequest, Phase, Progress},
+    auth_request::{AuthRequest, Decision, Phase, Progress},
+    clock::Stamp,
     decisions::enrolling_completes,
     error::EmulatorError,
     registration::{self, Registration},
@@ -15,21 +16,21 @@ use crate::emulator::model::{
 type Result<T> = std::result::Result<T, EmulatorError>;
 
 impl State {
-    /// The request, if a phone can decide it.
-    fn open_request(&self, id: Uuid) -> Result<&AuthRequest> {
+    /// The request, if a phone can decide it at this time.
+    fn open_request(&self, id: Uuid, at: Stamp) -> Result<&AuthRequest> {
         let request = self.auth.get(&id).ok_or(EmulatorError::UnknownRequest)?;
         if request.method != Method::Authenticator {
             return Err(EmulatorError::WrongMethod);
         }
-        if request.phase(self.clock.now()) != Phase::Waiting {
+        if request.phase(at) != Phase::Waiting {
             return Err(EmulatorError::Over);
         }
         Ok(request)
     }
 
     /// Assigns a request to the user whose phone shows it.
-    fn assign(&mut self, id: Uuid, username: Option<&str>) -> Result<Uuid> {
-        let request = self.open_request(id)?;
+    fn assign(&mut self, id: Uuid, username: Option<&str>, at: Stamp) -> Result<Uuid> {
+        let request = self.open_request(id, at)?;
         let named = match username {
             Some(name) => Some(
                 self.user_by_name(name)
@@ -66,8 +67,26 @@ impl State {
     /// Approves or declines a request on the phone of its user, or of
     /// `username`.
     pub(crate) fn decide(&mut self, id: Uuid, username: Option<&str>, approve: bool) -> Result<()> {
-        let user = self.assign(id, username)?;
         let now = self.clock.now();
+        self.decide_at(id, username, approve, now)
+    }
+
+    /// Makes the automatic decisions that are due.
+    pub(crate) fn decide_due(&mut self) {
+        while let Some((at, id, decision)) = self.next_due() {
+            // An error means that the person was faster, or has no phone any more.
+            let _ = self.decide_at(id, None, decision == Decision::Approve, at);
+        }
+    }
+
+    fn decide_at(
+        &mut self,
+        id: Uuid,
+        username: Option<&str>,
+        approve: bool,
+        now: Stamp,
+    ) -> Result<()> {
+        let user = self.assign(id, username, now)?;
         let device = self
             .user(&user)
             .and_then(|user| user.credential(Method::Authenticator))
@@ -102,7 +121,8 @@ impl State {
             .rev()
             .find(|request| matches(&request.qr_code));
         if let Some(auth_request_id) = request.map(|request| request.id) {
-            self.assign(auth_request_id, username)?;
+            self.assign(auth_request_id, username, self.clock.now())?;
+            self.schedule_decision(auth_request_id);
             return Ok(Scanned::SignIn { auth_request_id });
         }
         let registration_id = self
