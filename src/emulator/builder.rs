@@ -8,12 +8,12 @@ use std::{
 };
 
 use super::{
-    Emulator,
     control::{
         app::{App, Observer},
         faults::Faults,
         record::{Record, RecordedRequest},
     },
+    handle::Emulator,
     http::{server::Server, tls::Identity},
     model::{
         Model, clock::Stamp, config::Config, decisions, signed_message::PhoneKey, state::State,
@@ -22,6 +22,19 @@ use super::{
     person::passkey::SoftwareAuthenticator,
     service::AppService,
 };
+
+impl Emulator {
+    /// Starts an emulator with the defaults of [`builder`](Self::builder).
+    pub fn start() -> io::Result<Self> {
+        Self::builder().start()
+    }
+
+    /// Returns a builder with the default settings.
+    #[must_use]
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::new()
+    }
+}
 
 /// Sets up an [`Emulator`].
 pub struct EmulatorBuilder {
@@ -44,7 +57,7 @@ impl fmt::Debug for EmulatorBuilder {
 }
 
 impl EmulatorBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             config: Config {
                 seed: 0,

@@ -216,7 +216,7 @@ fn registrations(emulator: &Emulator, api: &mut Api) {
     let path = format!("/v4/users/registrations/webauthn/{id}/finish");
     assert_eq!(api.post(&path, &body).status, 400);
     status(api, &id);
-    // A link that is opened elsewhere than it was asked for.
+    // A magic link that is opened at another address than that of the start.
     let body = json!({
         "email_address": "mover@example.com", "registration_redirect_url": REDIRECT,
         "ip_address": "192.0.2.1", "context_data": {"a": "b"},

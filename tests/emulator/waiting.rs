@@ -150,7 +150,7 @@ fn sign_ins_are_approved_after_a_delay() {
         // The delay is a setting of the builder.
         emulator.reset();
     }
-    // It was approved at its time, and validated too late, if nobody looked.
+    // A delayed look finds it approved in time, and the validation too late.
     let id = sign_in(&mut api);
     emulator.advance(Duration::from_secs(10 + 60));
     assert_eq!(state(&mut api, id), (2, 9));

@@ -58,7 +58,7 @@ impl Route {
         match self {
             Self::Endpoint(version, ..) => Some(*version),
             Self::WrongMethod(version, _) | Self::Unknown(version) => *version,
-            _ => None,
+            Self::Token => None,
         }
     }
 }
@@ -142,7 +142,7 @@ mod tests {
             Route::Endpoint(_, endpoint, _) => endpoint.name().to_owned(),
             Route::WrongMethod(_, allow) => format!("405 {allow}"),
             Route::Unknown(_) => "404".to_owned(),
-            other => format!("{other:?}"),
+            Route::Token => "token".to_owned(),
         }
     }
 
