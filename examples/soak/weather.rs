@@ -98,12 +98,14 @@ const ANYWHERE: &[Kind] = &[
     fault("latency of 5 to 50 ms", 14, |dice| {
         Fault::latency(Duration::from_millis(5 + dice.below(46)))
     }),
-    fault("dropped, nothing done", 8, |_| Fault::drop_before_answer()),
+    fault("dropped, nothing done", 8, |_| {
+        Fault::drop_before_response()
+    }),
     fault("dropped, all done", 6, |_| {
-        Fault::drop_before_answer().processed(true)
+        Fault::drop_before_response().processed(true)
     }),
     fault("dropped in the answer's head", 6, |_| {
-        Fault::drop_in_answer()
+        Fault::drop_in_response()
     }),
     fault("garbage instead of HTTP", 5, |_| Fault::garbage()),
     fault("truncated body", 6, |_| Fault::truncated_body()),
@@ -132,7 +134,7 @@ const TOKENS: &[Kind] = &[
     fault("token: latency of 5 to 50 ms", 8, |dice| {
         Fault::latency(Duration::from_millis(5 + dice.below(46)))
     }),
-    fault("token: dropped", 6, |_| Fault::drop_before_answer()),
+    fault("token: dropped", 6, |_| Fault::drop_before_response()),
     fault("token: garbage", 4, |_| Fault::garbage()),
     fault("token: truncated body", 6, |_| Fault::truncated_body()),
     fault("token: not JSON", 4, |_| {

@@ -1,16 +1,16 @@
-//! Cargo, run by a test as a person would run it.
+//! Runs cargo.
 
 use std::{
     path::PathBuf,
     process::{Command, Output},
 };
 
-/// Runs cargo on this package and gives what it prints.
+/// Runs cargo on this package and returns its output.
 pub(crate) fn cargo(arguments: &[&str]) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    // What cargo told this test about its package would be news to build
-    // scripts, which then run again.
+    // With these variables, which cargo set for this test, build scripts would
+    // run again.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
@@ -31,8 +31,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(stdout).unwrap()
 }
 
-/// The folder for builds in which this test lies, so that nothing is built
-/// twice.
+/// The target folder of this test, so that nothing is built twice.
 pub(crate) fn target() -> PathBuf {
     let exe = std::env::current_exe().unwrap();
     exe.ancestors().nth(3).unwrap().to_owned()

@@ -40,8 +40,8 @@ fn transient_faults() -> [(Fault, ErrorKind); 6] {
         (Fault::status(503), ErrorKind::Unavailable),
         (Fault::status(500), ErrorKind::Unavailable),
         (Fault::status(429).retry_after("1"), ErrorKind::RateLimited),
-        (Fault::drop_before_answer(), ErrorKind::Transport),
-        (Fault::drop_in_answer(), ErrorKind::Transport),
+        (Fault::drop_before_response(), ErrorKind::Transport),
+        (Fault::drop_in_response(), ErrorKind::Transport),
         (Fault::truncated_body(), ErrorKind::Transport),
     ]
 }
@@ -152,12 +152,12 @@ fn a_push_is_sent_at_most_once() {
     // The service may or may not have received the request.
     for (fault, expected) in [
         (Fault::status(503), ErrorKind::Unavailable),
-        (Fault::drop_before_answer(), ErrorKind::Transport),
+        (Fault::drop_before_response(), ErrorKind::Transport),
         (
-            Fault::drop_before_answer().processed(true),
+            Fault::drop_before_response().processed(true),
             ErrorKind::Transport,
         ),
-        (Fault::drop_in_answer(), ErrorKind::Transport),
+        (Fault::drop_in_response(), ErrorKind::Transport),
     ] {
         run(|scenario| {
             scenario.emulator.fault(fault.clone().on(START));
@@ -191,8 +191,8 @@ fn a_validation_that_was_not_processed_can_be_repeated() {
 #[test]
 fn a_validation_whose_response_was_lost_is_no_sign_in() {
     for fault in [
-        Fault::drop_before_answer().processed(true),
-        Fault::drop_in_answer(),
+        Fault::drop_before_response().processed(true),
+        Fault::drop_in_response(),
         Fault::truncated_body(),
         Fault::status(200),
     ] {

@@ -298,7 +298,7 @@ fn every_attempt_has_its_number() {
     let client = builder.retry(RetryPolicy::default()).build().unwrap();
     emulator.fault(Fault::status(503).on("token").times(1));
     emulator.fault(Fault::status(500).on("get_user").times(1));
-    emulator.fault(Fault::drop_before_answer().on("get_user").times(1));
+    emulator.fault(Fault::drop_before_response().on("get_user").times(1));
     let user = client.get_user(NAME).unwrap();
     let page = autharmor::PageQuery::new();
     client.list_user_credentials(NAME, &page).unwrap();

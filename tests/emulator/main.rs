@@ -1,0 +1,16 @@
+//! The emulator, tested with clients that share no code with it.
+#![cfg(feature = "emulator")]
+
+mod cargo;
+mod client;
+mod clock;
+mod control;
+mod declared;
+mod faults;
+mod flows;
+mod fuzz;
+mod program;
+mod server;
+mod shapes;
+mod strict;
+mod waiting;
