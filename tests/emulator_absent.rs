@@ -1,18 +1,14 @@
 //! Whoever does not ask for the emulator does not get it: the default build
 //! has none of its crates and reads none of its files.
 
-#[path = "emulator/cargo.rs"]
-mod cargo;
-
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
+use autharmor_test_support::cargo::{cargo, target};
 use serde_json::Value;
-
-use crate::cargo::{cargo, target};
 
 /// The crates that come with the emulator alone.
 const CRATES: [&str; 3] = ["minicbor", "rcgen", "time"];

@@ -1,14 +1,10 @@
 //! What other crates may rely on: which of their types the public API names,
 //! and which of ours may move between threads.
 
-#[path = "support/rustdoc.rs"]
-mod rustdoc;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use autharmor_test_support::rustdoc::rustdoc_json;
 use serde_json::Value;
-
-use self::rustdoc::rustdoc_json;
 
 /// A type of any other crate in a signature would make that crate's next major
 /// version a breaking change of this one.
@@ -25,7 +21,7 @@ const ALLOWED: [&str; 8] = [
 
 #[test]
 fn the_public_api_names_no_foreign_types() {
-    let docs = rustdoc_json();
+    let docs = rustdoc_json(env!("CARGO_TARGET_TMPDIR"));
     let mut named = BTreeMap::new();
     for item in docs["index"].as_object().unwrap().values() {
         if item["crate_id"] == 0 && !is_everybodys(item) {

@@ -10,13 +10,8 @@ mod tls;
 mod wire;
 
 #[cfg(all(test, feature = "emulator"))]
-#[path = "../../tests/support/scripted.rs"]
-pub(crate) mod scripted;
-#[cfg(all(test, feature = "emulator"))]
 mod tests;
 
-#[cfg(all(test, feature = "emulator"))]
-pub(crate) use addresses::Addresses;
 pub(crate) use addresses::Resolve;
 pub(crate) use agent::{AgentTransport, TransportSettings};
 pub(crate) use proxy::ProxySetting;

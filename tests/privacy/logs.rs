@@ -7,19 +7,17 @@
 mod flows;
 mod marks;
 mod provoke;
-#[path = "../support/scripted.rs"]
-mod scripted;
 
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use autharmor::emulator::{Emulator, Fault};
 use autharmor::{ApiVersion, Client, Endpoint, ErrorKind, RetryPolicy, UserKey};
+use autharmor_test_support::scripted::{Act, Server};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::json;
 
 use crate::marks::{Marks, NAME, NEW_NAME, ODD_NAME};
 use crate::provoke::{answer, ok, plain, token_answer};
-use crate::scripted::{Act, Server};
 
 /// A record as a logger would write it.
 #[derive(Clone, Debug)]

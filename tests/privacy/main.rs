@@ -8,7 +8,3 @@ mod names;
 mod printing;
 mod provoke;
 mod roads;
-#[path = "../support/rustdoc.rs"]
-mod rustdoc;
-#[path = "../support/scripted.rs"]
-mod scripted;

@@ -35,7 +35,7 @@ use crate::marks::{
     CLIENT_ID, Marks, NAME, NEW_NAME, NONCE, ODD_NAME, PASSWORD, QR, SECRET, SIG, TOKEN, VALIDATION,
 };
 use crate::provoke;
-use crate::rustdoc::rustdoc_json;
+use autharmor_test_support::rustdoc::rustdoc_json;
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -520,7 +520,7 @@ struct PublicApi(Value);
 
 impl PublicApi {
     fn read() -> Self {
-        Self(rustdoc_json())
+        Self(rustdoc_json(env!("CARGO_TARGET_TMPDIR")))
     }
 
     /// Structs and enums that implement a trait of `std::fmt`, but for enums

@@ -31,7 +31,7 @@ use crate::marks::{
     CLIENT_ID, NAME, NEW_NAME, NONCE, ODD_NAME, PASSWORD, QR, SECRET, SIG, TOKEN, VALIDATION,
     percent,
 };
-use crate::scripted::{Act, Ca, DEAD_PORT, Server};
+use autharmor_test_support::scripted::{Act, Ca, DEAD_PORT, Server};
 
 const ID: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
 

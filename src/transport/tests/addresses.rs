@@ -69,7 +69,7 @@ fn a_refused_connection_makes_the_dialer_forget() {
     let dead = move |_: &str, _| {
         count.fetch_add(1, SeqCst);
         Ok(vec![
-            ([127, 0, 0, 1], super::super::scripted::DEAD_PORT).into(),
+            ([127, 0, 0, 1], autharmor_test_support::scripted::DEAD_PORT).into(),
         ])
     };
     let transport = AgentTransport::with_addresses(

@@ -2,10 +2,10 @@
 
 use rustls::HandshakeKind;
 
-use super::super::scripted::{Act, Ca, DEAD_PORT, OK, Server};
 use super::TransportErrorKind::{Connect, Dns, Timeout, Tls};
 use super::*;
 use crate::ErrorKind;
+use autharmor_test_support::scripted::{Act, Ca, DEAD_PORT, OK, Server};
 
 /// A server that answers every request, each over a connection of its own.
 fn answering(tls: std::sync::Arc<rustls::ServerConfig>) -> Server {
