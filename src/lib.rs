@@ -64,8 +64,6 @@ mod config;
 mod endpoints;
 mod environment;
 mod error;
-#[cfg(all(test, feature = "emulator"))]
-mod faults;
 pub mod flow;
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -1,17 +1,13 @@
 //! Without its feature, the emulator adds no crates and no code to a build.
 
-#[path = "emulator/cargo.rs"]
-mod cargo;
-
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
+use autharmor_test_support::cargo::{cargo, target};
 use serde_json::Value;
-
-use crate::cargo::{cargo, target};
 
 /// Crates that only the emulator needs.
 const CRATES: [&str; 3] = ["minicbor", "rcgen", "time"];

@@ -4,9 +4,6 @@
 //! and passes.
 #![cfg(feature = "emulator")]
 
-#[path = "support/programs.rs"]
-mod programs;
-
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -16,9 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use autharmor::emulator::Emulator;
+use autharmor_test_support::programs::{in_path, say_skipped};
 use serde_json::{Value, json};
-
-use crate::programs::{in_path, say_skipped};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The name of element ids in responses of the driver.

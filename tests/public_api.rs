@@ -1,9 +1,6 @@
 //! Tests what other crates rely on: which foreign types the public API names,
 //! which conversions exist, and which types are `Send` and `Sync`.
 
-#[path = "support/rustdoc.rs"]
-mod rustdoc;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use autharmor::auth::{AuthRequestStatus, ResultCode};
@@ -14,10 +11,9 @@ use autharmor::{
     Limits, PageQuery, Private, Request, RetryPolicy, Secret, SortDirection, Target, Timestamp,
     Transport, TransportError, TransportErrorKind, UserKey,
 };
+use autharmor_test_support::rustdoc::rustdoc_json;
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-use self::rustdoc::rustdoc_json;
 
 /// A type of any other crate in a signature would make that crate's next major
 /// version a breaking change of this one.
@@ -34,7 +30,7 @@ const ALLOWED: [&str; 8] = [
 
 #[test]
 fn the_public_api_names_no_foreign_types() {
-    let docs = rustdoc_json();
+    let docs = rustdoc_json(env!("CARGO_TARGET_TMPDIR"));
     let mut named = BTreeMap::new();
     for item in docs["index"].as_object().unwrap().values() {
         if item["crate_id"] == 0 && !is_blanket_or_auto(item) {

@@ -17,8 +17,7 @@ mod stalls;
 mod tally;
 mod weather;
 
-#[path = "../../tests/support/scripted.rs"]
-mod scripted;
+use autharmor_test_support::scripted;
 
 use std::io;
 use std::process::ExitCode;

@@ -17,9 +17,6 @@ mod threads;
 mod tls;
 
 #[cfg(all(test, feature = "emulator"))]
-#[path = "../../tests/support/scripted.rs"]
-pub(crate) mod scripted;
-#[cfg(all(test, feature = "emulator"))]
 mod tests;
 
 pub(crate) use agent::{AgentTransport, TransportSettings};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::canaries::{NAME, TOKEN};
 use crate::failures::{ok, plain, response, token_body};
-use crate::scripted::{Act, Ca, Server};
+use autharmor_test_support::scripted::{Act, Ca, Server};
 
 const ID: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
 

@@ -30,7 +30,7 @@ use crate::canaries::{
     percent,
 };
 use crate::flows::REDIRECT;
-use crate::scripted::{Act, Ca, DEAD_PORT, Server};
+use autharmor_test_support::scripted::{Act, Ca, DEAD_PORT, Server};
 
 const ID: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
 

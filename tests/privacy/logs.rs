@@ -7,8 +7,6 @@
 mod canaries;
 mod failures;
 mod flows;
-#[path = "../support/scripted.rs"]
-mod scripted;
 
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
@@ -19,7 +17,7 @@ use serde_json::json;
 
 use crate::canaries::{Canaries, NAME, NEW_NAME, ODD_NAME};
 use crate::failures::{ok, plain, response, token_body};
-use crate::scripted::{Act, Server};
+use autharmor_test_support::scripted::{Act, Server};
 
 /// A formatted log record.
 #[derive(Clone, Debug)]

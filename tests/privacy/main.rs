@@ -8,7 +8,3 @@ mod failures;
 mod flows;
 mod names;
 mod printing;
-#[path = "../support/rustdoc.rs"]
-mod rustdoc;
-#[path = "../support/scripted.rs"]
-mod scripted;

@@ -39,7 +39,7 @@ use crate::canaries::{
 };
 use crate::failures;
 use crate::flows::{REDIRECT, emulator};
-use crate::rustdoc::rustdoc_json;
+use autharmor_test_support::rustdoc::rustdoc_json;
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -559,7 +559,7 @@ struct PublicApi(Value);
 
 impl PublicApi {
     fn read() -> Self {
-        Self(rustdoc_json())
+        Self(rustdoc_json(env!("CARGO_TARGET_TMPDIR")))
     }
 
     /// Structs and enums that implement a trait of `std::fmt`, without enums

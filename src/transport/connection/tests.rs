@@ -5,10 +5,10 @@ use http::{HeaderValue, Method, Request};
 use super::super::agent::agent;
 use super::super::dialer::Dialer;
 use super::super::resolver::Resolver;
-use super::super::scripted::{Act, OK, Server};
 use super::super::tls::{Roots, client_config};
 use super::*;
 use crate::clock::SystemClock;
+use autharmor_test_support::scripted::{Act, OK, Server};
 
 /// Looks into the buffers of a connection whenever it goes to the pool.
 struct Watching {

@@ -4,10 +4,10 @@ use std::net::{TcpListener, TcpStream};
 
 use rustls::HandshakeKind;
 
-use super::super::scripted::{Act, Ca, DEAD_PORT, OK, Server};
 use super::TransportErrorKind::{Connect, Dns, Timeout, Tls};
 use super::*;
 use crate::ErrorKind;
+use autharmor_test_support::scripted::{Act, Ca, DEAD_PORT, OK, Server};
 
 /// A server that responds to every request, each on a connection of its own.
 fn serving(tls: Arc<rustls::ServerConfig>) -> Server {

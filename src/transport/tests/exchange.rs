@@ -4,9 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread;
 
-use super::super::scripted::{Act, Ca, OK, Server};
 use super::TransportErrorKind::{Broken, Protocol, Timeout};
 use super::*;
+use autharmor_test_support::scripted::{Act, Ca, OK, Server};
 
 /// A TLS server with this script for every connection.
 fn server(ca: &Ca, acts: Vec<Act>) -> Server {

@@ -16,13 +16,13 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use zeroize::Zeroizing;
 
 use super::preconnect::PendingDial;
-use super::scripted::Ca;
 use super::{
     AgentTransport, ClientCertificate, Limits, ProxySetting, Roots, Transport, TransportError,
     TransportErrorKind, TransportSettings,
 };
 use crate::clock::SystemClock;
 use crate::http::{HttpRequest, HttpResponse};
+use autharmor_test_support::scripted::Ca;
 
 /// Long enough never to matter.
 const PATIENT: Duration = Duration::from_secs(60);

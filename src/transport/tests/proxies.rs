@@ -1,11 +1,11 @@
 //! Proxies: from settings and environment, and the tunnels through them.
 
 use super::super::proxy::{Proxy, read_status};
-use super::super::scripted::{Act, Ca, DEAD_PORT, OK, Server};
 use super::TransportErrorKind::{Proxy as AtProxy, Timeout, Tls};
 use super::*;
 use crate::ErrorKind;
 use crate::environment::Environment;
+use autharmor_test_support::scripted::{Act, Ca, DEAD_PORT, OK, Server};
 
 const OPEN: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 

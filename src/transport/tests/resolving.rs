@@ -7,11 +7,11 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 
 use super::super::resolver::Resolver;
-use super::super::scripted::{Act, DEAD_PORT, OK, Server};
 use super::super::threads::tests::NONE_LEFT;
 use super::TransportErrorKind::{Dns, Timeout};
 use super::*;
 use crate::clock::ManualClock;
+use autharmor_test_support::scripted::{Act, DEAD_PORT, OK, Server};
 
 fn soon() -> Instant {
     Instant::now() + HASTY

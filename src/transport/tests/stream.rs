@@ -3,10 +3,10 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use super::super::scripted::{Act, Ca, OK, Server};
 use super::super::stream::{Socket, Stream};
 use super::super::tls::{client_config, handshake};
 use super::*;
+use autharmor_test_support::scripted::{Act, Ca, OK, Server};
 
 const FORGED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged";
 

@@ -3,57 +3,55 @@
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
-use super::fake::{Answer, Fake, healthy, tokens};
-use super::harness::{Call, Row, World, served};
-use super::timed;
-use super::wire::{Hosts, Over};
-use crate::testing::{Gate, seconds};
-use crate::{Client, ErrorKind, HttpRequest, Limits};
+use autharmor::{Client, ErrorKind};
+use autharmor_test_support::Gate;
 
-fn serving(_: usize, request: &HttpRequest, _: Limits) -> Answer {
-    healthy(request)
-}
+use super::calls::{Call, seconds};
+use super::expect::served;
+use super::fake_service::{FakeService, healthy, serving, tokens, with_clock};
+use super::harness::{Row, Scenario};
+use super::scripted_service::{Hosts, Scheme};
 
 #[test]
-fn k1_a_crowd_on_a_cold_client() {
+fn k1_64_threads_without_a_token() {
     let mut row = Row::new("K1", "64 threads, no token yet");
     for call in Call::ALL {
-        let (world, _) = timed(Fake::new(tokens, serving));
-        row.endure_crowd(&world, call, 64, &served().requests(64, 64).tokens(1));
+        let (scenario, _) = with_clock(FakeService::new(tokens, serving));
+        row.check_threads(&scenario, call, 64, &served().requests(64, 64).tokens(1));
     }
-    row.note("one token");
-    row.done();
+    row.note("one token request");
+    row.finish();
 }
 
 #[test]
-fn k3_a_panic_while_fetching() {
-    let mut row = Row::new("K3", "the transport panics while it fetches a token");
+fn k3_panic_during_token_fetch() {
+    let mut row = Row::new("K3", "the transport panics during a token fetch");
     for call in Call::ALL {
-        let (world, _) = timed(Fake::new(
+        let (scenario, _) = with_clock(FakeService::new(
             |number, request, limits| {
                 assert!(number > 0, "planted");
                 tokens(number, request, limits)
             },
             serving,
         ));
-        let client = world.client.clone();
+        let client = scenario.client.clone();
         assert!(thread::spawn(move || call.make(&client)).join().is_err());
-        row.endure(&world, call, &served().tokens(1));
+        row.check_call(&scenario, call, &served().tokens(1));
     }
     row.note("the next call works");
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn k4_a_slow_renewal() {
-    let mut row = Row::new("K4", "the early renewal is slow");
+fn k4_slow_renewal() {
+    let mut row = Row::new("K4", "an early renewal is slow");
     for call in Call::ALL {
         let served_others = Gate::default();
         let others = served_others.clone();
-        let (world, clock) = timed(Fake::new(
+        let (scenario, clock) = with_clock(FakeService::new(
             move |number, request, limits| {
                 if number == 1 {
-                    // Whoever waited for this would make it wait for ever.
+                    // A thread that waited for this fetch would block it.
                     others.wait_for(1 + 7);
                 }
                 tokens(number, request, limits)
@@ -63,21 +61,21 @@ fn k4_a_slow_renewal() {
                 healthy(request)
             },
         ));
-        call.make(&world.client).unwrap();
+        call.make(&scenario.client).unwrap();
         clock.advance(seconds(570));
-        row.endure_crowd(&world, call, 8, &served().requests(8, 8).tokens(1));
+        row.check_threads(&scenario, call, 8, &served().requests(8, 8).tokens(1));
     }
-    row.note("only who renews waits");
-    row.done();
+    row.note("only the thread that renews waits");
+    row.finish();
 }
 
 #[test]
-fn k6_a_transport_that_calls_back() {
-    let mut row = Row::new("K6", "a custom transport calls the client it belongs to");
+fn k6_transport_calls_its_own_client() {
+    let mut row = Row::new("K6", "a custom transport calls its own client");
     for call in Call::ALL {
         let client = Arc::new(OnceLock::<Client>::new());
         let inner = client.clone();
-        let (world, _) = timed(Fake::new(
+        let (scenario, _) = with_clock(FakeService::new(
             move |number, request, limits| {
                 if number == 0 {
                     let error = call.make(inner.get().unwrap()).unwrap_err();
@@ -87,22 +85,22 @@ fn k6_a_transport_that_calls_back() {
             },
             serving,
         ));
-        client.set(world.client.clone()).unwrap();
-        row.endure(&world, call, &served().tokens(1));
+        client.set(scenario.client.clone()).unwrap();
+        row.check_call(&scenario, call, &served().tokens(1));
     }
-    // While it has a token, a call within a call is one more call.
+    // With a token in the cache, the inner call is one more call.
     let client = Arc::new(OnceLock::<Client>::new());
     let inner = client.clone();
-    let (world, _) = timed(Fake::new(tokens, move |number, request, _| {
+    let (scenario, _) = with_clock(FakeService::new(tokens, move |number, request, _| {
         if number == 0 {
             Call::Read.make(inner.get().unwrap()).unwrap();
         }
         healthy(request)
     }));
-    client.set(world.client.clone()).unwrap();
-    row.endure(&world, Call::Read, &served().requests(2, 0).tokens(1));
-    row.note("no deadlock: the inner call fails while a token is fetched");
-    row.done();
+    client.set(scenario.client.clone()).unwrap();
+    row.check_call(&scenario, Call::Read, &served().requests(2, 0).tokens(1));
+    row.note("no deadlock: the inner call fails during a token fetch");
+    row.finish();
 }
 
 #[test]
@@ -112,43 +110,43 @@ fn k7_clones() {
 
     let mut row = Row::new("K7", "clones");
     for call in Call::ALL {
-        let hosts = Hosts::start(Over::Tls);
-        let world = World {
+        let hosts = Hosts::start(Scheme::Https);
+        let scenario = Scenario {
             client: hosts.builder().build().unwrap(),
-            side: Box::new(hosts.clone()),
+            service: Box::new(hosts.clone()),
             clock: None,
         };
-        row.endure(&world, call, &served().tokens(1));
+        row.check_call(&scenario, call, &served().tokens(1));
         for _ in 0..4 {
-            call.make(&world.client.clone()).unwrap();
+            call.make(&scenario.client.clone()).unwrap();
         }
         assert_eq!(hosts.login.server.connections(), 1);
         assert_eq!(hosts.login.server.requests().len(), 1);
         assert_eq!(hosts.api.server.connections(), 1);
     }
     row.note("they share token and connections; `Send + Sync`");
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn k8_dropped_while_others_run() {
+fn k8_client_dropped_during_calls() {
     let mut row = Row::new("K8", "a client is dropped while its clones call");
     for call in Call::ALL {
         let (inside, dropped) = (Gate::default(), Gate::default());
         let (is_inside, is_dropped) = (inside.clone(), dropped.clone());
-        let (world, _) = timed(Fake::new(tokens, move |_, request, _| {
+        let (scenario, _) = with_clock(FakeService::new(tokens, move |_, request, _| {
             is_inside.count();
             is_dropped.wait_for(1);
             healthy(request)
         }));
-        let original = world.client.clone();
+        let original = scenario.client.clone();
         let dropping = thread::spawn(move || {
             inside.wait_for(8);
             drop(original);
             dropped.count();
         });
-        row.endure_crowd(&world, call, 8, &served().requests(8, 8).tokens(1));
+        row.check_threads(&scenario, call, 8, &served().requests(8, 8).tokens(1));
         dropping.join().unwrap();
     }
-    row.done();
+    row.finish();
 }

@@ -1,10 +1,5 @@
-//! A TLS server that knows four answers by heart: what it costs is little, and
-//! the same for everybody who calls it.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "shared by tests, benchmarks and another package, none of which needs all of it"
-)]
+//! A TLS server with four fixed responses. It costs little, and the same for
+//! every client that is measured against it.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -13,18 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// The user of every answer that is about one.
+use crate::pem::pem;
+
+/// The id of the user in every response about one.
 pub const USER_ID: &str = "5b1d7d5e-0d6f-4c3a-9a55-3f0c2f6c1f01";
-/// Their name.
+/// The name of that user.
 pub const USERNAME: &str = "ada@example.com";
-/// What stands in the path when a user is named by name.
+/// The id in the path when a user is known by name.
 pub const NIL: &str = "00000000-0000-0000-0000-000000000000";
-/// How many records a list has.
+/// The number of records in a list.
 pub const RECORDS: usize = 100;
 
 /// The server. It runs until the process ends.
@@ -34,8 +29,8 @@ pub struct Canned {
     opened: Arc<AtomicUsize>,
 }
 
-/// What the server and its threads share.
-struct Answers {
+/// The responses, shared by the threads of the server.
+struct Responses {
     token: Vec<u8>,
     user: Vec<u8>,
     users: Vec<u8>,
@@ -45,12 +40,12 @@ struct Answers {
 }
 
 impl Canned {
-    /// A server on a loopback address that answers at once.
+    /// Starts a server on a loopback address that responds at once.
     pub fn start() -> Self {
         Self::start_at(Ipv4Addr::LOCALHOST.into(), Duration::ZERO)
     }
 
-    /// A server at `ip` that takes `pause` to answer.
+    /// Starts a server at `ip` that pauses before each response.
     pub fn start_at(ip: IpAddr, pause: Duration) -> Self {
         let names = vec!["localhost".to_owned(), ip.to_string()];
         let identity = rcgen::generate_simple_self_signed(names).unwrap();
@@ -65,45 +60,45 @@ impl Canned {
         let listener = TcpListener::bind((ip, 0)).unwrap();
         let server = Self {
             address: listener.local_addr().unwrap(),
-            ca_pem: pem(identity.cert.der()),
+            ca_pem: pem("CERTIFICATE", identity.cert.der()),
             opened: Arc::default(),
         };
-        let (tls, answers) = (Arc::new(tls), Arc::new(Answers::new(pause)));
+        let (tls, responses) = (Arc::new(tls), Arc::new(Responses::new(pause)));
         let opened = server.opened.clone();
         thread::spawn(move || {
             for tcp in listener.incoming().map_while(Result::ok) {
                 opened.fetch_add(1, Ordering::Relaxed);
-                let (tls, answers) = (tls.clone(), answers.clone());
-                // A client that goes away is none of our business.
-                thread::spawn(move || drop(answers.serve(tcp, tls)));
+                let (tls, responses) = (tls.clone(), responses.clone());
+                // A client may disconnect at any time.
+                thread::spawn(move || drop(responses.serve(tcp, tls)));
             }
         });
         server
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The base URL.
+    /// Returns the base URL.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
     }
 
-    /// What a client must trust.
+    /// Returns the certificate that a client must trust.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
 
-    /// How many connections were made so far.
+    /// Returns how many connections were made so far.
     pub fn opened(&self) -> usize {
         self.opened.load(Ordering::Relaxed)
     }
 }
 
-/// What is asked for by which path, and the body of the answer: the token, the
-/// user by name, the list, the request that was started.
+/// Returns path and response body of the token, the user by name, the list of
+/// users, and the start of a sign-in.
 pub fn bodies() -> [(String, String); 4] {
     let record = |n: usize| {
         format!(
@@ -134,15 +129,15 @@ pub fn bodies() -> [(String, String); 4] {
     ]
 }
 
-impl Answers {
+impl Responses {
     fn new(pause: Duration) -> Self {
-        let [token, user, users, started] = bodies().map(|(_, body)| answer("200 OK", &body));
+        let [token, user, users, started] = bodies().map(|(_, body)| response("200 OK", &body));
         Self {
             token,
             user,
             users,
             started,
-            unknown: answer("404 Not Found", "{}"),
+            unknown: response("404 Not Found", "{}"),
             pause,
         }
     }
@@ -161,13 +156,13 @@ impl Answers {
             input.extend_from_slice(&buffer[..amount]);
             while let Some(length) = request_length(&input) {
                 thread::sleep(self.pause);
-                stream.write_all(self.to(&input))?;
+                stream.write_all(self.response_to(&input))?;
                 input.drain(..length);
             }
         }
     }
 
-    fn to(&self, request: &[u8]) -> &[u8] {
+    fn response_to(&self, request: &[u8]) -> &[u8] {
         match request {
             [b'P', b'O', b'S', b'T', b' ', path @ ..] => {
                 if path.starts_with(b"/connect/token ") {
@@ -203,19 +198,10 @@ fn request_length(input: &[u8]) -> Option<usize> {
     (input.len() >= head + body).then_some(head + body)
 }
 
-fn answer(status: &str, body: &str) -> Vec<u8> {
+fn response(status: &str, body: &str) -> Vec<u8> {
     format!(
         "HTTP/1.1 {status}\r\nDate: Mon, 04 Mar 2024 10:11:12 GMT\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\nServer: Kestrel\r\nStrict-Transport-Security: max-age=2592000\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()
-}
-
-fn pem(der: &[u8]) -> String {
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in BASE64_STANDARD.encode(der).as_bytes().chunks(64) {
-        pem.push_str(std::str::from_utf8(line).unwrap());
-        pem.push('\n');
-    }
-    pem + "-----END CERTIFICATE-----\n"
 }

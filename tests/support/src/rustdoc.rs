@@ -1,16 +1,18 @@
-//! What rustdoc knows of this crate.
+//! rustdoc's description of the public API.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::{env, fs};
 
 use serde_json::Value;
 
-/// rustdoc's own description of the public API, with every feature. It is as
-/// complete as the compiler's knowledge, macros and re-exports included. The
-/// format is not stable yet, hence the variable.
-pub(crate) fn rustdoc_json() -> Value {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("public-api");
+use crate::cargo::package;
+
+/// Returns rustdoc's own description of the public API, with every feature.
+/// It is as complete as the compiler's knowledge, macros and re-exports
+/// included. `folder` is for the build, usually `CARGO_TARGET_TMPDIR`.
+pub fn rustdoc_json(folder: &str) -> Value {
+    let target = Path::new(folder).join("public-api");
     let output = Command::new(env!("CARGO"))
         .args(["rustdoc", "--lib", "--all-features", "--target-dir"])
         .arg(&target)
@@ -20,7 +22,8 @@ pub(crate) fn rustdoc_json() -> Value {
             "--output-format=json",
             "--document-hidden-items",
         ])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .current_dir(package())
+        // The format is not stable yet.
         .env("RUSTC_BOOTSTRAP", "1")
         .env_remove("CARGO_BUILD_TARGET")
         .env_remove("RUSTDOCFLAGS")

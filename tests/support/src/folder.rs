@@ -1,14 +1,17 @@
-//! A folder for one test.
+//! [`Folder`]: a temporary folder for one test.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs};
 
-/// A new folder, gone with the test. Its path is short enough for a socket.
-pub(crate) struct Folder(PathBuf);
+/// A new temporary folder, removed when dropped. Its path is short enough for
+/// a Unix socket.
+pub struct Folder(PathBuf);
 
 impl Folder {
-    pub(crate) fn new() -> Self {
+    /// Creates the folder.
+    #[expect(clippy::new_without_default, reason = "it creates a folder")]
+    pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("autharmor-test-{}-{number}", std::process::id());
@@ -17,7 +20,8 @@ impl Folder {
         Self(path)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Returns the path of the folder.
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }

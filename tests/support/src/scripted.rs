@@ -1,16 +1,18 @@
-//! A server that does to each connection exactly what a script says, bytes in
-//! and bytes out, and certificates to do it under TLS.
+//! A server that plays a script on each connection, byte by byte, and
+//! certificates to do so under TLS.
 //!
-//! ```ignore
+//! ```
+//! use autharmor_test_support::scripted::{Act, Ca, OK, Server};
+//!
 //! let ca = Ca::new();
 //! let server = Server::start(vec![
-//!     // The first connection answers and closes.
+//!     // The first connection gets a response and is closed.
 //!     vec![Act::Tls(ca.localhost()), Act::Read, Act::write(OK)],
-//!     // The second takes a request and breaks.
+//!     // The second is reset after its request.
 //!     vec![Act::Tls(ca.localhost()), Act::Peek, Act::Cut],
 //! ]);
+//! # drop(server);
 //! ```
-#![allow(dead_code, reason = "no single test program uses all of it")]
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -26,53 +28,56 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-/// A small answer that keeps the connection.
-pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+use crate::pem::pem;
 
-/// One thing that the server does with a connection.
+/// A small response that keeps the connection open.
+pub const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+
+/// One step of a script.
 ///
-/// The script over, the connection is closed in good order.
+/// After its last step the connection is closed properly.
 #[derive(Clone)]
-pub(crate) enum Act {
-    /// Speaks TLS from here on. Within TLS it starts another layer, as a
-    /// proxy's tunnel has it.
+pub enum Act {
+    /// Starts TLS. Within TLS it starts a second layer, as in the tunnel of
+    /// a proxy that speaks TLS itself.
     Tls(Arc<ServerConfig>),
-    /// Reads one request, or ends the script if there is none to come.
+    /// Reads one request. Ends the script if the client has closed.
     Read,
-    /// Reads one request, but leaves its bytes unread in the socket: when the
-    /// connection is closed, that resets it.
+    /// Reads one request, but leaves its bytes in the socket, so that closing
+    /// the connection resets it.
     Peek,
-    /// Reads whatever arrives next, at least a byte.
+    /// Reads what arrives next, at least one byte.
     ReadSome,
-    /// Reads one request and writes what the function makes of it.
-    Serve(Arc<Answer>),
+    /// Reads one request and writes what the function returns.
+    Serve(Arc<Respond>),
     /// Writes these bytes.
     Write(Vec<u8>),
-    /// Writes these bytes one by one, without hurry, again and again until the
-    /// other end is gone.
+    /// Writes these bytes slowly, one by one, again and again until the client
+    /// closes.
     Dribble(Vec<u8>),
-    /// Does what the switch says when the script has come here.
+    /// Plays the steps that the switch holds when the script gets here.
     Switch(Switch),
-    /// Whenever something arrives, does what the switch says at that moment,
-    /// until the other end is gone.
+    /// Whenever something arrives, plays the steps that the switch holds at
+    /// that moment, until the client closes.
     Each(Switch),
-    /// Does nothing until [`Server::release`], or the end of the server.
+    /// Does nothing until [`Server::release`] or the end of the server.
     Stall,
-    /// Closes the connection in good order, whatever the script goes on with.
+    /// Closes the connection properly and ends the script.
     Close,
-    /// Drops the connection; TLS does not say goodbye.
+    /// Drops the connection, without a `close_notify` of TLS.
     Cut,
 }
 
-/// What a request is answered with.
-pub(crate) type Answer = dyn Fn(&Seen) -> Vec<u8> + Send + Sync;
+/// Makes the bytes of a response to a request.
+pub type Respond = dyn Fn(&Seen) -> Vec<u8> + Send + Sync;
 
-/// A piece of script that can be exchanged while the server runs.
+/// A part of a script that can be replaced while the server runs.
 #[derive(Clone, Default)]
-pub(crate) struct Switch(Arc<Mutex<Vec<Act>>>);
+pub struct Switch(Arc<Mutex<Vec<Act>>>);
 
 impl Switch {
-    pub(crate) fn set(&self, acts: Vec<Act>) {
+    /// Replaces the steps.
+    pub fn set(&self, acts: Vec<Act>) {
         *self.0.lock().unwrap() = acts;
     }
 
@@ -82,27 +87,30 @@ impl Switch {
 }
 
 impl Act {
-    pub(crate) fn serve(answer: impl Fn(&Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self::Serve(Arc::new(answer))
+    /// An [`Act::Serve`] of this function.
+    pub fn serve(respond: impl Fn(&Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self::Serve(Arc::new(respond))
     }
 
-    pub(crate) fn write(bytes: impl AsRef<[u8]>) -> Self {
+    /// An [`Act::Write`] of these bytes.
+    pub fn write(bytes: impl AsRef<[u8]>) -> Self {
         Self::Write(bytes.as_ref().to_vec())
     }
 }
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    /// Which connection it came through, counted from 0.
-    pub(crate) connection: usize,
+pub struct Seen {
+    /// The number of its connection, from 0.
+    pub connection: usize,
     /// Request line and headers.
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+    pub head: String,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
-/// A scripted server on a loopback port of its own.
-pub(crate) struct Server {
+/// A scripted server on a free port of 127.0.0.1.
+pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
@@ -122,17 +130,17 @@ struct Log {
     handshakes: Vec<HandshakeKind>,
     requests: Vec<Seen>,
     arrivals: usize,
-    /// Connections that wait for a request or are never to end.
-    parked: usize,
+    /// Connections that wait for a request, or that never end.
+    waiting: usize,
     stalled: usize,
     ended: usize,
     stop: bool,
 }
 
 impl Server {
-    /// One script for each connection, in the order in which they are made;
-    /// the last one is for all that follow.
-    pub(crate) fn start(scripts: Vec<Vec<Act>>) -> Self {
+    /// Starts a server with one script for each connection, in the order in
+    /// which they are made. The last one also serves all that follow.
+    pub fn start(scripts: Vec<Vec<Act>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
@@ -150,7 +158,7 @@ impl Server {
                 let script = scripts[connection.min(scripts.len() - 1)].clone();
                 let shared = for_loop.clone();
                 thread::spawn(move || {
-                    // What goes wrong here is for the client to notice.
+                    // The client notices what goes wrong here.
                     let _ = tcp.and_then(|tcp| shared.play(connection, tcp, script));
                     shared.note(|log| log.ended += 1);
                 });
@@ -163,57 +171,58 @@ impl Server {
         }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Returns the address it listens on.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// `https://localhost:port` and this path.
-    pub(crate) fn https(&self, path: &str) -> String {
+    /// Returns `https://localhost:port` with this path.
+    pub fn https(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.address.port())
     }
 
-    /// `http://localhost:port` and this path.
-    pub(crate) fn http(&self, path: &str) -> String {
+    /// Returns `http://localhost:port` with this path.
+    pub fn http(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.address.port())
     }
 
-    /// How many connections were made.
-    pub(crate) fn connections(&self) -> usize {
+    /// Returns how many connections were made.
+    pub fn connections(&self) -> usize {
         self.shared.log.lock().unwrap().connections
     }
 
-    /// The kinds of the TLS handshakes that succeeded.
-    pub(crate) fn handshakes(&self) -> Vec<HandshakeKind> {
+    /// Returns the kinds of the TLS handshakes that succeeded.
+    pub fn handshakes(&self) -> Vec<HandshakeKind> {
         self.shared.log.lock().unwrap().handshakes.clone()
     }
 
-    /// The requests that arrived, those that were peeked at included.
-    pub(crate) fn requests(&self) -> Vec<Seen> {
+    /// Returns the requests that arrived, those that were only peeked included.
+    pub fn requests(&self) -> Vec<Seen> {
         self.shared.log.lock().unwrap().requests.clone()
     }
 
-    /// How often something arrived where the script has an [`Act::Each`].
-    pub(crate) fn arrivals(&self) -> usize {
+    /// Returns how often something arrived at an [`Act::Each`].
+    pub fn arrivals(&self) -> usize {
         self.shared.log.lock().unwrap().arrivals
     }
 
-    /// Waits until something has arrived so often, a while at most, and until
-    /// every connection has come to its end or waits for the next request.
-    pub(crate) fn settle(&self, arrivals: usize) {
-        const A_WHILE: Duration = Duration::from_secs(10);
+    /// Waits until there were this many arrivals and every connection has
+    /// ended or waits for its next request. Gives up after half a minute.
+    pub fn settle(&self, arrivals: usize) {
+        const LIMIT: Duration = Duration::from_secs(30);
         let log = self.shared.log.lock().unwrap();
-        drop(self.shared.changed.wait_timeout_while(log, A_WHILE, |log| {
-            log.arrivals < arrivals || log.ended + log.parked < log.connections
+        drop(self.shared.changed.wait_timeout_while(log, LIMIT, |log| {
+            log.arrivals < arrivals || log.ended + log.waiting < log.connections
         }));
     }
 
-    /// Waits until every connection so far has come to its end.
-    pub(crate) fn wait_until_idle(&self) {
+    /// Waits until every connection so far has ended.
+    pub fn wait_until_idle(&self) {
         self.wait_until(|log| log.ended == log.connections);
     }
 
-    /// Waits until so many scripts have stalled.
-    pub(crate) fn wait_until_stalled(&self, scripts: usize) {
+    /// Waits until this many scripts have stalled.
+    pub fn wait_until_stalled(&self, scripts: usize) {
         self.wait_until(|log| log.stalled >= scripts);
     }
 
@@ -222,8 +231,8 @@ impl Server {
         drop(self.shared.changed.wait_while(log, |log| !condition(log)));
     }
 
-    /// Lets all stalled scripts go on.
-    pub(crate) fn release(&self) {
+    /// Lets all stalled scripts continue.
+    pub fn release(&self) {
         *self.shared.released.lock().unwrap() = true;
         self.shared.release.notify_all();
     }
@@ -233,7 +242,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.release();
         self.shared.log.lock().unwrap().stop = true;
-        // Wakes the loop up, that it may see that it is over.
+        // Wakes the loop, so that it sees that it is over.
         drop(TcpStream::connect(self.address));
         if let Some(accepting) = self.accepting.take() {
             drop(accepting.join());
@@ -249,48 +258,48 @@ impl Shared {
 
     fn play(&self, connection: usize, tcp: TcpStream, script: Vec<Act>) -> io::Result<()> {
         tcp.set_nodelay(true)?;
-        let mut wire = Some(Wire::Plain { tcp, peeked: None });
-        match self.perform(connection, &mut wire, script)? {
+        let mut stream = Some(Stream::Plain { tcp, peeked: None });
+        match self.perform(connection, &mut stream, script)? {
             Next::Cut => Ok(()),
-            Next::GoOn | Next::Close => wire.map_or(Ok(()), Wire::close),
+            Next::GoOn | Next::Close => stream.map_or(Ok(()), Stream::close),
         }
     }
 
     fn perform(
         &self,
         connection: usize,
-        slot: &mut Option<Wire>,
+        slot: &mut Option<Stream>,
         script: Vec<Act>,
     ) -> io::Result<Next> {
         for act in script {
-            let wire = slot.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+            let stream = slot.as_mut().ok_or(io::ErrorKind::NotConnected)?;
             match act {
                 Act::Tls(config) => {
                     let bare = slot.take().ok_or(io::ErrorKind::NotConnected)?;
-                    *slot = Some(self.shake_hands(config, bare)?);
+                    *slot = Some(self.handshake(config, bare)?);
                 }
-                Act::Read => drop(self.read_request(connection, wire)?),
+                Act::Read => drop(self.read_request(connection, stream)?),
                 Act::Peek => {
-                    wire.peek_from_here_on();
-                    self.read_request(connection, wire)?;
+                    stream.start_peeking();
+                    self.read_request(connection, stream)?;
                 }
-                Act::ReadSome => drop(wire.read(&mut [0; 1024])?),
-                Act::Serve(answer) => {
-                    let request = self.read_request(connection, wire)?;
-                    wire.write_all(&answer(&request))?;
-                    wire.flush()?;
+                Act::ReadSome => drop(stream.read(&mut [0; 1024])?),
+                Act::Serve(respond) => {
+                    let request = self.read_request(connection, stream)?;
+                    stream.write_all(&respond(&request))?;
+                    stream.flush()?;
                 }
                 Act::Write(bytes) => {
-                    wire.write_all(&bytes)?;
-                    wire.flush()?;
+                    stream.write_all(&bytes)?;
+                    stream.flush()?;
                 }
-                Act::Dribble(bytes) => self.parked(|| self.dribble(wire, &bytes))?,
+                Act::Dribble(bytes) => self.while_waiting(|| self.dribble(stream, &bytes))?,
                 Act::Switch(switch) => match self.perform(connection, slot, switch.acts())? {
                     Next::GoOn => {}
                     end => return Ok(end),
                 },
                 Act::Each(switch) => {
-                    while self.parked(|| slot.as_mut().is_some_and(Wire::has_more)) {
+                    while self.while_waiting(|| slot.as_mut().is_some_and(Stream::has_more)) {
                         self.note(|log| log.arrivals += 1);
                         match self.perform(connection, slot, switch.acts())? {
                             Next::GoOn => {}
@@ -300,7 +309,7 @@ impl Shared {
                 }
                 Act::Stall => {
                     self.note(|log| log.stalled += 1);
-                    self.parked(|| {
+                    self.while_waiting(|| {
                         let released = self.released.lock().unwrap();
                         drop(self.release.wait_while(released, |released| !*released));
                     });
@@ -312,18 +321,18 @@ impl Shared {
         Ok(Next::GoOn)
     }
 
-    fn parked<T>(&self, wait: impl FnOnce() -> T) -> T {
-        self.note(|log| log.parked += 1);
+    fn while_waiting<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.note(|log| log.waiting += 1);
         let result = wait();
-        self.note(|log| log.parked -= 1);
+        self.note(|log| log.waiting -= 1);
         result
     }
 
-    fn dribble(&self, wire: &mut Wire, bytes: &[u8]) -> io::Result<()> {
+    fn dribble(&self, stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
         const PAUSE: Duration = Duration::from_millis(5);
         for byte in bytes.iter().cycle() {
-            wire.write_all(&[*byte])?;
-            wire.flush()?;
+            stream.write_all(&[*byte])?;
+            stream.flush()?;
             let released = self.released.lock().unwrap();
             let waited = self.release.wait_timeout_while(released, PAUSE, |it| !*it);
             if waited.is_ok_and(|(released, _)| *released) {
@@ -333,19 +342,19 @@ impl Shared {
         Ok(())
     }
 
-    fn shake_hands(&self, config: Arc<ServerConfig>, mut wire: Wire) -> io::Result<Wire> {
+    fn handshake(&self, config: Arc<ServerConfig>, mut stream: Stream) -> io::Result<Stream> {
         let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
-        tls.complete_io(&mut wire)?;
+        tls.complete_io(&mut stream)?;
         let kind = tls.handshake_kind().ok_or(io::ErrorKind::UnexpectedEof)?;
         self.note(|log| log.handshakes.push(kind));
-        Ok(Wire::Tls(Box::new(StreamOwned::new(tls, wire))))
+        Ok(Stream::Tls(Box::new(StreamOwned::new(tls, stream))))
     }
 
-    fn read_request(&self, connection: usize, wire: &mut Wire) -> io::Result<Seen> {
+    fn read_request(&self, connection: usize, stream: &mut Stream) -> io::Result<Seen> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
-            wire.read_exact(&mut byte)?;
+            stream.read_exact(&mut byte)?;
             head.push(byte[0]);
         }
         let head = String::from_utf8_lossy(&head).into_owned();
@@ -355,7 +364,7 @@ impl Shared {
                 .then(|| value.trim().parse().unwrap())
         });
         let mut body = vec![0; length.unwrap_or(0)];
-        wire.read_exact(&mut body)?;
+        stream.read_exact(&mut body)?;
         let seen = Seen {
             connection,
             head,
@@ -366,32 +375,32 @@ impl Shared {
     }
 }
 
-/// How a script goes on after a part of it.
+/// How a script continues after a part of it.
 enum Next {
     GoOn,
     Close,
     Cut,
 }
 
-/// The server's end of a connection.
-enum Wire {
+/// The server's side of a connection.
+enum Stream {
     Plain {
         tcp: TcpStream,
-        /// How many bytes were read without taking them out.
+        /// How many bytes were read without removing them.
         peeked: Option<usize>,
     },
-    Tls(Box<StreamOwned<ServerConnection, Wire>>),
+    Tls(Box<StreamOwned<ServerConnection, Stream>>),
 }
 
-impl Wire {
-    fn peek_from_here_on(&mut self) {
+impl Stream {
+    fn start_peeking(&mut self) {
         match self {
             Self::Plain { peeked, .. } => *peeked = peeked.or(Some(0)),
-            Self::Tls(tls) => tls.sock.peek_from_here_on(),
+            Self::Tls(tls) => tls.sock.start_peeking(),
         }
     }
 
-    /// Waits until there is something to read, which is left where it is.
+    /// Waits until there is something to read, and leaves it there.
     fn has_more(&mut self) -> bool {
         match self {
             Self::Plain { tcp, .. } => matches!(tcp.peek(&mut [0]), Ok(1)),
@@ -410,7 +419,7 @@ impl Wire {
     }
 }
 
-impl Read for Wire {
+impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain { tcp, peeked: None } => tcp.read(buffer),
@@ -436,7 +445,7 @@ impl Read for Wire {
     }
 }
 
-impl Write for Wire {
+impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain { tcp, .. } => tcp.write(bytes),
@@ -452,21 +461,24 @@ impl Write for Wire {
     }
 }
 
-/// A port where nobody listens. A free one could be taken by another test.
-pub(crate) const DEAD_PORT: u16 = 1;
+/// A port that nobody listens on. Another test could take a free one.
+pub const DEAD_PORT: u16 = 1;
 
 /// A throwaway certificate authority.
-pub(crate) struct Ca(CertifiedIssuer<'static, KeyPair>);
+pub struct Ca(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key.
-pub(crate) struct Identity {
-    pub(crate) certificate: CertificateDer<'static>,
-    pub(crate) key: PrivatePkcs8KeyDer<'static>,
+pub struct Identity {
+    /// The certificate.
+    pub certificate: CertificateDer<'static>,
+    /// The private key.
+    pub key: PrivatePkcs8KeyDer<'static>,
 }
 
 impl Ca {
-    pub(crate) fn new() -> Self {
-        // Each under a name of its own, as in life.
+    /// Creates an authority with a name of its own.
+    #[expect(clippy::new_without_default, reason = "it generates a key")]
+    pub fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("Throwaway CA {}", COUNT.fetch_add(1, Relaxed));
         let mut params = CertificateParams::new([]).unwrap();
@@ -476,29 +488,31 @@ impl Ca {
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
-    /// The root certificate.
-    pub(crate) fn pem(&self) -> Vec<u8> {
-        pem("CERTIFICATE", self.0.der())
+    /// Returns the root certificate.
+    pub fn pem(&self) -> Vec<u8> {
+        pem("CERTIFICATE", self.0.der()).into_bytes()
     }
 
-    /// A server for `localhost` and 127.0.0.1 with nothing wrong.
-    pub(crate) fn localhost(&self) -> Arc<ServerConfig> {
+    /// Returns a valid configuration for `localhost` and 127.0.0.1.
+    pub fn localhost(&self) -> Arc<ServerConfig> {
         server_config(self.issue(&["localhost", "127.0.0.1"], (2020, 2120)), None)
     }
 
-    /// A server whose certificate is for other hosts, or valid from the first
-    /// to the second year only.
-    pub(crate) fn server(&self, hosts: &[&str], years: (i32, i32)) -> Arc<ServerConfig> {
+    /// Returns a configuration for these hosts, valid from the first to the
+    /// second year.
+    pub fn server(&self, hosts: &[&str], years: (i32, i32)) -> Arc<ServerConfig> {
         server_config(self.issue(hosts, years), None)
     }
 
-    /// A server for `localhost` that wants to see a certificate of this CA.
-    pub(crate) fn demanding(&self) -> Arc<ServerConfig> {
+    /// Returns a configuration for `localhost` that requires a client
+    /// certificate of this authority.
+    pub fn demanding(&self) -> Arc<ServerConfig> {
         server_config(self.issue(&["localhost"], (2020, 2120)), Some(self))
     }
 
-    /// A certificate for these hosts, valid from the first to the second year.
-    pub(crate) fn issue(&self, hosts: &[&str], (from, to): (i32, i32)) -> Identity {
+    /// Issues a certificate for these hosts, valid from the first to the
+    /// second year.
+    pub fn issue(&self, hosts: &[&str], (from, to): (i32, i32)) -> Identity {
         let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(hosts).unwrap();
         params.not_before = date_time_ymd(from, 1, 1);
@@ -513,12 +527,14 @@ impl Ca {
 }
 
 impl Identity {
-    pub(crate) fn certificate_pem(&self) -> Vec<u8> {
-        pem("CERTIFICATE", &self.certificate)
+    /// Returns the certificate.
+    pub fn certificate_pem(&self) -> Vec<u8> {
+        pem("CERTIFICATE", &self.certificate).into_bytes()
     }
 
-    pub(crate) fn key_pem(&self) -> Vec<u8> {
-        pem("PRIVATE KEY", self.key.secret_pkcs8_der())
+    /// Returns the private key.
+    pub fn key_pem(&self) -> Vec<u8> {
+        pem("PRIVATE KEY", self.key.secret_pkcs8_der()).into_bytes()
     }
 }
 
@@ -541,19 +557,4 @@ fn server_config(identity: Identity, clients: Option<&Ca>) -> Arc<ServerConfig> 
         .with_single_cert(vec![identity.certificate], identity.key.into())
         .unwrap();
     Arc::new(config)
-}
-
-fn pem(label: &str, der: &[u8]) -> Vec<u8> {
-    use base64::Engine as _;
-    let text = base64::prelude::BASE64_STANDARD.encode(der);
-    let lines: Vec<&str> = text
-        .as_bytes()
-        .chunks(64)
-        .map(|line| std::str::from_utf8(line).unwrap())
-        .collect();
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        lines.join("\n")
-    )
-    .into_bytes()
 }
