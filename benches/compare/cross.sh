@@ -3,11 +3,11 @@
 #
 #     benches/compare/cross.sh [TARGET...]
 #
-# x86_64-unknown-linux-musl (static), aarch64-unknown-linux-gnu and
-# armv7-unknown-linux-gnueabihf by default. Debian's newest compiler builds the
-# standard library from Debian's source, so that rustup need not have it; these
-# packages are unpacked, not installed, as they do not go together with rustup's.
-# Needs Debian and root, to install the linkers and, for Arm, qemu.
+# Default targets: x86_64-unknown-linux-musl (static), aarch64-unknown-linux-gnu
+# and armv7-unknown-linux-gnueabihf. Debian's newest compiler builds the standard
+# library from Debian's source, so rustup does not need these targets. Debian's
+# packages are unpacked, not installed, because they conflict with rustup's.
+# Needs Debian, and root to install the linkers and, for Arm, qemu.
 set -euo pipefail
 cd "$(dirname "$0")"
 export DEBIAN_FRONTEND=noninteractive
@@ -35,8 +35,8 @@ if [[ ! -x $cross/usr/bin/cargo ]]; then
     rm -r "$cross/debs"
 fi
 
-# Debian has no unwinder for musl. With panic="abort" nothing is unwound, so
-# gcc's, which asks glibc for one thing that musl lacks, will do.
+# Debian has no unwinder for musl. With panic="abort" nothing is unwound, so gcc's
+# unwinder is enough. It needs one function of glibc that musl lacks.
 mkdir -p "$cross/lib"
 cp "$(gcc -print-file-name=libgcc_eh.a)" "$cross/lib/libunwind.a"
 echo 'int _dl_find_object(void *pc, void *found) { (void)pc; (void)found; return -1; }' |
@@ -70,7 +70,7 @@ for target in "${targets[@]}"; do
             CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_LINKER=arm-linux-gnueabihf-gcc
         run="qemu-arm-static -L /usr/arm-linux-gnueabihf"
         ;;
-    *) echo "no recipe for $target" >&2 && exit 1 ;;
+    *) echo "unknown target: $target" >&2 && exit 1 ;;
     esac
     echo "$target: $(stat -c %s "$program") bytes, $(file -b "$program" | cut -d, -f 1,2,4)"
     cargo bench --quiet --bench footprint -- --run "$run $program"

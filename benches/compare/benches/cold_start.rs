@@ -1,9 +1,6 @@
-//! From the start of a process to its first result, over a network with a
-//! round trip of 50 ms.
+//! Measures the time from the start of a process to its first result.
 //!
 //!     cargo bench --manifest-path benches/compare/Cargo.toml --bench cold_start
-//!
-//! See `USAGE` for what it does.
 
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
@@ -14,117 +11,114 @@ use std::{env, fs, process};
 
 use autharmor_compare::canned::Canned;
 use autharmor_compare::measure::median;
-use autharmor_compare::{Place, distance, verdict};
+use autharmor_compare::{Servers, check_bound, delay_proxy, exit_code};
+use clap::Parser;
 
-const USAGE: &str = "\
-From the start of a process to its first result: get_user by name, with the
-token to be fetched first from another host, over a round trip of 50 ms.
-
-  cargo bench --manifest-path benches/compare/Cargo.toml --bench cold_start -- [OPTIONS]
-
-The clients run in a network namespace of their own, joined by a veth pair that
-`tc netem` delays by 25 ms each way, so that TCP handshakes take their time, too.
-That takes Linux with netem, root and iproute2. Where they are missing, a proxy
-delays the bytes, and holds the first of a connection one round trip longer.
-
-  --proxy        use the proxy anyway
-  --strict       exit with 1 if a bound is not kept
-";
+/// Measures the time from the start of a process to the result of get_user by
+/// name, with a round trip of 50 ms. The token is fetched first from another host.
+///
+/// The clients run in a network namespace of their own. A veth pair joins it to
+/// the servers, and `tc netem` delays each direction by 25 ms, TCP handshakes
+/// included. This needs Linux with netem, root and iproute2. Without them, a proxy
+/// delays the bytes, and adds one round trip for the handshake of each connection.
+#[derive(Parser)]
+struct Cli {
+    /// Use the proxy even if netem is available
+    #[arg(long)]
+    proxy: bool,
+    /// Exit with 1 if a bound is exceeded
+    #[arg(long)]
+    strict: bool,
+    /// Passed by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
 
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 const RUNS: usize = 15;
-/// Of the addresses that are set aside for benchmarks.
+/// From the address range reserved for benchmarks.
 const SERVER: &str = "198.18.213.1";
 const CLIENT: &str = "198.18.213.2";
-/// Set for the one who is in the namespace.
-const INSIDE: &str = "COMPARE_INSIDE";
+/// Set for the process in the namespace.
+const IN_NAMESPACE: &str = "COMPARE_IN_NAMESPACE";
 
 fn main() -> ExitCode {
-    if env::var_os(INSIDE).is_some() {
-        return measure(&Place::from_env());
+    let cli = Cli::parse();
+    if env::var_os(IN_NAMESPACE).is_some() {
+        return measure(&Servers::from_env(), cli.strict);
     }
-    let mut proxy = false;
-    for arg in env::args().skip(1) {
-        match &*arg {
-            // Whether it is given is looked up when the time has come.
-            "--bench" | "--strict" => {}
-            "--proxy" => proxy = true,
-            _ => {
-                print!("{USAGE}");
-                return ExitCode::SUCCESS;
-            }
-        }
-    }
-    if proxy {
-        return through_proxy();
+    if cli.proxy {
+        return with_proxy(cli.strict);
     }
     match Namespace::new() {
         Ok(namespace) => namespace.run(),
         Err(why) => {
-            println!("There is no network namespace with a delay to be had, so a proxy delays:");
+            println!("No network namespace with netem, so a proxy delays the bytes:");
             println!("{why}\n");
-            through_proxy()
+            with_proxy(cli.strict)
         }
     }
 }
 
-/// Two servers, as the API has them.
-fn servers(ip: IpAddr) -> (Canned, Canned, String) {
+/// Starts the API and the login server. Returns their certificates, too.
+fn start_servers(ip: IpAddr) -> (Canned, Canned, String) {
     let [api, login] = [(); 2].map(|()| Canned::start_at(ip, Duration::ZERO));
     let ca_pem = format!("{}{}", api.ca_pem(), login.ca_pem());
     (api, login, ca_pem)
 }
 
-fn through_proxy() -> ExitCode {
-    let (api, login, ca_pem) = servers(Ipv4Addr::LOCALHOST.into());
-    let far = |server: &Canned| {
-        let address = distance::from(server.address(), ROUND_TRIP).expect("a port");
+fn with_proxy(strict: bool) -> ExitCode {
+    let (api, login, ca_pem) = start_servers(Ipv4Addr::LOCALHOST.into());
+    let proxied = |server: &Canned| {
+        let address = delay_proxy::start(server.address(), ROUND_TRIP).expect("a port");
         format!("https://{address}")
     };
-    measure(&Place {
-        api: far(&api),
-        login: far(&login),
+    let servers = Servers {
+        api: proxied(&api),
+        login: proxied(&login),
         ca_pem,
-    })
+    };
+    measure(&servers, strict)
 }
 
-fn measure(place: &Place) -> ExitCode {
-    let store = env::temp_dir().join(format!("autharmor-cold-{}.token", process::id()));
-    let text = store.to_str().expect("a name that is text");
+fn measure(servers: &Servers, strict: bool) -> ExitCode {
+    let token_file = env::temp_dir().join(format!("autharmor-cold-{}.token", process::id()));
+    let path = token_file.to_str().expect("a path in UTF-8");
     let runs: [(&str, &[&str]); 4] = [
-        ("straightforward client on ureq", &["ureq"]),
+        ("simple client on ureq", &["ureq"]),
         ("autharmor", &["autharmor"]),
-        ("autharmor, token file empty", &["autharmor", text]),
-        ("autharmor, token in the file", &["autharmor", text]),
+        ("autharmor, token file empty", &["autharmor", path]),
+        ("autharmor, token in the file", &["autharmor", path]),
     ];
     let mut times = vec![Vec::new(); runs.len()];
     let mut connects = Vec::new();
-    // The first round is for the neighbour tables and the disk.
+    // The first round is a warm-up, for neighbour tables and the disk cache.
     for round in 0..=RUNS {
         let began = Instant::now();
-        let authority = place.api.trim_start_matches("https://");
+        let authority = servers.api.trim_start_matches("https://");
         drop(TcpStream::connect(authority).expect("a server"));
         if round > 0 {
             connects.push(began.elapsed().as_secs_f64());
         }
-        let _ = fs::remove_file(&store);
+        let _ = fs::remove_file(&token_file);
         for ((_, args), times) in runs.iter().zip(&mut times) {
-            let time = first_result(place, args);
+            let time = first_result(servers, args);
             if round > 0 {
                 times.push(time.as_secs_f64());
             }
         }
     }
-    let _ = fs::remove_file(&store);
+    let _ = fs::remove_file(&token_file);
 
     let connecting = median(connects);
     assert!(
-        env::var_os(INSIDE).is_none() || connecting > 0.9 * ROUND_TRIP.as_secs_f64(),
-        "netem does not delay"
+        env::var_os(IN_NAMESPACE).is_none() || connecting > 0.9 * ROUND_TRIP.as_secs_f64(),
+        "netem has no effect"
     );
     println!("## From process start to the first result, round trip 50 ms\n");
     println!(
-        "Connecting took {:.1} ms (the proxy makes up for it later). Medians of {RUNS}.\n",
+        "Connecting took {:.1} ms (with the proxy, the first bytes take longer instead). Medians \
+         of {RUNS}.\n",
         connecting * 1e3
     );
     println!("| | ms | round trips |");
@@ -140,39 +134,35 @@ fn measure(place: &Place) -> ExitCode {
         );
     }
     println!("\n## Bounds\n");
-    let found = |at: usize| {
+    let measured = |at: usize| {
         format!(
-            "{:.2}, against {:.2} of the straightforward client",
+            "{:.2}, against {:.2} of the simple client",
             trips[at], trips[0]
         )
     };
     let all = [
-        verdict(
+        check_bound(
             trips[1] <= 4.3,
             "without a stored token, at most 4.3 round trips",
-            &found(1),
+            &measured(1),
         ),
-        verdict(
+        check_bound(
             trips[3] <= 3.3,
             "with a stored token, at most 3.3 round trips",
-            &found(3),
+            &measured(3),
         ),
     ];
-    if all.contains(&false) && env::args().any(|arg| arg == "--strict") {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    exit_code(!all.contains(&false), strict)
 }
 
-fn first_result(place: &Place, args: &[&str]) -> Duration {
+fn first_result(servers: &Servers, args: &[&str]) -> Duration {
     let began = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_first_call"))
         .args(args)
-        .envs(place.to_env())
+        .envs(servers.to_env())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("a program that was just built");
+        .expect("the program was built");
     let mut line = String::new();
     let output = child.stdout.take().expect("a pipe");
     BufReader::new(output).read_line(&mut line).expect("a pipe");
@@ -185,7 +175,8 @@ fn first_result(place: &Place, args: &[&str]) -> Duration {
     took
 }
 
-/// A network namespace and the way to it, both gone in the end.
+/// A network namespace and the veth pair that leads to it. Dropping this removes
+/// both.
 struct Namespace {
     name: String,
     link: String,
@@ -196,7 +187,7 @@ impl Namespace {
         let id = process::id();
         let (name, link, peer) = (format!("aa{id}"), format!("aah{id}"), format!("aac{id}"));
         if Path::new("/run/netns").join(&name).exists() {
-            return Err(format!("there is a network namespace {name} already"));
+            return Err(format!("the network namespace {name} exists already"));
         }
         ip(&format!("netns add {name}"))?;
         let this = Self { name, link };
@@ -221,10 +212,10 @@ impl Namespace {
         Ok(this)
     }
 
-    /// Runs this program again inside, with the servers outside.
+    /// Runs this program again in the namespace. The servers stay outside.
     fn run(&self) -> ExitCode {
-        let (api, login, ca_pem) = servers(SERVER.parse().expect("an address"));
-        let place = Place {
+        let (api, login, ca_pem) = start_servers(SERVER.parse().expect("an address"));
+        let servers = Servers {
             api: api.url(),
             login: login.url(),
             ca_pem,
@@ -233,8 +224,8 @@ impl Namespace {
             .args(["netns", "exec", &self.name])
             .arg(env::current_exe().expect("this program"))
             .args(env::args().skip(1))
-            .env(INSIDE, "")
-            .envs(place.to_env())
+            .env(IN_NAMESPACE, "")
+            .envs(servers.to_env())
             .status();
         if status.is_ok_and(|status| status.success()) {
             ExitCode::SUCCESS
@@ -246,7 +237,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // The link may be gone with the namespace, which is as well.
+        // Deleting the namespace may already have deleted the link.
         let _ = ip(&format!("link delete {}", self.link));
         let _ = ip(&format!("netns delete {}", self.name));
     }

@@ -1,11 +1,7 @@
-//! Warm calls, side by side in one run: a raw rustls socket, bare ureq, this
-//! crate and `reqwest::blocking`, against one TLS server on this machine.
+//! Compares warm calls of this crate and other clients.
 //!
 //!     cargo bench --manifest-path benches/compare/Cargo.toml --bench compare
-//!
-//! See `USAGE` for what it does.
 
-use std::env;
 use std::net::Ipv4Addr;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,113 +10,88 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use autharmor_compare::canned::Canned;
-use autharmor_compare::contenders::{Call, Contender, Started};
+use autharmor_compare::clients::{Call, ClientKind, RunningClient, arg};
 use autharmor_compare::measure::{median, pin};
-use autharmor_compare::{Place, verdict};
+use autharmor_compare::{Servers, check_bound, exit_code};
+use clap::{Parser, ValueEnum};
 
-const USAGE: &str = "\
-Warm calls, side by side in one run: a raw rustls socket, bare ureq, this crate
-and reqwest::blocking, against one TLS server on this machine.
-
-  cargo bench --manifest-path benches/compare/Cargo.toml --bench compare -- [OPTIONS]
-
-All client threads run on one core, the server on another. The contenders take
-turns in short slices, so that whatever else the machine does meets all of them;
-the tables show medians of the slices, and of the ratios within each turn.
-Instructions are those of the whole client process outside the kernel, counted
-by valgrind's callgrind in a run of a program that does nothing else (a longer
-run less a shorter one); allocations are counted by its allocator.
-
-  --only LIST    a list such as counts,speed of: counts, speed, threads, bursts
-  --turns N      turns of each contender in `speed` and `threads` [default: 40]
-  --slice MS     length of a turn [default: 50]
-  --strict       exit with 1 if a bound is not kept
-";
-
-struct Options {
-    only: Vec<String>,
+/// Compares warm calls of a raw rustls socket, bare ureq, this crate and
+/// reqwest::blocking, against one TLS server on this machine.
+///
+/// All client threads run on one core, the server on another. The clients take turns
+/// in short slices, so that other load on the machine affects all of them; the tables
+/// show medians of the slices, and of the ratios within each turn. Instructions are
+/// those of the whole client process outside the kernel, counted by valgrind's
+/// callgrind: the difference between a long and a short run. Allocations are counted
+/// by the allocator.
+#[derive(Parser)]
+struct Cli {
+    /// Run only these parts, such as counts,speed
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::value_variants().to_vec())]
+    only: Vec<Part>,
+    /// Turns of each client in `speed` and `threads`
+    #[arg(long, default_value_t = 40)]
     turns: usize,
-    slice: Duration,
+    /// Length of a turn, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 50)]
+    slice: u64,
+    /// Exit with 1 if a bound is exceeded
+    #[arg(long)]
     strict: bool,
+    /// Passed by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
-impl Options {
-    /// `None` after the usage was printed.
-    fn read() -> Option<Self> {
-        let mut options = Self {
-            only: ["counts", "speed", "threads", "bursts"]
-                .map(str::to_owned)
-                .into(),
-            turns: 40,
-            slice: Duration::from_millis(50),
-            strict: false,
-        };
-        let mut args = env::args().skip(1);
-        while let Some(arg) = args.next() {
-            let mut value = || args.next().expect("a value");
-            match &*arg {
-                // Cargo's.
-                "--bench" => {}
-                "--only" => options.only = value().split(',').map(str::to_owned).collect(),
-                "--turns" => options.turns = value().parse().expect("a number"),
-                "--slice" => {
-                    options.slice = Duration::from_millis(value().parse().expect("a number"));
-                }
-                "--strict" => options.strict = true,
-                _ => {
-                    print!("{USAGE}");
-                    return None;
-                }
-            }
-        }
-        Some(options)
-    }
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Part {
+    Counts,
+    Speed,
+    Threads,
+    Bursts,
+}
 
-    fn wants(&self, part: &str) -> bool {
-        self.only.iter().any(|wanted| wanted == part)
+impl Cli {
+    fn slice(&self) -> Duration {
+        Duration::from_millis(self.slice)
     }
 }
 
 fn main() -> ExitCode {
-    let Some(options) = Options::read() else {
-        return ExitCode::SUCCESS;
-    };
-    // Threads inherit the core of whoever starts them.
+    let cli = Cli::parse();
+    // A thread inherits the core of the thread that starts it.
     let pinned = pin(1);
     let server = Canned::start();
     let slow = Canned::start_at(Ipv4Addr::LOCALHOST.into(), Duration::from_millis(10));
     if !(pinned && pin(0)) {
-        println!("!!! NOT PINNED: this machine does not say which cores it has\n");
+        println!("!!! NOT PINNED: the cores of this machine are unknown\n");
     }
-    let place = Place::of(&server);
-    let mut verdicts = Vec::new();
-    if options.wants("counts") {
-        counts(&place, &mut verdicts);
+    let servers = Servers::of(&server);
+    let mut bounds = Vec::new();
+    if cli.only.contains(&Part::Counts) {
+        counts(&servers, &mut bounds);
     }
-    if options.wants("speed") {
-        speed(&place, &options, &mut verdicts);
+    if cli.only.contains(&Part::Speed) {
+        speed(&servers, &cli, &mut bounds);
     }
-    if options.wants("threads") {
-        threads(&place, &options, &mut verdicts);
+    if cli.only.contains(&Part::Threads) {
+        threads(&servers, &cli, &mut bounds);
     }
-    if options.wants("bursts") {
-        bursts(&place, &slow, &mut verdicts);
+    if cli.only.contains(&Part::Bursts) {
+        bursts(&servers, &slow, &mut bounds);
     }
     println!("## Bounds\n");
-    let mut all = true;
-    for (holds, promise, found) in verdicts {
-        all &= verdict(holds, promise, &found);
+    let mut all_passed = true;
+    for (passed, bound, measured) in bounds {
+        all_passed &= check_bound(passed, bound, &measured);
     }
-    if all || !options.strict {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    exit_code(all_passed, cli.strict)
 }
 
-type Verdicts = Vec<(bool, &'static str, String)>;
+/// Whether a bound was kept, the bound, and the measured value.
+type Bounds = Vec<(bool, &'static str, String)>;
 
-// ---- what does not depend on the machine's mood ----------------------------
+// ---- counts ----------------------------------------------------------------
 
 struct Counts {
     instructions: Option<f64>,
@@ -129,13 +100,13 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(place: &Place, contender: Contender, call: Call) -> Self {
+    fn of(servers: &Servers, kind: ClientKind, call: Call) -> Self {
         let output = Command::new(env!("CARGO_BIN_EXE_caller_counted"))
-            .args([&contender.word(), &call.word(), "200"])
-            .envs(place.to_env())
+            .args(["call", &arg(kind), &arg(call), "200"])
+            .envs(servers.to_env())
             .stderr(Stdio::inherit())
             .output()
-            .expect("a program that was just built");
+            .expect("the program was built");
         let text = String::from_utf8(output.stdout).expect("numbers");
         let mut numbers = text
             .split_whitespace()
@@ -144,33 +115,33 @@ impl Counts {
         Self {
             allocations: next(),
             bytes: next(),
-            instructions: instructions(place, contender, call),
+            instructions: instructions(servers, kind, call),
         }
     }
 }
 
-/// Those of one call. `None` where there is no valgrind.
-fn instructions(place: &Place, contender: Contender, call: Call) -> Option<f64> {
+/// Counts the instructions of one call. `None` without valgrind.
+fn instructions(servers: &Servers, kind: ClientKind, call: Call) -> Option<f64> {
     const FEW: u32 = 50;
     const MANY: u32 = 550;
     let collected = |count: u32| {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
             .arg(env!("CARGO_BIN_EXE_caller"))
-            .args([contender.word(), call.word(), count.to_string()])
-            .envs(place.to_env())
+            .args([arg(kind), arg(call), count.to_string()])
+            .envs(servers.to_env())
             .output()
             .ok()?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let Some((_, rest)) = text.split_once("Collected : ") else {
-            panic!("valgrind did not count: {text}");
+            panic!("valgrind printed no count: {text}");
         };
         rest.split_whitespace().next()?.parse::<f64>().ok()
     };
     Some((collected(MANY)? - collected(FEW)?) / f64::from(MANY - FEW))
 }
 
-fn counts(place: &Place, verdicts: &mut Verdicts) {
+fn counts(servers: &Servers, bounds: &mut Bounds) {
     println!("## Instructions, allocations and bytes allocated per warm call\n");
     for call in Call::ALL {
         println!(
@@ -178,24 +149,24 @@ fn counts(place: &Place, verdicts: &mut Verdicts) {
             call.name()
         );
         println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
-        let mut contenders = Contender::MAIN.to_vec();
+        let mut kinds = ClientKind::MAIN.to_vec();
         if call == Call::ByName {
-            contenders.extend(Contender::ROADS);
+            kinds.extend(ClientKind::DEADLINES);
         }
-        let rows: Vec<_> = contenders
+        let rows: Vec<_> = kinds
             .into_iter()
-            .map(|contender| (contender, Counts::of(place, contender, call)))
+            .map(|kind| (kind, Counts::of(servers, kind, call)))
             .collect();
         let row_of = |wanted| {
-            let row = rows.iter().find(|(contender, _)| *contender == wanted);
+            let row = rows.iter().find(|(kind, _)| *kind == wanted);
             &row.expect("a row").1
         };
-        let bare = row_of(Contender::Ureq);
+        let bare = row_of(ClientKind::Ureq);
         let instructions = |counts: &Counts| counts.instructions.unwrap_or(f64::NAN);
-        for (contender, counts) in &rows {
+        for (kind, counts) in &rows {
             println!(
                 "| {} | {:.0} | {:.2} | {:.1} | {:.2} | {:.0} | {:.2} |",
-                contender.name(),
+                kind.name(),
                 instructions(counts),
                 instructions(counts) / instructions(bare),
                 counts.allocations,
@@ -206,21 +177,21 @@ fn counts(place: &Place, verdicts: &mut Verdicts) {
         }
         println!();
         if call == Call::ByName {
-            let ours = row_of(Contender::Autharmor);
+            let ours = row_of(ClientKind::Autharmor);
             match (ours.instructions, bare.instructions) {
-                (Some(ours), Some(bare)) => verdicts.push((
+                (Some(ours), Some(bare)) => bounds.push((
                     ours / bare <= 1.10,
                     "warm call by name, at most 1.10 times the instructions of bare ureq",
                     format!("{:.2}", ours / bare),
                 )),
-                _ => verdicts.push((
+                _ => bounds.push((
                     false,
                     "warm call by name, at most 1.10 times the instructions of bare ureq",
-                    "NOT COUNTED, there is no valgrind here".to_owned(),
+                    "NOT COUNTED: valgrind is not installed".to_owned(),
                 )),
             }
             let ratio = ours.allocations / bare.allocations;
-            verdicts.push((
+            bounds.push((
                 ratio <= 1.10,
                 "warm call by name, at most 1.10 times the allocations of bare ureq",
                 format!("{ratio:.2}"),
@@ -229,14 +200,14 @@ fn counts(place: &Place, verdicts: &mut Verdicts) {
     }
 }
 
-// ---- what does -------------------------------------------------------------
+// ---- times -----------------------------------------------------------------
 
-/// Calls a second of each contender in each turn.
-struct Turns(Vec<(Contender, Vec<f64>)>);
+/// Calls per second of each client in each turn.
+struct Turns(Vec<(ClientKind, Vec<f64>)>);
 
 impl Turns {
-    fn take(contenders: &[Contender], turns: usize, mut slice: impl FnMut(usize) -> f64) -> Self {
-        let mut taken: Vec<_> = contenders.iter().map(|c| (*c, Vec::new())).collect();
+    fn take(kinds: &[ClientKind], turns: usize, mut slice: impl FnMut(usize) -> f64) -> Self {
+        let mut taken: Vec<_> = kinds.iter().map(|c| (*c, Vec::new())).collect();
         for _ in 0..turns {
             for (at, (_, rates)) in taken.iter_mut().enumerate() {
                 rates.push(slice(at));
@@ -245,23 +216,23 @@ impl Turns {
         Self(taken)
     }
 
-    fn rates(&self, wanted: Contender) -> &[f64] {
-        let found = self.0.iter().find(|(contender, _)| *contender == wanted);
-        &found.expect("a contender that took part").1
+    fn rates(&self, wanted: ClientKind) -> &[f64] {
+        let found = self.0.iter().find(|(kind, _)| *kind == wanted);
+        &found.expect("a client that was measured").1
     }
 
-    fn rate(&self, of: Contender) -> f64 {
+    fn rate(&self, of: ClientKind) -> f64 {
         median(self.rates(of).iter().copied())
     }
 
-    /// How much faster `a` is than `b`.
-    fn ratio(&self, a: Contender, b: Contender) -> f64 {
+    /// Returns the rate of `a` divided by the rate of `b`.
+    fn ratio(&self, a: ClientKind, b: ClientKind) -> f64 {
         median(self.rates(a).iter().zip(self.rates(b)).map(|(a, b)| a / b))
     }
 }
 
-/// On this thread.
-fn slice(caller: &mut dyn FnMut(), length: Duration) -> f64 {
+/// Makes calls on this thread for this time. Returns calls per second.
+fn measure_slice(caller: &mut dyn FnMut(), length: Duration) -> f64 {
     let began = Instant::now();
     let mut calls = 0;
     loop {
@@ -274,40 +245,40 @@ fn slice(caller: &mut dyn FnMut(), length: Duration) -> f64 {
     }
 }
 
-fn speed(place: &Place, options: &Options, verdicts: &mut Verdicts) {
+fn speed(servers: &Servers, cli: &Cli, bounds: &mut Bounds) {
     println!("## Warm calls, one thread\n");
     for call in Call::ALL {
-        let mut contenders = Contender::MAIN.to_vec();
+        let mut kinds = ClientKind::MAIN.to_vec();
         if call == Call::ByName {
-            contenders.extend(Contender::ROADS);
+            kinds.extend(ClientKind::DEADLINES);
         }
-        let clients: Vec<_> = contenders.iter().map(|c| c.start(place)).collect();
+        let clients: Vec<_> = kinds.iter().map(|c| c.start(servers)).collect();
         let mut callers: Vec<_> = clients.iter().map(|client| client.caller(call)).collect();
         for caller in &mut callers {
-            slice(&mut **caller, options.slice);
+            measure_slice(&mut **caller, cli.slice());
         }
-        let turns = Turns::take(&contenders, options.turns, |at| {
-            slice(&mut *callers[at], options.slice)
+        let turns = Turns::take(&kinds, cli.turns, |at| {
+            measure_slice(&mut *callers[at], cli.slice())
         });
         println!(
-            "| {} | calls/s | µs a call | time to bare ureq's | time to reqwest's |",
+            "| {} | calls/s | µs per call | time to bare ureq's | time to reqwest's |",
             call.name()
         );
         println!("| --- | ---: | ---: | ---: | ---: |");
-        for contender in &contenders {
-            let rate = turns.rate(*contender);
+        for kind in &kinds {
+            let rate = turns.rate(*kind);
             println!(
                 "| {} | {rate:.0} | {:.1} | {:.2} | {:.2} |",
-                contender.name(),
+                kind.name(),
                 1e6 / rate,
-                1.0 / turns.ratio(*contender, Contender::Ureq),
-                1.0 / turns.ratio(*contender, Contender::Reqwest),
+                1.0 / turns.ratio(*kind, ClientKind::Ureq),
+                1.0 / turns.ratio(*kind, ClientKind::Reqwest),
             );
         }
         println!();
         if call == Call::ByName {
-            let time = 1.0 / turns.ratio(Contender::Autharmor, Contender::Reqwest);
-            verdicts.push((
+            let time = 1.0 / turns.ratio(ClientKind::Autharmor, ClientKind::Reqwest);
+            bounds.push((
                 time <= 0.65,
                 "warm call by name, at most 0.65 times the time of reqwest::blocking",
                 format!("{time:.2}"),
@@ -316,8 +287,8 @@ fn speed(place: &Place, options: &Options, verdicts: &mut Verdicts) {
     }
 }
 
-/// Threads that make calls by name, all with one client, in turns.
-struct Crowd {
+/// Threads that make calls by name with one client, in slices.
+struct CallingThreads {
     gate: Arc<Barrier>,
     stop: Arc<AtomicBool>,
     end: Arc<AtomicBool>,
@@ -325,8 +296,8 @@ struct Crowd {
     calls: Arc<std::sync::Mutex<u32>>,
 }
 
-impl Crowd {
-    fn gather(client: &Started, count: usize) -> Self {
+impl CallingThreads {
+    fn start(client: &RunningClient, count: usize) -> Self {
         let gate = Arc::new(Barrier::new(count + 1));
         let stop = Arc::new(AtomicBool::new(false));
         let end = Arc::new(AtomicBool::new(false));
@@ -373,7 +344,7 @@ impl Crowd {
         f64::from(*self.calls.lock().expect("no panic")) / began.elapsed().as_secs_f64()
     }
 
-    fn dismiss(self) {
+    fn stop(self) {
         self.end.store(true, Ordering::Relaxed);
         self.gate.wait();
         for thread in self.threads {
@@ -382,52 +353,47 @@ impl Crowd {
     }
 }
 
-fn threads(place: &Place, options: &Options, verdicts: &mut Verdicts) {
-    const CONTENDERS: [Contender; 5] = [
-        Contender::Raw,
-        Contender::Ureq,
-        Contender::UreqLargePool,
-        Contender::Autharmor,
-        Contender::Reqwest,
+fn threads(servers: &Servers, cli: &Cli, bounds: &mut Bounds) {
+    const KINDS: [ClientKind; 5] = [
+        ClientKind::Raw,
+        ClientKind::Ureq,
+        ClientKind::UreqLargePool,
+        ClientKind::Autharmor,
+        ClientKind::Reqwest,
     ];
-    println!("## Calls by name per second, all threads on one client (raw: a socket each)\n");
+    println!("## Calls by name per second, all threads with one client (raw: one socket each)\n");
     print!("| threads |");
-    for contender in CONTENDERS {
-        print!(" {} |", contender.name());
+    for kind in KINDS {
+        print!(" {} |", kind.name());
     }
     println!(" autharmor to large pool |");
-    println!("| ---: |{} ---: |", " ---: |".repeat(CONTENDERS.len()));
+    println!("| ---: |{} ---: |", " ---: |".repeat(KINDS.len()));
     for count in [1, 2, 8, 64] {
-        let clients: Vec<_> = CONTENDERS.iter().map(|c| c.start(place)).collect();
-        let crowds: Vec<_> = clients
+        let clients: Vec<_> = KINDS.iter().map(|c| c.start(servers)).collect();
+        let groups: Vec<_> = clients
             .iter()
-            .map(|client| Crowd::gather(client, count))
+            .map(|client| CallingThreads::start(client, count))
             .collect();
-        // Many threads want more time to take turns themselves.
+        // Many threads need longer slices, in which each of them runs.
         let length = if count > 2 {
-            options.slice * 4
+            cli.slice() * 4
         } else {
-            options.slice
+            cli.slice()
         };
-        let turns = if count > 2 {
-            options.turns / 2
-        } else {
-            options.turns
+        let turns = if count > 2 { cli.turns / 2 } else { cli.turns }.max(1);
+        for group in &groups {
+            group.slice(length);
         }
-        .max(1);
-        for crowd in &crowds {
-            crowd.slice(length);
-        }
-        let taken = Turns::take(&CONTENDERS, turns, |at| crowds[at].slice(length));
-        crowds.into_iter().for_each(Crowd::dismiss);
+        let taken = Turns::take(&KINDS, turns, |at| groups[at].slice(length));
+        groups.into_iter().for_each(CallingThreads::stop);
         print!("| {count} |");
-        for contender in CONTENDERS {
-            print!(" {:.0} |", taken.rate(contender));
+        for kind in KINDS {
+            print!(" {:.0} |", taken.rate(kind));
         }
-        let ratio = taken.ratio(Contender::Autharmor, Contender::UreqLargePool);
+        let ratio = taken.ratio(ClientKind::Autharmor, ClientKind::UreqLargePool);
         println!(" {ratio:.2} |");
         if count == 64 {
-            verdicts.push((
+            bounds.push((
                 ratio >= 0.95,
                 "64 threads, at least 0.95 times the throughput of bare ureq with a large pool",
                 format!("{ratio:.2}"),
@@ -437,25 +403,25 @@ fn threads(place: &Place, options: &Options, verdicts: &mut Verdicts) {
     println!();
 }
 
-fn bursts(place: &Place, slow: &Canned, verdicts: &mut Verdicts) {
+fn bursts(servers: &Servers, slow: &Canned, bounds: &mut Bounds) {
     const THREADS: usize = 64;
     const BURSTS: usize = 20;
-    // The token is fetched elsewhere, so that only calls are counted.
-    let place = Place {
+    // The token comes from another server, so that only calls are counted.
+    let servers = Servers {
         api: slow.url(),
-        login: place.login.clone(),
-        ca_pem: format!("{}{}", place.ca_pem, slow.ca_pem()),
+        login: servers.login.clone(),
+        ca_pem: format!("{}{}", servers.ca_pem, slow.ca_pem()),
     };
     println!("## {BURSTS} bursts of {THREADS} threads against a server that takes 10 ms\n");
-    println!("| | connections opened | ms a burst |");
+    println!("| | connections opened | ms per burst |");
     println!("| --- | ---: | ---: |");
-    for contender in [
-        Contender::Ureq,
-        Contender::UreqLargePool,
-        Contender::Autharmor,
-        Contender::Reqwest,
+    for kind in [
+        ClientKind::Ureq,
+        ClientKind::UreqLargePool,
+        ClientKind::Autharmor,
+        ClientKind::Reqwest,
     ] {
-        let client = contender.start(&place);
+        let client = kind.start(&servers);
         let before = slow.opened();
         let gate = Barrier::new(THREADS + 1);
         let mut times = Vec::new();
@@ -479,9 +445,9 @@ fn bursts(place: &Place, slow: &Canned, verdicts: &mut Verdicts) {
             }
         });
         let opened = slow.opened() - before;
-        println!("| {} | {opened} | {:.1} |", contender.name(), median(times));
-        if contender == Contender::Autharmor {
-            verdicts.push((
+        println!("| {} | {opened} | {:.1} |", kind.name(), median(times));
+        if kind == ClientKind::Autharmor {
+            bounds.push((
                 opened <= THREADS,
                 "bursts of 64 against a server that takes 10 ms open at most 64 connections",
                 opened.to_string(),

@@ -1,8 +1,6 @@
-//! What a program with one call weighs, beside the same program on bare ureq.
+//! Measures size, build time and memory of a program with one call.
 //!
 //!     cargo bench --manifest-path benches/compare/Cargo.toml --bench footprint
-//!
-//! See `USAGE` for what it does.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -13,23 +11,33 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use autharmor_compare::canned::{Canned, USER_ID, USERNAME};
-use autharmor_compare::contenders::Contender;
+use autharmor_compare::clients::{ClientKind, arg};
 use autharmor_compare::measure::{median, status_kib};
-use autharmor_compare::{Place, TempFile, verdict};
+use autharmor_compare::{Servers, TempFile, check_bound, exit_code};
+use clap::Parser;
 
-const USAGE: &str = "\
-What a program with get_user by name and nothing else weighs, beside the same
-program on bare ureq with rustls and serde_json: size with opt-level=\"z\", LTO,
-panic=\"abort\", stripped; time of a clean build of the same; crates in the tree;
-memory of the process after its call; memory of each open TLS connection.
-
-  cargo bench --manifest-path benches/compare/Cargo.toml --bench footprint -- [OPTIONS]
-
-  --builds N     clean builds of each, in turns [default: 3]
-  --run COMMAND  build nothing, but run this command, which is one of the two
-                 programs (perhaps of another target, in an emulator)
-  --strict       exit with 1 if a bound is not kept
-";
+/// Compares a program that only calls get_user by name with the same program on
+/// bare ureq with rustls and serde_json.
+///
+/// Measured are: size with opt-level="z", LTO, panic="abort", stripped; time of a
+/// clean build with these settings; crates in the tree; memory of the process after
+/// its call; memory of each open TLS connection.
+#[derive(Parser)]
+struct Cli {
+    /// Clean builds of each program
+    #[arg(long, default_value_t = 3)]
+    builds: usize,
+    /// Build nothing; run this command, which is one of the two programs, perhaps
+    /// for another target in an emulator
+    #[arg(long, value_name = "COMMAND")]
+    run: Option<String>,
+    /// Exit with 1 if a bound is exceeded
+    #[arg(long)]
+    strict: bool,
+    /// Passed by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
+}
 
 /// The two programs, ours first.
 const PROGRAMS: [&str; 2] = ["small-autharmor", "small-ureq"];
@@ -37,31 +45,15 @@ const RUNS: usize = 5;
 const CONNECTIONS: usize = 64;
 
 fn main() -> ExitCode {
-    let (mut builds, mut run_only, mut strict) = (3, None, false);
-    let mut args = env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match &*arg {
-            // Cargo's.
-            "--bench" => {}
-            "--builds" => {
-                builds = args.next().and_then(|n| n.parse().ok()).expect("a number");
-            }
-            "--run" => run_only = Some(args.next().expect("a command")),
-            "--strict" => strict = true,
-            _ => {
-                print!("{USAGE}");
-                return ExitCode::SUCCESS;
-            }
-        }
-    }
+    let cli = Cli::parse();
     let server = Canned::start();
-    if let Some(command) = run_only {
+    if let Some(command) = cli.run {
         let memory = run(&server, command.split_whitespace());
-        println!("{command}: works, {} KiB at its peak", memory.peak);
+        println!("{command}: works, peak memory {} KiB", memory.peak);
         return ExitCode::SUCCESS;
     }
 
-    let built = build(builds);
+    let built = build(cli.builds);
     println!("## A program that gets a user by name\n");
     println!(
         "| | size | s to build | CPU s to build | crates | peak KiB after the call | resident KiB |"
@@ -69,12 +61,7 @@ fn main() -> ExitCode {
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     for program in &built {
         let runs: Vec<_> = (0..RUNS)
-            .map(|_| {
-                run(
-                    &server,
-                    [program.path.to_str().expect("a path that is text")],
-                )
-            })
+            .map(|_| run(&server, [program.path.to_str().expect("a path in UTF-8")]))
             .collect();
         let peak = median(runs.iter().map(|memory| as_f64(memory.peak)));
         let resident = median(runs.iter().map(|memory| as_f64(memory.resident)));
@@ -90,35 +77,31 @@ fn main() -> ExitCode {
     let size = as_f64(ours.size) / as_f64(bare.size);
     let (wall, cpu) = (ours.wall / bare.wall, ours.cpu / bare.cpu);
     let all = [
-        verdict(
+        check_bound(
             size <= 1.15,
             "at most 1.15 times the size of bare ureq's",
             &format!("{size:.2}"),
         ),
-        verdict(
+        check_bound(
             wall <= 1.3,
             "clean build in at most 1.3 times the time of bare ureq's",
             &format!("{wall:.2} by the clock, {cpu:.2} by the CPU"),
         ),
-        verdict(
+        check_bound(
             ours.crates <= 40,
             "at most 40 crates",
             &ours.crates.to_string(),
         ),
-        verdict(
+        check_bound(
             kept <= 80 * 1024,
             "at most 80 KiB for each open TLS connection",
             &format!("{:.1} KiB", as_f64(kept) / 1024.0),
         ),
     ];
-    if all.contains(&false) && strict {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    exit_code(!all.contains(&false), cli.strict)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nothing here is that large")]
+#[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
 fn as_f64(number: u64) -> f64 {
     number as f64
 }
@@ -138,7 +121,7 @@ fn cargo() -> Command {
     let mut cargo = Command::new(env::var("CARGO").unwrap_or("cargo".to_owned()));
     cargo
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        // Of the cargo that runs this.
+        // Set by the cargo that runs this program.
         .env_remove("CARGO_TARGET_DIR")
         .env_remove("RUSTFLAGS");
     cargo
@@ -151,7 +134,7 @@ fn build(builds: usize) -> [Built; 2] {
         for (name, times) in PROGRAMS.iter().zip(&mut times) {
             let target = target(name);
             if target.exists() {
-                fs::remove_dir_all(&target).expect("a folder of ours");
+                fs::remove_dir_all(&target).expect("our own folder");
             }
             let (began, cpu) = (Instant::now(), cpu_of_children());
             let status = cargo()
@@ -178,9 +161,7 @@ fn build(builds: usize) -> [Built; 2] {
         let path = target(name).join("small").join(name);
         Built {
             name,
-            size: fs::metadata(&path)
-                .expect("a program that was just built")
-                .len(),
+            size: fs::metadata(&path).expect("the program was built").len(),
             path,
             wall: median(times.iter().map(|(wall, _)| *wall)),
             cpu: median(times.iter().map(|(_, cpu)| *cpu)),
@@ -190,7 +171,7 @@ fn build(builds: usize) -> [Built; 2] {
     [(); 2].map(|()| built.next().expect("two programs"))
 }
 
-/// How many crates there are beside the program itself.
+/// Counts the crates in the tree without the program itself.
 fn crates(name: &str) -> usize {
     let output = cargo()
         .args([
@@ -214,12 +195,13 @@ fn crates(name: &str) -> usize {
     crates.len()
 }
 
-/// Seconds of processor time of all children that have ended, and theirs.
+/// Returns the CPU seconds of all children that have ended, their children
+/// included.
 fn cpu_of_children() -> f64 {
-    // The kernel's unit in /proc, wherever Linux runs.
+    // The unit in /proc is 1/100 s on every architecture.
     const TICKS: f64 = 100.0;
     let stat = fs::read_to_string("/proc/self/stat").expect("Linux");
-    // The second field may hold spaces, and ends with the last parenthesis.
+    // The second field may contain spaces. It ends at the last parenthesis.
     let (_, rest) = stat.rsplit_once(')').expect("a name in parentheses");
     let ticks: u64 = rest
         .split_whitespace()
@@ -232,7 +214,7 @@ fn cpu_of_children() -> f64 {
 
 // ---- running ---------------------------------------------------------------
 
-/// In KiB, after the call.
+/// Memory after the call, in KiB.
 struct Memory {
     peak: u64,
     resident: u64,
@@ -267,11 +249,12 @@ fn run<'a>(server: &Canned, command: impl IntoIterator<Item = &'a str>) -> Memor
     memory
 }
 
-/// Bytes that each connection of ours keeps, by the larger of two measures.
+/// Returns the bytes that each connection of this crate keeps, the larger of two
+/// measurements.
 fn connections(login: &Canned) -> u64 {
-    // So slow that each call has a connection of its own.
+    // Slow, so that each call needs a connection of its own.
     let server = Canned::start_at(Ipv4Addr::LOCALHOST.into(), Duration::from_millis(200));
-    let place = Place {
+    let servers = Servers {
         api: server.url(),
         login: login.url(),
         ca_pem: format!("{}{}", server.ca_pem(), login.ca_pem()),
@@ -279,35 +262,30 @@ fn connections(login: &Canned) -> u64 {
     println!("\n## Bytes that each of {CONNECTIONS} idle TLS connections keeps\n");
     println!("| | heap | resident memory |");
     println!("| --- | ---: | ---: |");
-    let mut ours = 0;
-    for contender in [
-        Contender::UreqLargePool,
-        Contender::Autharmor,
-        Contender::Reqwest,
+    let mut kept = 0;
+    for kind in [
+        ClientKind::UreqLargePool,
+        ClientKind::Autharmor,
+        ClientKind::Reqwest,
     ] {
         let opened = server.opened();
         let output = Command::new(env!("CARGO_BIN_EXE_caller_counted"))
-            .args([&contender.word(), "connections", &CONNECTIONS.to_string()])
-            .envs(place.to_env())
+            .args(["connections", &arg(kind), &CONNECTIONS.to_string()])
+            .envs(servers.to_env())
             .stderr(Stdio::inherit())
             .output()
-            .expect("a program that was just built");
-        assert_eq!(
-            server.opened() - opened,
-            CONNECTIONS,
-            "{}",
-            contender.name()
-        );
+            .expect("the program was built");
+        assert_eq!(server.opened() - opened, CONNECTIONS, "{}", kind.name());
         let text = String::from_utf8(output.stdout).expect("numbers");
         let numbers: Vec<u64> = text
             .split_whitespace()
             .map(|number| number.parse().expect("a number"))
             .collect();
-        println!("| {} | {} | {} |", contender.name(), numbers[0], numbers[1]);
-        if contender == Contender::Autharmor {
-            ours = numbers[0].max(numbers[1]);
+        println!("| {} | {} | {} |", kind.name(), numbers[0], numbers[1]);
+        if kind == ClientKind::Autharmor {
+            kept = numbers[0].max(numbers[1]);
         }
     }
     println!();
-    ours
+    kept
 }

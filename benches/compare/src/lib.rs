@@ -1,24 +1,25 @@
-//! What the programs of this package share.
+//! Code that the programs of this package share.
 
 pub use autharmor_test_support::canned;
 
-pub mod contenders;
-pub mod distance;
+pub mod clients;
+pub mod delay_proxy;
 pub mod measure;
 
 use std::env;
 use std::fs;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-/// Where the servers are and what to trust.
+/// The URLs of the servers and the certificates to trust.
 #[derive(Clone)]
-pub struct Place {
+pub struct Servers {
     pub api: String,
     pub login: String,
     pub ca_pem: String,
 }
 
-impl Place {
+impl Servers {
     const API: &str = "COMPARE_API";
     const LOGIN: &str = "COMPARE_LOGIN";
     const CA: &str = "COMPARE_CA";
@@ -31,7 +32,7 @@ impl Place {
         }
     }
 
-    /// As the environment of another program.
+    /// Returns variables from which another process reads this value.
     pub fn to_env(&self) -> [(&'static str, String); 3] {
         [
             (Self::API, self.api.clone()),
@@ -50,7 +51,7 @@ impl Place {
     }
 }
 
-/// A file that is removed in the end.
+/// A file that is removed when this is dropped.
 pub struct TempFile(pub PathBuf);
 
 impl TempFile {
@@ -67,11 +68,21 @@ impl Drop for TempFile {
     }
 }
 
-/// Prints what was promised and whether it holds; returns whether it does.
-pub fn verdict(holds: bool, promise: &str, found: &str) -> bool {
+/// Prints a bound, the measured value, and whether it is within the bound.
+/// Returns `passed`.
+pub fn check_bound(passed: bool, bound: &str, measured: &str) -> bool {
     println!(
-        "{}  {promise}: {found}",
-        if holds { "pass" } else { "FAIL" }
+        "{}  {bound}: {measured}",
+        if passed { "pass" } else { "FAIL" }
     );
-    holds
+    passed
+}
+
+/// Fails if a bound was exceeded and that is to be an error.
+pub fn exit_code(all_passed: bool, strict: bool) -> ExitCode {
+    if all_passed || !strict {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

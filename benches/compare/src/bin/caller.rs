@@ -1,8 +1,18 @@
-//! Makes calls, to be looked at from outside: `caller CONTENDER CALL COUNT`.
+//! Makes calls, to be measured from outside: `caller CLIENT CALL COUNT`.
+
+use autharmor_compare::clients::CallArgs;
+use clap::Parser;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    args: CallArgs,
+}
 
 fn main() {
-    let (mut caller, count) = autharmor_compare::contenders::from_args();
-    for _ in 0..count {
+    let Cli { args } = Cli::parse();
+    let mut caller = args.warm_caller();
+    for _ in 0..args.count {
         caller();
     }
 }

@@ -1,33 +1,43 @@
-//! Makes calls and counts what they take from the heap, on all threads:
-//! `caller_counted CONTENDER CALL COUNT` prints allocations and bytes a call;
-//! `caller_counted CONTENDER connections COUNT` prints the bytes that an idle
-//! connection keeps, on the heap and as the system sees it.
+//! Makes calls and counts heap allocations of all threads:
+//! `caller_counted call CLIENT CALL COUNT` prints allocations and bytes per call;
+//! `caller_counted connections CLIENT COUNT` prints the bytes that an idle
+//! connection keeps, of the heap and of resident memory.
 
 use std::alloc::System;
 use std::sync::{Arc, Barrier};
-use std::{env, process, thread};
+use std::{process, thread};
 
-use autharmor_compare::Place;
-use autharmor_compare::contenders::{Call, Contender, Started, from_args};
+use autharmor_compare::Servers;
+use autharmor_compare::clients::{Call, CallArgs, ClientKind, RunningClient};
 use autharmor_compare::measure::status_kib;
+use clap::Parser;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
+#[derive(Parser)]
+enum Cli {
+    Call(CallArgs),
+    Connections { client: ClientKind, count: usize },
+}
+
 fn main() {
-    let args: Vec<_> = env::args().collect();
-    if args.get(2).is_some_and(|call| call == "connections") {
-        return connections(&args[1], args[3].parse().expect("a count"));
+    match Cli::parse() {
+        Cli::Call(args) => calls(&args),
+        Cli::Connections { client, count } => connections(client, count),
     }
-    let (mut caller, count) = from_args();
+}
+
+fn calls(args: &CallArgs) {
+    let mut caller = args.warm_caller();
     let region = Region::new(HEAP);
-    for _ in 0..count {
+    for _ in 0..args.count {
         caller();
     }
     let change = region.change();
-    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-    let per_call = |total: usize| total as f64 / count as f64;
+    #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
+    let per_call = |total: usize| total as f64 / args.count as f64;
     println!(
         "{} {}",
         per_call(change.allocations + change.reallocations),
@@ -35,11 +45,11 @@ fn main() {
     );
 }
 
-/// One connection first, then as many at once as were asked for.
-fn connections(contender: &str, count: usize) {
-    let client = Contender::from_word(contender).start(&Place::from_env());
+/// Opens one connection, then `count` connections at the same time.
+fn connections(client: ClientKind, count: usize) {
+    let client = client.start(&Servers::from_env());
     let rss = || status_kib(process::id(), "VmRSS").unwrap_or(0) * 1024;
-    // The threads' own memory is not the connections'.
+    // What the first call and its thread allocate is not counted.
     burst(&client, 1);
     let before = (HEAP.stats(), rss());
     burst(&client, count);
@@ -53,7 +63,7 @@ fn connections(contender: &str, count: usize) {
     );
 }
 
-fn burst(client: &Started, count: usize) {
+fn burst(client: &RunningClient, count: usize) {
     let barrier = Arc::new(Barrier::new(count));
     thread::scope(|scope| {
         for _ in 0..count {

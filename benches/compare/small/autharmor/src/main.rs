@@ -1,9 +1,8 @@
-//! One call and nothing else, with this crate.
+//! Makes one call with this crate: prints the id of the user whose name is the
+//! argument, then waits for a line of input, so that its memory can be measured.
 //!
-//! Reads the credentials and URLs that `Client::from_env` reads, and from
-//! `SMALL_CA` the name of a file with a root certificate. Prints the id of the
-//! user whose name is the argument, then waits for a line on its input, so that
-//! it can be looked at.
+//! Reads the variables of `Client::from_env`, and from `SMALL_CA` the name of a
+//! file with a root certificate.
 
 use std::error::Error;
 use std::{env, fs, io};

@@ -1,4 +1,4 @@
-//! The same call as `small-autharmor` makes, with bare ureq.
+//! Makes the call of `small-autharmor` with bare ureq.
 
 use std::error::Error;
 use std::{env, fs, io};
@@ -15,7 +15,7 @@ struct Token {
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "decoded because the other one does")]
+#[expect(dead_code, reason = "decoded because small-autharmor does")]
 struct User {
     user_id: String,
     username: Option<String>,
@@ -26,7 +26,7 @@ struct User {
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "decoded because the other one does")]
+#[expect(dead_code, reason = "decoded because small-autharmor does")]
 struct Method {
     auth_method_id: Option<i64>,
     auth_method_name: Option<String>,

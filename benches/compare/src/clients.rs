@@ -1,6 +1,5 @@
-//! Those who make the calls, each in the way that comes natural to it.
+//! The clients that are compared, each used in its usual way.
 
-use std::env;
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use autharmor::auth::{StartAuthenticatorAuth, StartAuthenticatorAuthResponse};
 use autharmor::users::{User, UserDetails};
 use autharmor::{Client, Page, PageQuery};
+use clap::{Args, ValueEnum};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -20,11 +20,11 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use uuid::Uuid;
 
-use crate::Place;
+use crate::Servers;
 use crate::canned::{NIL, RECORDS, USER_ID, USERNAME};
 
-/// The four calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A call that is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Call {
     ById,
     ByName,
@@ -42,11 +42,6 @@ impl Call {
             Self::Start => "start_authenticator_auth",
             Self::List => "list_users, 100 records",
         }
-    }
-
-    /// For a command line.
-    pub fn word(self) -> String {
-        format!("{self:?}")
     }
 
     fn path(self) -> String {
@@ -67,8 +62,8 @@ impl Call {
         })
     }
 
-    /// Decodes what came, into the types of this crate, which are the same
-    /// work for everybody.
+    /// Decodes a response into the types of this crate, the same for every
+    /// client.
     fn decode(self, body: &[u8]) {
         match self {
             Self::ById | Self::ByName => {
@@ -77,7 +72,7 @@ impl Call {
             }
             Self::Start => {
                 let started: StartAuthenticatorAuthResponse =
-                    serde_json::from_slice(body).expect("a request that was started");
+                    serde_json::from_slice(body).expect("a started request");
                 black_box(&started);
             }
             Self::List => {
@@ -88,42 +83,32 @@ impl Call {
     }
 }
 
-/// Who makes the calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contender {
-    /// A socket, rustls, and just enough HTTP. One connection a thread.
+/// A client that is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ClientKind {
+    /// A socket, rustls, and a minimum of HTTP. One connection per thread.
     Raw,
-    /// ureq without any deadline, as its documentation has it.
+    /// ureq without a deadline, as in its documentation.
     Ureq,
-    /// The same with room for many idle connections.
+    /// ureq with a large connection pool.
     UreqLargePool,
-    /// With a deadline for the whole call and nothing else.
+    /// ureq with `timeout_global`.
     UreqDeadline,
-    /// With a deadline for each phase but name resolution.
+    /// ureq with a timeout for each phase except name resolution.
     UreqPhases,
-    /// With a deadline and a resolver that remembers.
+    /// ureq with `timeout_global` and a resolver with a cache.
     UreqResolver,
-    /// This crate, as `Client::new` makes it.
+    /// This crate with default settings.
     Autharmor,
-    /// reqwest, as `Client::new` makes it.
+    /// reqwest with default settings.
     Reqwest,
 }
 
-impl Contender {
-    /// Those in the table.
+impl ClientKind {
+    /// The clients in the main table.
     pub const MAIN: [Self; 4] = [Self::Raw, Self::Ureq, Self::Autharmor, Self::Reqwest];
-    /// The roads to deadlines with ureq.
-    pub const ROADS: [Self; 3] = [Self::UreqPhases, Self::UreqDeadline, Self::UreqResolver];
-    pub const ALL: [Self; 8] = [
-        Self::Raw,
-        Self::Ureq,
-        Self::UreqLargePool,
-        Self::UreqDeadline,
-        Self::UreqPhases,
-        Self::UreqResolver,
-        Self::Autharmor,
-        Self::Reqwest,
-    ];
+    /// ureq with the kinds of deadline that it offers.
+    pub const DEADLINES: [Self; 3] = [Self::UreqPhases, Self::UreqDeadline, Self::UreqResolver];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -131,25 +116,15 @@ impl Contender {
             Self::Ureq => "bare ureq, no deadline",
             Self::UreqLargePool => "bare ureq, large pool",
             Self::UreqDeadline => "ureq, timeout_global",
-            Self::UreqPhases => "ureq, timeouts of phases",
+            Self::UreqPhases => "ureq, timeout per phase",
             Self::UreqResolver => "ureq, timeout_global, own resolver",
             Self::Autharmor => "autharmor",
             Self::Reqwest => "reqwest::blocking",
         }
     }
 
-    /// For a command line.
-    pub fn word(self) -> String {
-        format!("{self:?}")
-    }
-
-    pub fn from_word(word: &str) -> Self {
-        let known = Self::ALL.into_iter().find(|known| known.word() == word);
-        known.unwrap_or_else(|| panic!("there is no contender {word}"))
-    }
-
-    /// One of it, for as many threads as like.
-    pub fn start(self, place: &Place) -> Started {
+    /// Creates a client that any number of threads can share.
+    pub fn start(self, servers: &Servers) -> RunningClient {
         let large = |config: ureq::config::ConfigBuilder<_>| {
             config
                 .max_idle_connections(1000)
@@ -158,15 +133,15 @@ impl Contender {
         let ureq = |agent| Inner::Ureq(agent, bearer());
         let whole = Some(Duration::from_secs(30));
         let inner = match self {
-            Self::Raw => Inner::Raw(tls_config(place)),
-            Self::Ureq => ureq(ureq_config(place).build().new_agent()),
-            Self::UreqLargePool => ureq(large(ureq_config(place)).build().new_agent()),
+            Self::Raw => Inner::Raw(tls_config(servers)),
+            Self::Ureq => ureq(ureq_config(servers).build().new_agent()),
+            Self::UreqLargePool => ureq(large(ureq_config(servers)).build().new_agent()),
             Self::UreqDeadline => {
-                let config = ureq_config(place).timeout_global(whole);
+                let config = ureq_config(servers).timeout_global(whole);
                 ureq(config.build().new_agent())
             }
             Self::UreqPhases => {
-                let config = ureq_config(place)
+                let config = ureq_config(servers)
                     .timeout_connect(Some(Duration::from_secs(5)))
                     .timeout_send_request(whole)
                     .timeout_send_body(whole)
@@ -175,56 +150,70 @@ impl Contender {
                 ureq(config.build().new_agent())
             }
             Self::UreqResolver => {
-                let config = ureq_config(place).timeout_global(whole).build();
-                let agent =
-                    ureq::Agent::with_parts(config, DefaultConnector::new(), Remembered::default());
+                let config = ureq_config(servers).timeout_global(whole).build();
+                let agent = ureq::Agent::with_parts(
+                    config,
+                    DefaultConnector::new(),
+                    CachingResolver::default(),
+                );
                 ureq(agent)
             }
             Self::Autharmor => Inner::Autharmor(
                 Client::builder("id", "secret")
-                    .api_url(&place.api)
-                    .login_url(&place.login)
-                    .only_root_certificates(&place.ca_pem)
+                    .api_url(&servers.api)
+                    .login_url(&servers.login)
+                    .only_root_certificates(&servers.ca_pem)
                     .build()
-                    .expect("the settings are good"),
+                    .expect("valid settings"),
             ),
             Self::Reqwest => {
                 let client = reqwest::blocking::Client::builder()
-                    .tls_backend_preconfigured((*tls_config(place)).clone())
+                    .tls_backend_preconfigured((*tls_config(servers)).clone())
                     .user_agent(USER_AGENT)
                     .build()
-                    .expect("the settings are good");
+                    .expect("valid settings");
                 Inner::Reqwest(client, bearer())
             }
         };
-        Started {
+        RunningClient {
             inner,
-            place: place.clone(),
+            servers: servers.clone(),
         }
     }
 }
 
-/// What the arguments of a program ask for: who calls what (already warm), and
-/// how often.
-pub fn from_args() -> (Box<dyn FnMut() + Send>, usize) {
-    const WARM_UP: usize = 20;
-    let args: Vec<_> = env::args().skip(1).collect();
-    let [contender, call, count] = &args[..] else {
-        panic!("usage: CONTENDER CALL COUNT");
-    };
-    let call = Call::ALL.into_iter().find(|known| known.word() == *call);
-    let client = Contender::from_word(contender).start(&Place::from_env());
-    let mut caller = client.caller(call.expect("a call"));
-    for _ in 0..WARM_UP {
-        caller();
-    }
-    (caller, count.parse().expect("a count"))
+/// The arguments of a program that makes calls.
+#[derive(Args)]
+pub struct CallArgs {
+    client: ClientKind,
+    call: Call,
+    /// How many calls to make
+    pub count: usize,
 }
 
-/// One client.
-pub struct Started {
+impl CallArgs {
+    /// Starts the client and makes some calls with it.
+    pub fn warm_caller(&self) -> Box<dyn FnMut() + Send> {
+        const WARM_UP: usize = 20;
+        let client = self.client.start(&Servers::from_env());
+        let mut caller = client.caller(self.call);
+        for _ in 0..WARM_UP {
+            caller();
+        }
+        caller
+    }
+}
+
+/// Returns the name of a value on the command line.
+pub fn arg(value: impl ValueEnum) -> String {
+    let value = value.to_possible_value().expect("no value is skipped");
+    value.get_name().to_owned()
+}
+
+/// A client in use.
+pub struct RunningClient {
     inner: Inner,
-    place: Place,
+    servers: Servers,
 }
 
 enum Inner {
@@ -234,13 +223,13 @@ enum Inner {
     Reqwest(reqwest::blocking::Client, String),
 }
 
-impl Started {
-    /// What a thread makes its calls with.
+impl RunningClient {
+    /// Returns a function for one thread that makes one call.
     pub fn caller(&self, call: Call) -> Box<dyn FnMut() + Send> {
-        let url = format!("{}{}", self.place.api, call.path());
+        let url = format!("{}{}", self.servers.api, call.path());
         match &self.inner {
             Inner::Raw(config) => {
-                let mut raw = Raw::open(config.clone(), &self.place.api, call);
+                let mut raw = Raw::open(config.clone(), &self.servers.api, call);
                 Box::new(move || raw.call())
             }
             Inner::Ureq(agent, bearer) => {
@@ -263,7 +252,7 @@ const USER_AGENT: &str = "autharmor-rust/0.1.0";
 const NAME_HEADER: &str = "X-AuthArmor-UsernameValue";
 const JSON: &str = "application/json";
 
-/// Of the length that the server gives out.
+/// Returns a header value as long as the server's.
 fn bearer() -> String {
     format!("Bearer {}", "t0ken".repeat(160))
 }
@@ -288,7 +277,7 @@ fn with_autharmor(client: &Client, call: Call) {
         }
         Call::Start => {
             let started = client.start_authenticator_auth(&start_request());
-            black_box(started.expect("a request that was started"));
+            black_box(started.expect("a started request"));
         }
         Call::List => {
             let page = client.list_users(PageQuery::new().page_size(100));
@@ -336,8 +325,8 @@ fn with_reqwest(client: &reqwest::blocking::Client, url: &str, bearer: &str, cal
     call.decode(&response.bytes().expect("a body"));
 }
 
-/// The least that speaks HTTP: the request is text that was made once, the
-/// answer is expected to be of the one form that this server has.
+/// A minimum of HTTP: the request is a constant text, and the response must have
+/// the form that this server sends.
 struct Raw {
     stream: StreamOwned<ClientConnection, TcpStream>,
     request: Vec<u8>,
@@ -382,7 +371,7 @@ impl Raw {
         let (mut filled, mut body) = (0, None);
         loop {
             let read = self.stream.read(&mut self.input[filled..]);
-            filled += read.ok().filter(|amount| *amount > 0).expect("an answer");
+            filled += read.ok().filter(|amount| *amount > 0).expect("a response");
             let known = body.or_else(|| body_of(&self.input[..filled]));
             if let Some((start, end)) = known.filter(|(_, end)| *end <= filled) {
                 return self.call.decode(&self.input[start..end]);
@@ -392,7 +381,7 @@ impl Raw {
     }
 }
 
-/// Where the body begins and where it will end.
+/// Returns the start and the end of the body.
 fn body_of(input: &[u8]) -> Option<(usize, usize)> {
     const LENGTH: &str = "Content-Length: ";
     let start = 4 + input.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
@@ -405,28 +394,28 @@ fn body_of(input: &[u8]) -> Option<(usize, usize)> {
     Some((start, start + length))
 }
 
-fn roots_of(place: &Place) -> Vec<CertificateDer<'static>> {
-    let roots = CertificateDer::pem_slice_iter(place.ca_pem.as_bytes());
+fn roots_of(servers: &Servers) -> Vec<CertificateDer<'static>> {
+    let roots = CertificateDer::pem_slice_iter(servers.ca_pem.as_bytes());
     roots.collect::<Result<_, _>>().expect("PEM")
 }
 
-fn tls_config(place: &Place) -> Arc<ClientConfig> {
+fn tls_config(servers: &Servers) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    for root in roots_of(place) {
+    for root in roots_of(servers) {
         roots.add(root).expect("a certificate");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .expect("a provider that knows TLS")
+        .expect("a provider with TLS")
         .with_root_certificates(roots)
         .with_no_client_auth();
     Arc::new(config)
 }
 
-/// The defaults, but for the headers, which are those of this crate.
-fn ureq_config(place: &Place) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
-    let roots: Vec<_> = roots_of(place)
+/// Default settings with the headers of this crate.
+fn ureq_config(servers: &Servers) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
+    let roots: Vec<_> = roots_of(servers)
         .iter()
         .map(|root| Certificate::from_der(root).to_owned())
         .collect();
@@ -438,14 +427,14 @@ fn ureq_config(place: &Place) -> ureq::config::ConfigBuilder<ureq::typestate::Ag
         .accept_encoding("identity")
 }
 
-/// Asks for the addresses of the one host once.
+/// Looks the one host up once.
 #[derive(Debug, Default)]
-struct Remembered {
+struct CachingResolver {
     system: DefaultResolver,
     known: OnceLock<ResolvedSocketAddrs>,
 }
 
-impl Resolver for Remembered {
+impl Resolver for CachingResolver {
     fn resolve(
         &self,
         uri: &Uri,

@@ -1,38 +1,38 @@
-//! What came of the calls.
+//! Counts the outcomes of the calls.
 
 use std::collections::BTreeMap;
 
 use autharmor::Error;
 
-/// By endpoint or flow, and by outcome: `result`, or the kind of the error.
+/// Counts by endpoint or flow, and by outcome: `result`, or the error's kind.
 #[derive(Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     begun: u64,
     calls: BTreeMap<(&'static str, String), u64>,
-    /// How the sign-ins ended that did not end in an error.
+    /// The outcomes of sign-ins that did not end in an error.
     sign_ins: BTreeMap<String, u64>,
 }
 
 const RESULT: &str = "result";
 
 impl Tally {
-    pub(crate) fn begin(&mut self) {
+    pub fn begin_call(&mut self) {
         self.begun += 1;
     }
 
-    pub(crate) fn end<T>(&mut self, what: &'static str, outcome: &Result<T, Error>) {
+    pub fn end_call<T>(&mut self, name: &'static str, outcome: &Result<T, Error>) {
         let outcome = match outcome {
             Ok(_) => RESULT.to_owned(),
             Err(error) => format!("{:?}", error.kind()),
         };
-        *self.calls.entry((what, outcome)).or_default() += 1;
+        *self.calls.entry((name, outcome)).or_default() += 1;
     }
 
-    pub(crate) fn sign_in(&mut self, end: String) {
-        *self.sign_ins.entry(end).or_default() += 1;
+    pub fn count_sign_in(&mut self, outcome: String) {
+        *self.sign_ins.entry(outcome).or_default() += 1;
     }
 
-    pub(crate) fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.begun += other.begun;
         for (key, count) in other.calls {
             *self.calls.entry(key).or_default() += count;
@@ -42,15 +42,15 @@ impl Tally {
         }
     }
 
-    pub(crate) fn begun(&self) -> u64 {
+    pub fn begun(&self) -> u64 {
         self.begun
     }
 
-    pub(crate) fn results(&self) -> u64 {
+    pub fn results(&self) -> u64 {
         self.outcomes().get(RESULT).copied().unwrap_or(0)
     }
 
-    pub(crate) fn errors(&self) -> u64 {
+    pub fn errors(&self) -> u64 {
         self.calls.values().sum::<u64>() - self.results()
     }
 
@@ -62,24 +62,24 @@ impl Tally {
         outcomes
     }
 
-    pub(crate) fn print(&self) {
+    pub fn print(&self) {
         println!("\nOutcomes of all calls:");
         for (outcome, count) in self.outcomes() {
             println!("  {outcome:<14} {count:>9}");
         }
         println!("\nOutcomes by call:");
         let mut lines: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for ((what, outcome), count) in &self.calls {
-            let line = lines.entry(what).or_default();
+        for ((name, outcome), count) in &self.calls {
+            let line = lines.entry(name).or_default();
             let at = if outcome == RESULT { 0 } else { line.len() };
             line.insert(at, format!("{outcome} {count}"));
         }
-        for (what, outcomes) in lines {
-            println!("  {what:<42} {}", outcomes.join(", "));
+        for (name, outcomes) in lines {
+            println!("  {name:<42} {}", outcomes.join(", "));
         }
-        println!("\nEnds of the sign-ins, attacks included:");
-        for (end, count) in &self.sign_ins {
-            println!("  {end:<20} {count:>9}");
+        println!("\nOutcomes of sign-ins, attacks included:");
+        for (outcome, count) in &self.sign_ins {
+            println!("  {outcome:<20} {count:>9}");
         }
     }
 }

@@ -1,31 +1,32 @@
-//! Everything that can stall, by the real clock: a call with a timeout of two
-//! seconds ends after two seconds.
+//! Measures calls that stall: a call with a timeout of two seconds ends after
+//! two seconds, whatever it waits for.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
 use autharmor::{Client, ErrorKind};
 use uuid::Uuid;
 
-use crate::checks::Verdict;
-use crate::scripted::{Act, Ca, Server};
+use crate::checks::Checks;
+use autharmor_test_support::scripted::{Act, Ca, Server};
 
-/// The hidden argument of the process that has a dead resolver.
-pub(crate) const ARGUMENT: &str = "--ask-the-dead-resolver";
+/// The subcommand of the process with a resolver that never replies.
+const SUBCOMMAND: &str = "dead-resolver";
 
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// Side by side.
+/// How many calls are made of each case, at the same time.
 const RUNS: usize = 5;
 
-/// How a call ended, and when.
-struct End {
+/// The outcome of a call.
+struct Outcome {
     seconds: f64,
+    /// The kind of the error.
     kind: String,
 }
 
-pub(crate) fn measure(verdict: &mut Verdict) {
+pub fn measure(checks: &mut Checks) {
     println!(
         "\nStalls: calls with a timeout of {} s, {RUNS} of each",
         TIMEOUT.as_secs()
@@ -33,80 +34,86 @@ pub(crate) fn measure(verdict: &mut Verdict) {
     println!("  | case | shortest, s | longest, s | error | within 10 % |");
     println!("  | --- | ---: | ---: | --- | --- |");
     let mut all_in_time = true;
-    let mut row = |case: &str, ends: &[End]| {
-        let is_in_time = is_in_time(ends);
+    let mut row = |case: &str, outcomes: &[Outcome]| {
+        let is_in_time = is_in_time(outcomes);
         all_in_time &= is_in_time;
-        print_row(case, ends, if is_in_time { "yes" } else { "NO" });
+        print_row(case, outcomes, if is_in_time { "yes" } else { "NO" });
     };
-    let dns = dead_resolver();
-    match &dns {
-        Ok(ends) => row("the resolver never answers", ends),
-        Err(why) => println!("  | the resolver never answers | | | **NOT MEASURED**: {why} | |"),
+    match dead_resolver() {
+        Ok(outcomes) => row("the resolver never replies", &outcomes),
+        Err(why) => println!("  | the resolver never replies | | | **NOT MEASURED**: {why} | |"),
     }
     match BlackHole::new() {
-        Ok(hole) => row("the SYN is never answered", &call(|| hole.world())),
-        Err(why) => println!("  | the SYN is never answered | | | **NOT MEASURED**: {why} | |"),
+        Ok(hole) => row("the SYN gets no reply", &call(|| hole.setup())),
+        Err(why) => println!("  | the SYN gets no reply | | | **NOT MEASURED**: {why} | |"),
     }
     for case in CASES {
-        row(case.name, &call(|| World::scripted(case)));
+        row(case.name, &call(|| Setup::scripted(case)));
     }
-    let early = call(|| World::scripted(&TOO_LONG));
-    print_row(TOO_LONG.name, &early, "early, as it should be");
+    let early = call(|| Setup::scripted(&TOO_LONG));
+    print_row(TOO_LONG.name, &early, "early, as intended");
     println!(
-        "  A retry whose pause would not fit into the time that is left is not waited for: the\n  \
-         error comes at once, as in the last row. So the row before it has a pause that fits, and\n  \
-         a second try that stalls."
+        "  The client does not wait for a retry that would begin after the deadline: it returns the\n  \
+         error at once, as in the last row. In the row before it, the retry begins in time and\n  \
+         stalls."
     );
     println!("\nChecks of the stalls:");
-    verdict.check(
+    checks.check(
         all_in_time,
-        "all that was measured ended in 1.8 to 2.2 s with a timeout",
+        "every measured call ended within 1.8 to 2.2 s with a timeout",
     );
     let is_early = early
         .iter()
-        .all(|end| end.seconds < 1.0 && end.kind == "Unavailable");
-    verdict.check(is_early, "a pause that does not fit is not begun");
+        .all(|outcome| outcome.seconds < 1.0 && outcome.kind == "Unavailable");
+    checks.check(
+        is_early,
+        "the client does not wait for a retry after the deadline",
+    );
 }
 
-fn is_in_time(ends: &[End]) -> bool {
+fn is_in_time(outcomes: &[Outcome]) -> bool {
     let timeout = format!("{:?}", ErrorKind::Timeout);
-    ends.len() == RUNS
-        && ends
+    outcomes.len() == RUNS
+        && outcomes
             .iter()
-            .all(|end| (1.8..=2.2).contains(&end.seconds) && end.kind == timeout)
+            .all(|outcome| (1.8..=2.2).contains(&outcome.seconds) && outcome.kind == timeout)
 }
 
-fn print_row(case: &str, ends: &[End], note: &str) {
-    let seconds = || ends.iter().map(|end| end.seconds);
+fn print_row(case: &str, outcomes: &[Outcome], note: &str) {
+    let seconds = || outcomes.iter().map(|outcome| outcome.seconds);
     let shortest = seconds().fold(f64::INFINITY, f64::min);
     let longest = seconds().fold(0.0, f64::max);
-    let mut kinds: Vec<_> = ends.iter().map(|end| end.kind.as_str()).collect();
+    let mut kinds: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| outcome.kind.as_str())
+        .collect();
     kinds.dedup();
     let kinds = kinds.join(", ");
     println!("  | {case} | {shortest:.3} | {longest:.3} | {kinds} | {note} |");
 }
 
-/// Some calls at a time, each in a world of its own.
-fn call(world: impl Fn() -> World + Sync) -> Vec<End> {
+/// Makes several calls at the same time, each with a client of its own.
+fn call(setup: impl Fn() -> Setup + Sync) -> Vec<Outcome> {
     thread::scope(|scope| {
         let calls: Vec<_> = (0..RUNS)
             .map(|_| {
                 scope.spawn(|| {
-                    let world = world();
-                    end(&world.client)
+                    let setup = setup();
+                    measure_call(&setup.client)
                 })
             })
             .collect();
-        let ends = calls.into_iter().map(thread::ScopedJoinHandle::join);
-        ends.map(|end| end.expect("a call that does not panic"))
+        let outcomes = calls.into_iter().map(thread::ScopedJoinHandle::join);
+        outcomes
+            .map(|outcome| outcome.expect("a call that does not panic"))
             .collect()
     })
 }
 
-fn end(client: &Client) -> End {
+fn measure_call(client: &Client) -> Outcome {
     let began = Instant::now();
     let outcome = client.get_user(Uuid::from_u128(7));
-    End {
+    Outcome {
         seconds: began.elapsed().as_secs_f64(),
         kind: outcome.map_or_else(|error| format!("{:?}", error.kind()), |_| "none".to_owned()),
     }
@@ -116,32 +123,32 @@ fn end(client: &Client) -> End {
 
 struct Case {
     name: &'static str,
-    /// What the API does after the TLS handshake, or the login host.
     host: Host,
     acts: fn() -> Vec<Act>,
 }
 
+/// The host that stalls.
 #[derive(PartialEq)]
 enum Host {
     Api,
-    /// The API, before any TLS.
-    ApiInTheClear,
+    /// The API, before the TLS handshake.
+    ApiWithoutTls,
     Login,
 }
 
 const CASES: &[Case] = &[
     Case {
-        name: "the TLS handshake is never answered",
-        host: Host::ApiInTheClear,
+        name: "the TLS handshake gets no reply",
+        host: Host::ApiWithoutTls,
         acts: || vec![Act::Stall],
     },
     Case {
-        name: "the answer never begins",
+        name: "the response never begins",
         host: Host::Api,
         acts: || vec![Act::Read, Act::Stall],
     },
     Case {
-        name: "the head of the answer dribbles",
+        name: "the response head arrives byte by byte",
         host: Host::Api,
         acts: || {
             vec![
@@ -152,22 +159,22 @@ const CASES: &[Case] = &[
         },
     },
     Case {
-        name: "the body of the answer dribbles",
+        name: "the response body arrives byte by byte",
         host: Host::Api,
-        acts: dribbling_body,
+        acts: slow_body,
     },
     Case {
-        name: "the token endpoint never answers",
+        name: "the token endpoint never responds",
         host: Host::Login,
         acts: || vec![Act::Read, Act::Stall],
     },
     Case {
-        name: "the answer of the token endpoint dribbles",
+        name: "the token response arrives byte by byte",
         host: Host::Login,
-        acts: dribbling_body,
+        acts: slow_body,
     },
     Case {
-        name: "a 503 with Retry-After 1, then no answer",
+        name: "a 503 with Retry-After 1, then no response",
         host: Host::Api,
         acts: || vec![Act::Read, unavailable(1), Act::Read, Act::Stall],
     },
@@ -179,7 +186,7 @@ const TOO_LONG: Case = Case {
     acts: || vec![Act::Read, unavailable(5), Act::Stall],
 };
 
-fn dribbling_body() -> Vec<Act> {
+fn slow_body() -> Vec<Act> {
     vec![
         Act::Read,
         Act::write("HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{"),
@@ -193,25 +200,25 @@ fn unavailable(retry_after: u32) -> Act {
     ))
 }
 
-/// A client, and whom it talks to.
-struct World {
+/// A client and its servers.
+struct Setup {
     client: Client,
     _servers: Vec<Server>,
 }
 
-impl World {
+impl Setup {
     fn scripted(case: &Case) -> Self {
         let ca = Ca::new();
         let mut acts = (case.acts)();
-        if case.host != Host::ApiInTheClear {
+        if case.host != Host::ApiWithoutTls {
             acts.insert(0, Act::Tls(ca.localhost()));
         }
         let stalling = Server::start(vec![acts]);
-        let login = tokens(&ca);
+        let login = login_server(&ca);
         let (api, login_url) = match case.host {
-            // Nobody comes that far.
+            // The API is never called.
             Host::Login => (stalling.https("/api"), stalling.https("")),
-            Host::Api | Host::ApiInTheClear => (stalling.https(""), login.https("")),
+            Host::Api | Host::ApiWithoutTls => (stalling.https(""), login.https("")),
         };
         Self {
             client: client(&ca, api, login_url),
@@ -220,17 +227,17 @@ impl World {
     }
 }
 
-/// A login host that works.
-fn tokens(ca: &Ca) -> Server {
+/// A login host without faults.
+fn login_server(ca: &Ca) -> Server {
     const TOKEN: &str = "{\"access_token\":\"t\",\"token_type\":\"Bearer\",\"expires_in\":600}";
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{TOKEN}",
         TOKEN.len()
     );
     Server::start(vec![vec![
         Act::Tls(ca.localhost()),
         Act::Read,
-        Act::write(answer),
+        Act::write(response),
     ]])
 }
 
@@ -242,12 +249,12 @@ fn client(ca: &Ca, api: String, login: String) -> Client {
         .no_proxy()
         .timeout(TIMEOUT)
         .build()
-        .expect("the settings are good")
+        .expect("valid settings")
 }
 
-// ---- a port that swallows --------------------------------------------------
+// ---- a port that ignores SYN -----------------------------------------------
 
-/// A listener whose queue is full: the kernel answers no further SYN.
+/// A listener with a full queue: the kernel does not reply to another SYN.
 struct BlackHole {
     address: SocketAddr,
     _listener: TcpListener,
@@ -270,35 +277,35 @@ impl BlackHole {
                         _queue: queue,
                     });
                 }
-                Err(error) => return Err(format!("a full queue refuses: {error}")),
+                Err(error) => return Err(format!("connecting to a full queue failed: {error}")),
             }
         }
         Err(format!(
-            "the queue of a listener takes {MOST} connections and more"
+            "the queue of a listener takes more than {MOST} connections"
         ))
     }
 
-    fn world(&self) -> World {
+    fn setup(&self) -> Setup {
         let ca = Ca::new();
-        let login = tokens(&ca);
-        World {
+        let login = login_server(&ca);
+        Setup {
             client: client(&ca, format!("https://{}", self.address), login.https("")),
             _servers: vec![login],
         }
     }
 }
 
-// ---- a resolver that is dead -----------------------------------------------
+// ---- a resolver that never replies -----------------------------------------
 
-/// In a process with namespaces of its own, where it may say who resolves
-/// names: a socket of its own that never answers.
-fn dead_resolver() -> Result<Vec<End>, String> {
+/// Makes the calls in a process with namespaces of its own, in which a socket
+/// that never replies is the name server.
+fn dead_resolver() -> Result<Vec<Outcome>, String> {
     const SCRIPT: &str = "ip link set lo up \
          && mount --bind \"$1/resolv.conf\" /etc/resolv.conf \
          && mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf \
          && exec \"$2\" \"$3\"";
     if !cfg!(target_os = "linux") {
-        return Err("it takes Linux".to_owned());
+        return Err("Linux only".to_owned());
     }
     let text = |error: io::Error| error.to_string();
     let folder = env::temp_dir().join(format!("autharmor-soak-{}", std::process::id()));
@@ -318,7 +325,7 @@ fn dead_resolver() -> Result<Vec<End>, String> {
             ])
             .arg(&folder)
             .arg(env::current_exe()?)
-            .arg(ARGUMENT)
+            .arg(SUBCOMMAND)
             .output()
     })();
     let _ = fs::remove_dir_all(&folder);
@@ -328,38 +335,30 @@ fn dead_resolver() -> Result<Vec<End>, String> {
         return Err(why.trim().replace('\n', "; "));
     }
     let lines = String::from_utf8_lossy(&output.stdout);
-    let ends = lines.lines().filter_map(|line| {
+    let outcomes = lines.lines().filter_map(|line| {
         let (seconds, kind) = line.split_once(' ')?;
-        Some(End {
+        Some(Outcome {
             seconds: seconds.parse().ok()?,
             kind: kind.to_owned(),
         })
     });
-    Ok(ends.collect())
+    Ok(outcomes.collect())
 }
 
-/// What that process does.
-pub(crate) fn ask_the_dead_resolver() -> ExitCode {
-    let resolver = match UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)) {
-        Ok(socket) => socket,
-        Err(error) => {
-            eprintln!("port 53: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let url = || "https://nobody.example".to_owned();
-    let world = || World {
+/// Runs in that process.
+pub fn call_with_dead_resolver() -> io::Result<()> {
+    let resolver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53))?;
+    let url = || "https://unknown.example".to_owned();
+    let setup = || Setup {
         client: client(&Ca::new(), url(), url()),
         _servers: Vec::new(),
     };
-    for End { seconds, kind } in call(world) {
+    for Outcome { seconds, kind } in call(setup) {
         println!("{seconds} {kind}");
     }
-    let was_asked = resolver.set_nonblocking(true).is_ok() && resolver.recv(&mut [0; 512]).is_ok();
-    if was_asked {
-        ExitCode::SUCCESS
-    } else {
-        eprintln!("names are resolved in another way here");
-        ExitCode::FAILURE
-    }
+    resolver.set_nonblocking(true)?;
+    let query = resolver.recv(&mut [0; 512]);
+    query
+        .map(drop)
+        .map_err(|_| io::Error::other("no query reached the name server"))
 }
