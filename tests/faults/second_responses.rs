@@ -64,16 +64,16 @@ fn every_call() -> Vec<(&'static str, Make)> {
         "start_magiclink_email_registration": |it: &Client| it.start_magiclink_email_registration(&StartMagiclinkEmailRegistration::new(NAME, URL));
         "start_magiclink_email_registration_for_user": |it: &Client| it.start_magiclink_email_registration_for_user(USER_ID, &StartMagiclinkEmailRegistration::new(NAME, URL));
         "start_change_magiclink_email": |it: &Client| it.start_change_magiclink_email(USER_ID, &StartChangeMagiclinkEmail::new(NAME, URL));
-        "validate_magiclink_email_registration": |it: &Client| it.validate_magiclink_email_registration(&ValidateMagiclinkEmailRegistration::new(VALIDATION));
+        "validate_magiclink_email_registration": |it: &Client| it.validate_magiclink_email_registration(None, &ValidateMagiclinkEmailRegistration::new(VALIDATION));
         "get_registration_info": |it: &Client| it.get_registration_info(REQUEST_ID);
         "list_users": |it: &Client| it.list_users(UserQuery::new());
         "get_user": |it: &Client| it.get_user(USER_ID);
         "update_user": |it: &Client| it.update_user(USER_ID, &UpdateUser::new(NAME));
-        "get_user_auth_history": |it: &Client| it.get_user_auth_history(USER_ID, &PageQuery::new());
-        "list_user_credentials": |it: &Client| it.list_user_credentials(USER_ID, &PageQuery::new());
-        "list_user_authenticator_credentials": |it: &Client| it.list_user_authenticator_credentials(USER_ID, &PageQuery::new());
-        "list_user_webauthn_credentials": |it: &Client| it.list_user_webauthn_credentials(USER_ID, &PageQuery::new());
-        "list_user_magiclink_email_credentials": |it: &Client| it.list_user_magiclink_email_credentials(USER_ID, &PageQuery::new());
+        "get_user_auth_history": |it: &Client| it.get_user_auth_history(USER_ID, PageQuery::new());
+        "list_user_credentials": |it: &Client| it.list_user_credentials(USER_ID, PageQuery::new());
+        "list_user_authenticator_credentials": |it: &Client| it.list_user_authenticator_credentials(USER_ID, PageQuery::new());
+        "list_user_webauthn_credentials": |it: &Client| it.list_user_webauthn_credentials(USER_ID, PageQuery::new());
+        "list_user_magiclink_email_credentials": |it: &Client| it.list_user_magiclink_email_credentials(USER_ID, PageQuery::new());
         "get_user_credential": |it: &Client| it.get_user_credential(USER_ID, "c-1");
         "disable_user_credential": |it: &Client| it.disable_user_credential(USER_ID, "c-1");
     }
@@ -277,13 +277,13 @@ fn r5_arrays_in_place_of_objects() {
     row.check_call(&responding(200, &user), Call::Read, &expect);
     let history = json!({"auth_history_records": [[4, "x"]]});
     let list = |client: &Client| {
-        let page = client.get_user_auth_history(USER_ID, &PageQuery::new());
+        let page = client.get_user_auth_history(USER_ID, PageQuery::new());
         page.map(|_| Outcome::Served)
     };
     row.check_other_call(&responding(200, &history), true, list, &expect);
     let credentials = json!({"credential_records": [["c-1", true]]});
     let list = |client: &Client| {
-        let page = client.list_user_credentials(USER_ID, &PageQuery::new());
+        let page = client.list_user_credentials(USER_ID, PageQuery::new());
         page.map(|_| Outcome::Served)
     };
     row.check_other_call(&responding(200, &credentials), true, list, &expect);
@@ -393,7 +393,7 @@ fn r11_history_without_end() {
         json!({"auth_history_records": [{}, {}, {}]}),
     ] {
         let read_all = |client: &Client| {
-            for record in client.auth_history(USER_ID, &PageQuery::new()) {
+            for record in client.auth_history(USER_ID, PageQuery::new()) {
                 record?;
             }
             Ok(Outcome::Served)
