@@ -169,10 +169,10 @@ impl Client {
     /// ```
     pub fn set_credentials(
         &self,
-        client_id: &str,
+        client_id: impl Into<String>,
         client_secret: impl Into<Secret>,
     ) -> Result<(), Error> {
-        let credentials = Credentials::new(client_id, client_secret.into().expose())?;
+        let credentials = Credentials::new(&client_id.into(), client_secret.into().expose())?;
         self.0.tokens.set_credentials(credentials);
         Ok(())
     }
@@ -240,7 +240,7 @@ impl Client {
                 return Err(error.with_sent(true));
             }
             if error.kind() == ErrorKind::Unauthorized {
-                if !call.may_change_token || !tokens.refused(&token) {
+                if !call.may_change_token || !tokens.reject_token(&token) {
                     return Err(error);
                 }
                 call.may_change_token = false;

@@ -434,7 +434,6 @@ impl ClientBuilder {
             retry: self.retry.clone(),
             max_response_body: self.max_response_body,
             store: self.token_store,
-            api: api.join("/")?,
         };
         let tokens = TokenCache::new(
             credentials,

@@ -43,12 +43,22 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The default policy, to be changed by the methods below.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            attempts: 3,
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(5),
+        }
+    }
+
     /// No call is tried again, but for the one repeat after a refused token.
     #[must_use]
     pub fn off() -> Self {
         Self {
             attempts: 1,
-            ..Self::default()
+            ..Self::new()
         }
     }
 
@@ -76,11 +86,7 @@ impl RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            attempts: 3,
-            first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(5),
-        }
+        Self::new()
     }
 }
 

@@ -1,4 +1,4 @@
-//! OAuth2's client credentials grant: the request for a token and its answer.
+//! OAuth2's client credentials grant: the token request and its response.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::http::{HttpRequest, HttpResponse};
 use crate::secret::Secret;
 use crate::types::{lenient_text, optional_number};
 
-/// The life of a token whose answer does not say.
+/// The life of a token whose response does not say.
 const DEFAULT_LIFE: Duration = Duration::from_secs(5 * 60);
 /// A longer life is not believed.
 pub(super) const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -124,7 +124,7 @@ impl Grant {
 
 /// A success of the token endpoint (RFC 6749, 5.1).
 #[derive(Deserialize)]
-pub(super) struct TokenAnswer {
+pub(super) struct TokenResponse {
     pub(super) access_token: Secret,
     #[serde(default, deserialize_with = "optional_number")]
     expires_in: Option<i64>,
@@ -132,7 +132,7 @@ pub(super) struct TokenAnswer {
     token_type: Option<String>,
 }
 
-impl TokenAnswer {
+impl TokenResponse {
     pub(super) fn read(response: &HttpResponse) -> Result<Self, Error> {
         match response.status().as_u16() {
             200..=299 => response::decode(response),
