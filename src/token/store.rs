@@ -1,4 +1,4 @@
-//! [`TokenStore`]: keeping the access token beyond this process.
+//! [`TokenStore`]: keeps the access token beyond this process.
 
 mod file;
 
@@ -7,34 +7,36 @@ use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::Grant;
 use crate::secret::Secret;
 
 pub use self::file::FileTokenStore;
 
-/// The form of the text that [`StoredToken::encode`] writes.
+/// The version of the text that [`StoredToken::encode`] writes.
 const FORMAT: u8 = 1;
 
-/// Where an access token is kept for other processes and later runs.
+/// Keeps an access token for other processes and later runs.
 ///
-/// A tool that runs often saves the token request, and a fleet can share one
-/// token through a store that it already has: the example `redis_token_store`
-/// in this crate's repository is one on Redis. Whoever can read the store can
-/// act with the token until it ends; whoever can *write* it can make the
+/// A tool that runs often saves the token request, and several machines can
+/// share one token, for example through Redis: see the example
+/// `redis_token_store` in this crate's repository. Whoever can read the store
+/// can act with the token until it ends; whoever can *write* it can make the
 /// client speak for another project, whose users would then be let in. Treat
 /// it like the client secret.
 ///
-/// The client asks the store before it fetches a token, writes every token
-/// that it fetched, and removes one that the API refused. An error is logged
-/// and otherwise as good as an empty store, but for
-/// [`io::ErrorKind::PermissionDenied`] from [`load`](Self::load), which means
-/// that the store is not safe and fails the call with
-/// [`ErrorKind::Config`](crate::ErrorKind::Config). The store is called in the
-/// calling thread, within no deadline: it must return soon. Its errors must
-/// not hold the token.
+/// The client asks the store before it fetches a token, saves every token that
+/// it fetched, and removes one that the API refused. It removes whatever is
+/// stored, and fetches the next token from the endpoint, after
+/// [`invalidate_token`](crate::Client::invalidate_token) and
+/// [`set_credentials`](crate::Client::set_credentials).
+///
+/// An error is logged as a warning and otherwise counts as an empty store. Its
+/// text must not hold the token. The store is called in the calling thread,
+/// within no deadline: it must return soon.
 pub trait TokenStore: Send + Sync {
-    /// The token that was saved last under this key, if any.
+    /// Returns the token that was saved last under this key, if any.
     fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>>;
 
     /// Saves a token in place of any other. Readers must see the one or the
@@ -45,7 +47,7 @@ pub trait TokenStore: Send + Sync {
     fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()>;
 }
 
-/// What a token is for: token endpoint, client id and scopes. Its `Display` is
+/// Identifies a token by token endpoint, client id and scopes. Its `Display` is
 /// one line of text that differs for different keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TokenKey {
@@ -75,7 +77,7 @@ impl fmt::Display for TokenKey {
     }
 }
 
-/// A token as a store keeps it.
+/// An access token and when it ends, as a store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredToken {
     pub(super) token: Secret,
@@ -95,24 +97,31 @@ struct Entry {
 }
 
 impl StoredToken {
-    /// The token itself, to compare with what [`TokenStore::remove`] names.
+    /// Returns the token itself, to compare with the argument of
+    /// [`TokenStore::remove`].
     #[must_use]
     pub fn token(&self) -> &Secret {
         &self.token
     }
 
-    /// When it ends, for a store that can forget by itself.
+    /// Returns when it ends, for a store that can forget by itself.
     #[must_use]
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at
     }
 
-    /// One line of text to store. It holds the token.
+    /// Returns one line of text to store. It holds the token.
     #[must_use]
     pub fn encode(&self) -> Secret {
-        serde_json::to_string(&self.entry())
-            .unwrap_or_default()
-            .into()
+        // Sized so that it never grows: growing would leave copies behind.
+        let room = 128 + 2 * self.token.expose().len();
+        let mut text = Zeroizing::new(Vec::with_capacity(room));
+        match serde_json::to_writer(&mut *text, &self.entry()) {
+            Ok(()) => String::from_utf8(std::mem::take(&mut *text))
+                .unwrap_or_default()
+                .into(),
+            Err(_) => Secret::default(),
+        }
     }
 
     /// Reads what [`encode`](Self::encode) wrote; `None` for anything else.

@@ -13,16 +13,22 @@ use crate::secret::Secret;
 
 /// A longer file is not one of ours.
 const MAX_FILE_LEN: u64 = 64 * 1024;
+/// Room for what is read and written, so that growing leaves no copies behind.
+const ROOM: usize = 64 * 1024;
 
 /// Keeps one token in a file.
 ///
-/// The file is written aside with mode 0600 and put in place at once, so that
-/// processes that run at the same time never see a part of it. A file that is
-/// torn, or for another key, counts as none and is replaced. On Unix a file
-/// that others can read or write is refused with an error that says so, on
-/// Linux one of another owner as well; on other systems the access rights of
-/// its folder are all that protects it. Keep it in a folder that only you can
-/// write to.
+/// The file is written aside with mode 0600 and then renamed, so that other
+/// processes never see a part of it. A file that is torn, or for another key,
+/// counts as none and is replaced.
+///
+/// A file that cannot be trusted is never used: on Unix one that others can
+/// read or write, that belongs to another user or cannot be opened, and
+/// anywhere what is not a regular file. The client then logs a warning that
+/// names the file, fetches a token, and replaces the file if the folder
+/// permits it. Nothing that stands in the place of the file blocks. On systems
+/// other than Unix the access rights of the folder are all that protects the
+/// file. Keep it in a folder that only you can write to.
 ///
 /// ```no_run
 /// use autharmor::{Client, FileTokenStore};
@@ -51,6 +57,43 @@ impl FileTokenStore {
         Self { path: path.into() }
     }
 
+    /// Checks whether the file can be trusted; no file is fine. The error
+    /// names the file, what is wrong and what is wanted.
+    ///
+    /// ```no_run
+    /// autharmor::FileTokenStore::new("/run/user/1000/door-daemon.token").check()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn check(&self) -> io::Result<()> {
+        self.open().map(drop)
+    }
+
+    /// Opens the file, if there is one, and checks what was opened.
+    fn open(&self) -> io::Result<Option<File>> {
+        let mut options = OpenOptions::new();
+        options.read(true);
+        // A FIFO would block until somebody writes to it.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(
+            &mut options,
+            libc::O_NONBLOCK | libc::O_NOCTTY,
+        );
+        let refuse = |kind, why: &str| {
+            let path = self.path.display();
+            let wanted = "it must be a regular file of this user with mode 0600";
+            io::Error::new(kind, format!("the token file {path} {why}: {wanted}"))
+        };
+        let file = match options.open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(refuse(error.kind(), &format!("cannot be opened ({error})"))),
+        };
+        match distrust(&file)? {
+            Some(why) => Err(refuse(io::ErrorKind::PermissionDenied, &why)),
+            None => Ok(Some(file)),
+        }
+    }
+
     fn beside(&self) -> PathBuf {
         let random = RandomState::new().build_hasher().finish();
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
@@ -61,13 +104,10 @@ impl FileTokenStore {
 
 impl TokenStore for FileTokenStore {
     fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
-        let file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+        let Some(file) = self.open()? else {
+            return Ok(None);
         };
-        check_access(&file)?;
-        let mut text = Zeroizing::new(Vec::with_capacity(4096));
+        let mut text = Zeroizing::new(Vec::with_capacity(ROOM));
         file.take(MAX_FILE_LEN).read_to_end(&mut text)?;
         let content: Option<Content> = serde_json::from_slice(&text).ok();
         Ok(content
@@ -80,7 +120,8 @@ impl TokenStore for FileTokenStore {
             key: key.clone(),
             token: token.entry(),
         };
-        let text = Zeroizing::new(serde_json::to_vec(&content)?);
+        let mut text = Zeroizing::new(Vec::with_capacity(ROOM));
+        serde_json::to_writer(&mut *text, &content)?;
         let beside = self.beside();
         let written = write_new(&beside, &text).and_then(|()| fs::rename(&beside, &self.path));
         if written.is_err() {
@@ -110,39 +151,44 @@ fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
     options.open(path)?.write_all(text)
 }
 
+/// Says why an open file cannot be trusted, if so.
 #[cfg(unix)]
-fn check_access(file: &File) -> io::Result<()> {
+fn distrust(file: &File) -> io::Result<Option<String>> {
     use std::os::unix::fs::MetadataExt;
 
-    let refuse = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     let file = file.metadata()?;
-    if !file.is_file() {
-        return refuse("the token file is not a regular file".to_owned());
-    }
     let mode = file.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return refuse(format!(
-            "the token file can be used by others (mode {mode:04o}): set it to 0600"
-        ));
-    }
-    // The owner of /proc/self is the effective user. A file planted by
-    // somebody else would make us speak for somebody else's project.
-    match fs::metadata("/proc/self") {
-        Ok(me) if cfg!(target_os = "linux") && me.uid() != file.uid() => {
-            refuse("the token file belongs to another user".to_owned())
-        }
-        _ => Ok(()),
-    }
+    Ok(if !file.is_file() {
+        Some("is not a regular file".to_owned())
+    } else if file.uid() != own_uid()? {
+        // It would make us speak for somebody else's project.
+        Some("belongs to another user".to_owned())
+    } else if mode & 0o077 != 0 {
+        Some(format!("can be used by others (mode {mode:04o})"))
+    } else {
+        None
+    })
+}
+
+/// The effective user, as the owner of a new socket. `/proc/self` would belong
+/// to root in a process that must not be dumped, and asking the system takes
+/// `unsafe`.
+#[cfg(unix)]
+fn own_uid() -> io::Result<u32> {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::net::UnixDatagram;
+
+    let mine = match UnixDatagram::unbound() {
+        Ok(socket) => File::from(OwnedFd::from(socket)).metadata(),
+        // Some sandboxes permit no such socket.
+        Err(error) => fs::metadata("/proc/self").map_err(|_| error),
+    };
+    Ok(mine?.uid())
 }
 
 #[cfg(not(unix))]
-fn check_access(file: &File) -> io::Result<()> {
-    if file.metadata()?.is_file() {
-        Ok(())
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "the token file is not a regular file",
-        ))
-    }
+fn distrust(file: &File) -> io::Result<Option<String>> {
+    let is_file = file.metadata()?.is_file();
+    Ok((!is_file).then(|| "is not a regular file".to_owned()))
 }
