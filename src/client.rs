@@ -16,7 +16,7 @@ use crate::http::response::{self, ErrorBody, Outcome};
 use crate::http::{ApiVersion, Endpoint, HttpRequest, HttpResponse, Request, Target};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
-use crate::token::{Credentials, Token, TokenCache};
+use crate::token::{Credentials, Token, TokenCache, redact};
 use crate::transport::{Limits, Transport};
 
 /// A client of the Auth Armor API.
@@ -219,28 +219,31 @@ impl Client {
                 None => request.to_http(&self.0.target)?,
             };
             let sent = self.attempt(http, &token, call.deadline, endpoint, attempt);
-            let (error, is_answer) = match sent {
+            let (error, is_verdict) = match sent {
                 Ok(response) if response.status().is_success() => {
                     budget.refill();
                     return Ok(response);
                 }
                 Ok(response) => {
-                    // An attacker who makes us validate nonsense must not make
-                    // us fetch tokens.
-                    let is_answer = endpoint.is_validate()
+                    let is_verdict = endpoint.is_validate()
                         && response.status() == StatusCode::UNAUTHORIZED
                         && ErrorBody::read(response.body()).is_some();
-                    (response::refusal(&response), is_answer)
+                    let response = redact::response(&response, &[token.bearer()]);
+                    (response::refusal(&response), is_verdict)
                 }
                 Err(error) => (error, false),
             };
             let error = error.in_area(endpoint.name());
-            if is_answer {
-                // The validation token was judged, and used up perhaps.
+            if is_verdict {
+                // The validation token was judged, and used up perhaps. Or the
+                // access token was meant.
+                tokens.suspect_token(&token);
                 return Err(error.with_sent(true));
             }
             if error.kind() == ErrorKind::Unauthorized {
-                if !call.may_change_token || !tokens.reject_token(&token) {
+                // Also after the second 401: the next call needs another token.
+                let is_worth_it = tokens.reject_token(&token);
+                if !is_worth_it || !call.may_change_token {
                     return Err(error);
                 }
                 call.may_change_token = false;

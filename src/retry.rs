@@ -215,6 +215,34 @@ mod tests {
     }
 
     #[test]
+    fn pauses_follow_the_policy() {
+        let broken = error(ErrorKind::Transport, true);
+        let pauses = |policy| pauses(&policy, &Budget::new(), 1_000_000, &broken);
+        let policy = RetryPolicy::new()
+            .attempts(5)
+            .first_pause(Duration::from_secs(1))
+            .longest_pause(Duration::from_secs(3));
+        assert_eq!(pauses(policy), [1000, 2000, 3000, 3000]);
+        let many = RetryPolicy::new()
+            .attempts(40)
+            .first_pause(Duration::from_millis(1))
+            .longest_pause(Duration::from_secs(1000));
+        assert_eq!(pauses(many)[15..19], [32_768, 65_536, 65_536, 65_536]);
+        let endless = RetryPolicy::new().first_pause(Duration::MAX);
+        assert_eq!(pauses(endless), [5000, 5000]);
+        assert_eq!(pauses(RetryPolicy::new().attempts(0)), [0; 0]);
+        assert_eq!(RetryPolicy::new(), RetryPolicy::default());
+    }
+
+    #[test]
+    fn no_retry_begins_at_or_after_the_deadline() {
+        let broken = error(ErrorKind::Transport, true);
+        let policy = RetryPolicy::new().first_pause(Duration::from_secs(1));
+        assert_eq!(pauses(&policy, &Budget::new(), 1, &broken), [0; 0]);
+        assert_eq!(pauses(&policy, &Budget::new(), 2, &broken), [1000]);
+    }
+
+    #[test]
     fn retry_after_is_waited_for_within_reason_and_deadline() {
         let limited = |seconds| {
             error(ErrorKind::RateLimited, false)
@@ -242,6 +270,22 @@ mod tests {
         assert_eq!(pauses(&policy, &budget, 30, &broken).len(), 1);
         (0..10_000).for_each(|_| budget.refill());
         assert_eq!(budget.0.load(Ordering::Relaxed), FULL_BUDGET);
+    }
+
+    #[test]
+    fn of_statuses_only_those_of_a_passing_fault_are_repeated() {
+        for (kind, status, read) in [
+            (ErrorKind::Api, 400, false),
+            (ErrorKind::Api, 408, true),
+            (ErrorKind::Api, 409, false),
+            (ErrorKind::Unavailable, 500, true),
+            (ErrorKind::Unavailable, 501, false),
+            (ErrorKind::Unavailable, 502, true),
+        ] {
+            let error = error(kind, true).with_status(status);
+            assert_eq!(may_repeat(&error, true), read, "{status}");
+            assert!(!may_repeat(&error, false), "{status}");
+        }
     }
 
     #[test]

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
-use super::fetch::{Fetcher, LiveToken, Token, TokenSettings};
+use super::fetch::{Fetcher, Token, TokenSettings};
 use super::grant::Credentials;
-use super::state::{FetchResult, Moment, Next, Source, State, Ticket};
+use super::state::{FetchOutcome, Life, Moment, Next, Rejection, Source, State, Ticket};
 use super::token_error;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::retry::Budget;
 use crate::single_flight::SingleFlight;
 use crate::transport::Transport;
+
+type Outcome = FetchOutcome<Arc<Token>, Error>;
 
 /// The token cache of a client and all its clones.
 pub(crate) struct TokenCache {
@@ -34,17 +36,7 @@ struct Shared {
 struct Fetch {
     thread: ThreadId,
     generation: u64,
-    outcome: SingleFlight<FetchOutcome>,
-}
-
-/// What a fetch means for those who waited for it.
-#[derive(Clone)]
-enum FetchOutcome {
-    Fetched(Arc<Token>, Source),
-    Failed(Error),
-    /// The fetching thread ran out of its own time or panicked: the next
-    /// thread takes over.
-    Abandoned,
+    outcome: SingleFlight<Outcome>,
 }
 
 impl TokenCache {
@@ -55,6 +47,11 @@ impl TokenCache {
         clock: Arc<dyn Clock>,
         budget: Arc<Budget>,
     ) -> Self {
+        let shared = Shared {
+            state: State::new(settings.store.is_some()),
+            credentials: Arc::new(credentials),
+            fetch: None,
+        };
         Self {
             fetcher: Fetcher {
                 settings,
@@ -63,11 +60,7 @@ impl TokenCache {
                 budget,
             },
             clock,
-            shared: Mutex::new(Shared {
-                state: State::new(),
-                credentials: Arc::new(credentials),
-                fetch: None,
-            }),
+            shared: Mutex::new(shared),
         }
     }
 
@@ -133,39 +126,48 @@ impl TokenCache {
         }
     }
 
-    /// Forgets the token, if it is still the one that was refused, and returns
-    /// whether another attempt with [`bearer`](Self::bearer) is worth it.
+    /// After a 401 for this token: forgets it if it is still the cached one,
+    /// but once in 30 seconds. Returns whether another attempt with
+    /// [`bearer`](Self::bearer) is worth it.
     pub(crate) fn reject_token(&self, token: &Token) -> bool {
         let mut shared = self.lock();
         let now = Moment::now(&*self.clock);
-        let (is_worth_it, dropped) = shared.state.reject_token(token.serial, now);
+        let rejection = shared.state.reject_token(token.serial, now);
         let credentials = Arc::clone(&shared.credentials);
         drop(shared);
-        if let Some(text) = dropped.as_ref().and_then(|token| token.text.as_ref()) {
-            self.fetcher.remove(&credentials, text);
+        if let Rejection::Dropped(token) = &rejection {
+            self.fetcher.remove(&credentials, token);
         }
-        is_worth_it
+        !matches!(rejection, Rejection::Kept)
     }
 
-    /// Forgets the token and what is remembered of failures.
+    /// After a 401 that may or may not be about this token: a later call
+    /// replaces it, once in 30 seconds.
+    pub(crate) fn suspect_token(&self, token: &Token) {
+        self.lock().state.suspect_token(token.serial);
+    }
+
+    /// Forgets the token, here and in the store, and what is remembered of
+    /// failures.
     pub(crate) fn invalidate(&self) {
+        self.forget(None);
+    }
+
+    /// Replaces the credentials, and forgets what [`invalidate`](Self::invalidate)
+    /// forgets.
+    pub(crate) fn set_credentials(&self, credentials: Credentials) {
+        self.forget(Some(Arc::new(credentials)));
+    }
+
+    fn forget(&self, new: Option<Arc<Credentials>>) {
         let mut shared = self.lock();
+        if let Some(new) = new {
+            shared.credentials = new;
+        }
         shared.state.invalidate();
         let credentials = Arc::clone(&shared.credentials);
         drop(shared);
-        if let Ok(Some((stored, _))) = self.fetcher.stored(&credentials, 0) {
-            if let Some(text) = &stored.text {
-                self.fetcher.remove(&credentials, text);
-            }
-            // The store may hold it all the same.
-            self.lock().state.reject_stored(stored);
-        }
-    }
-
-    pub(crate) fn set_credentials(&self, credentials: Credentials) {
-        let mut shared = self.lock();
-        shared.credentials = Arc::new(credentials);
-        shared.state.invalidate();
+        self.fetcher.clear_store(&credentials);
     }
 
     fn has_valid_token(&self) -> bool {
@@ -193,18 +195,11 @@ impl TokenCache {
         let Some(outcome) = fetch.outcome.wait(&*self.clock, deadline) else {
             return Err(out_of_time());
         };
-        if fetch.generation != self.lock().state.generation() {
-            return Ok(None);
-        }
-        match outcome {
-            // The store's token says nothing of the endpoint.
-            FetchOutcome::Fetched(_, from) if from != source && source == Source::Endpoint => {
-                Ok(None)
-            }
-            FetchOutcome::Fetched(token, _) => Ok(Some(token)),
-            FetchOutcome::Failed(error) => Err(error),
-            FetchOutcome::Abandoned => Ok(None),
-        }
+        let left = deadline.saturating_duration_since(self.clock.now());
+        let shared = self.lock();
+        shared
+            .state
+            .after_wait(fetch.generation, outcome, source, left)
     }
 
     /// Fetches a token for all who wait. `None`: it no longer counts, ask the
@@ -226,31 +221,33 @@ impl TokenCache {
         let guard = FetchGuard {
             cache: self,
             fetch: &fetch,
+            ticket,
             is_done: false,
         };
 
+        let start = self.clock.now();
         let result = self
             .obtain(&credentials, ticket, deadline)
             // Whatever happened, the call itself has not been sent.
             .map_err(|error| error.in_area("token").with_sent(false));
-
-        let (done, outcome) = match &result {
-            Ok(((token, life), from)) => (
-                FetchResult::Fetched(Arc::clone(token), *life),
-                FetchOutcome::Fetched(Arc::clone(token), *from),
-            ),
-            Err(error) if error.kind() == ErrorKind::Auth => (
-                FetchResult::Refused(error.clone()),
-                FetchOutcome::Failed(error.clone()),
-            ),
-            Err(error) if error.is_timeout() => (FetchResult::Failed, FetchOutcome::Abandoned),
-            Err(error) => (FetchResult::Failed, FetchOutcome::Failed(error.clone())),
+        let now = self.clock.now();
+        let outcome = match result.clone() {
+            Ok((token, life, source)) => FetchOutcome::Fetched(token, life, source),
+            Err(error) if error.kind() == ErrorKind::Auth => FetchOutcome::Refused(error),
+            Err(error) if error.is_timeout() && now >= deadline => {
+                FetchOutcome::OutOfTime(error, now.saturating_duration_since(start))
+            }
+            Err(error) => FetchOutcome::Failed(error),
         };
-        if guard.fetch_done(ticket, done, outcome) {
-            result.map(|((token, _), _)| Some(token))
-        } else {
-            Ok(None)
+
+        if guard.fetch_done(now, outcome) {
+            return result.map(|(token, ..)| Some(token));
         }
+        if let Ok((token, _, Source::Endpoint)) = result {
+            // It may have been saved when it still counted.
+            self.fetcher.remove(&credentials, &token);
+        }
+        Ok(None)
     }
 
     /// Returns the store's token if it is good, else a new one.
@@ -259,22 +256,20 @@ impl TokenCache {
         credentials: &Credentials,
         ticket: Ticket,
         deadline: Instant,
-    ) -> Result<(LiveToken, Source), Error> {
+    ) -> Result<(Arc<Token>, Life, Source), Error> {
         if ticket.source == Source::StoreOrEndpoint {
-            if let Some(stored) = self.fetcher.stored(credentials, ticket.serial)? {
-                let is_rejected = self
-                    .lock()
-                    .state
-                    .rejected()
-                    .is_some_and(|rejected| rejected.text == stored.0.text);
-                if !is_rejected {
-                    return Ok((stored, Source::StoreOrEndpoint));
+            if let Some((token, life)) = self.fetcher.stored(credentials, ticket.serial) {
+                let is_it = |other: &Arc<Token>| other.text == token.text;
+                if !self.lock().state.excludes(is_it) {
+                    return Ok((token, life, Source::StoreOrEndpoint));
                 }
             }
         }
         let (token, life) = self.fetcher.request(credentials, ticket.serial, deadline)?;
-        self.fetcher.save(credentials, &token, life);
-        Ok(((token, life), Source::Endpoint))
+        if self.lock().state.is_current(ticket) {
+            self.fetcher.save(credentials, &token, life);
+        }
+        Ok((token, life, Source::Endpoint))
     }
 }
 
@@ -289,22 +284,21 @@ impl fmt::Debug for TokenCache {
 struct FetchGuard<'a> {
     cache: &'a TokenCache,
     fetch: &'a Fetch,
+    ticket: Ticket,
     is_done: bool,
 }
 
 impl FetchGuard<'_> {
     /// Ends the fetch. Returns whether it still counts.
-    fn fetch_done(
-        mut self,
-        ticket: Ticket,
-        result: FetchResult<Arc<Token>, Error>,
-        outcome: FetchOutcome,
-    ) -> bool {
+    fn fetch_done(mut self, now: Instant, outcome: Outcome) -> bool {
+        self.end(now, outcome)
+    }
+
+    fn end(&mut self, now: Instant, outcome: Outcome) -> bool {
         self.is_done = true;
-        let now = self.cache.clock.now();
         let mut shared = self.cache.lock();
         shared.fetch = None;
-        let counts = shared.state.fetch_done(ticket, now, result);
+        let counts = shared.state.fetch_done(self.ticket, now, &outcome);
         drop(shared);
         self.fetch.outcome.finish(outcome);
         counts
@@ -313,14 +307,9 @@ impl FetchGuard<'_> {
 
 impl Drop for FetchGuard<'_> {
     fn drop(&mut self) {
-        if self.is_done {
-            return;
+        if !self.is_done {
+            self.end(self.cache.clock.now(), FetchOutcome::Abandoned);
         }
-        let mut shared = self.cache.lock();
-        shared.fetch = None;
-        shared.state.fetch_abandoned();
-        drop(shared);
-        self.fetch.outcome.finish(FetchOutcome::Abandoned);
     }
 }
 

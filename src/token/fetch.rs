@@ -8,15 +8,18 @@ use std::time::Instant;
 use http::HeaderValue;
 
 use super::grant::{self, Credentials, Grant, LONGEST_LIFE, TokenResponse};
+use super::redact;
 use super::state::{Life, Moment, margin};
 use super::store::{StoredToken, TokenKey, TokenStore};
-use super::token_error;
 use crate::clock::Clock;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::http::response::Outcome;
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
 use crate::transport::{Limits, Transport};
+
+/// The target that the manual names.
+const LOG_TARGET: &str = "autharmor::token";
 
 /// An access token.
 pub(crate) struct Token {
@@ -26,6 +29,14 @@ pub(crate) struct Token {
     pub(super) text: Option<Secret>,
     /// The number of the fetch that brought it.
     pub(super) serial: u64,
+}
+
+impl Token {
+    /// The token without the scheme.
+    pub(crate) fn bearer(&self) -> &str {
+        let value = self.header.to_str().unwrap_or_default();
+        value.strip_prefix("Bearer ").unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for Token {
@@ -92,19 +103,27 @@ impl Fetcher {
         };
         let result = self.transport.send(request, limits).map_err(Error::from);
         log::debug!(
+            target: LOG_TARGET,
             "token: attempt {attempt}: {} after {:?}",
             Outcome(&result),
             self.clock.now().saturating_duration_since(start.mono),
         );
         let response = result?;
-        let body = TokenResponse::read(&response)?;
+        let body = TokenResponse::read(&response)
+            // What the server wrote may repeat what we sent.
+            .or_else(|error| {
+                let secrets = credentials.secrets();
+                let secrets: Vec<_> = secrets.iter().map(|text| text.as_str()).collect();
+                let redacted = redact::response(&response, &secrets);
+                Err(TokenResponse::read(&redacted).err().unwrap_or(error))
+            })
+            .map_err(|error| credentials.explain(error))?;
         let header = body
             .header()
             .map_err(|error| error.with_status(response.status().as_u16()))?;
         let life = Life {
             start,
             length: body.life(),
-            issued: start.wall,
         };
         let text = self.settings.store.is_some().then_some(body.access_token);
         let token = Token {
@@ -119,82 +138,85 @@ impl Fetcher {
         TokenKey::new(&self.settings.grant, &credentials.id)
     }
 
-    /// What the store holds.
-    pub(super) fn load(&self, credentials: &Credentials) -> io::Result<Option<StoredToken>> {
-        match &self.settings.store {
-            Some(store) => store.load(&self.key(credentials)),
-            None => Ok(None),
+    fn load(&self, credentials: &Credentials) -> Option<StoredToken> {
+        let store = self.settings.store.as_ref()?;
+        match store.load(&self.key(credentials)) {
+            Ok(stored) => stored,
+            Err(error) => {
+                warn("cannot be read", &error, None);
+                None
+            }
         }
     }
 
-    /// What the store holds, if it can be used. A store that fails counts as
-    /// empty, unless it is not safe.
-    pub(super) fn stored(
-        &self,
-        credentials: &Credentials,
-        serial: u64,
-    ) -> Result<Option<LiveToken>, Error> {
-        let stored = match self.load(credentials) {
-            Ok(Some(stored)) => stored,
-            Ok(None) => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let refused = token_error(ErrorKind::Config, "the token store is not safe to use");
-                return Err(refused.with_source(Arc::new(error)));
-            }
-            Err(error) => {
-                log::warn!("token: the store cannot be read: {}", error.kind());
-                return Ok(None);
-            }
-        };
+    /// Returns the store's token, if it can be used. A store that fails counts
+    /// as empty.
+    pub(super) fn stored(&self, credentials: &Credentials, serial: u64) -> Option<LiveToken> {
+        let stored = self.load(credentials)?;
         let start = Moment::now(&*self.clock);
         let until_end = |from| {
             let left = stored.expires_at.duration_since(from);
             left.unwrap_or_default().min(LONGEST_LIFE)
         };
-        let length = until_end(start.wall);
-        if length <= margin(until_end(stored.issued_at)) {
+        // No more than its whole life, if the clock has been set back since.
+        let whole = until_end(stored.issued_at);
+        let length = until_end(start.wall).min(whole);
+        if length <= margin(whole) {
             // It is about to end: this process may as well renew it.
-            return Ok(None);
+            return None;
         }
-        let Ok(header) = grant::bearer(&stored.token) else {
-            return Ok(None);
-        };
-        let life = Life {
-            start,
-            length,
-            issued: stored.issued_at,
-        };
-        let text = Some(stored.token);
         let token = Token {
-            header,
-            text,
+            header: grant::bearer(&stored.token).ok()?,
+            text: Some(stored.token),
             serial,
         };
-        Ok(Some((Arc::new(token), life)))
+        Some((Arc::new(token), Life { start, length }))
     }
 
-    /// Saves a token in the store, if there is one.
+    /// Saves a token that has just been fetched in the store, if there is one.
     pub(super) fn save(&self, credentials: &Credentials, token: &Token, life: Life) {
         let (Some(store), Some(text)) = (&self.settings.store, &token.text) else {
             return;
         };
         let stored = StoredToken {
             token: text.clone(),
-            issued_at: life.issued,
-            expires_at: life.issued + life.length,
+            issued_at: life.start.wall,
+            expires_at: life.start.wall + life.length,
         };
         if let Err(error) = store.save(&self.key(credentials), &stored) {
-            log::warn!("token: the store cannot be written: {}", error.kind());
+            warn("cannot be written", &error, Some(text));
         }
     }
 
     /// Removes a token from the store, if it is still there.
-    pub(super) fn remove(&self, credentials: &Credentials, token: &Secret) {
+    pub(super) fn remove(&self, credentials: &Credentials, token: &Token) {
+        if let Some(text) = &token.text {
+            self.remove_text(credentials, text);
+        }
+    }
+
+    /// Removes whatever token the store holds.
+    pub(super) fn clear_store(&self, credentials: &Credentials) {
+        if let Some(stored) = self.load(credentials) {
+            self.remove_text(credentials, &stored.token);
+        }
+    }
+
+    fn remove_text(&self, credentials: &Credentials, text: &Secret) {
         let Some(store) = &self.settings.store else {
             return;
         };
-        if let Err(error) = store.remove(&self.key(credentials), token) {
-            log::warn!("token: the store cannot be written: {}", error.kind());
+        if let Err(error) = store.remove(&self.key(credentials), text) {
+            warn("cannot be written", &error, Some(text));
         }
     }
+}
+
+/// Logs an error of the store, on one line and without the token.
+fn warn(what: &str, error: &io::Error, token: Option<&Secret>) {
+    let mut text = error.to_string();
+    if let Some(token) = token {
+        text = redact::text(&text, token.expose());
+    }
+    log::warn!(target: LOG_TARGET, "token: the store {what}: {}", text.escape_debug());
 }

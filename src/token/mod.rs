@@ -6,6 +6,7 @@
 mod cache;
 mod fetch;
 mod grant;
+pub(crate) mod redact;
 mod state;
 mod store;
 

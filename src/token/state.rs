@@ -8,13 +8,15 @@ use crate::clock::Clock;
 /// A token is renewed this long before its end, or a tenth of its life if that
 /// is less.
 const MARGIN: Duration = Duration::from_secs(30);
-/// A token that is younger is not the reason for a 401: fetching another would
-/// let whoever can cause a 401 cause traffic.
-const TOO_YOUNG_TO_DOUBT: Duration = Duration::from_secs(30);
+/// How often a 401 may cost a token request. Without a bound, whoever can
+/// cause a 401 could cause traffic.
+const REFETCH_INTERVAL: Duration = Duration::from_secs(30);
 /// How long refused credentials are not tried again.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(1);
 /// How long after a failed renewal a valid token is used without another.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
+/// How many rejected tokens are remembered, for a store that keeps them.
+const MAX_REJECTED: usize = 4;
 
 /// One point in time on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,8 +49,6 @@ pub(super) struct Life {
     pub(super) start: Moment,
     /// How long it lives from then on.
     pub(super) length: Duration,
-    /// When it was fetched, perhaps by another process.
-    pub(super) issued: SystemTime,
 }
 
 impl Life {
@@ -58,11 +58,6 @@ impl Life {
 
     fn wants_renewal(&self, now: Moment) -> bool {
         self.start.age(now) + margin(self.length) >= self.length
-    }
-
-    fn is_young(&self, now: Moment) -> bool {
-        let known = now.wall.duration_since(self.issued).unwrap_or_default();
-        self.start.age(now).max(known) < TOO_YOUNG_TO_DOUBT
     }
 }
 
@@ -86,16 +81,19 @@ pub(super) struct Ticket {
     /// What the fetch brings counts in this generation only.
     pub(super) generation: u64,
     pub(super) source: Source,
+    /// Whether a 401 is the reason.
+    is_after_401: bool,
 }
 
-/// What a caller who needs a token does next.
-#[derive(Debug, PartialEq, Eq)]
+/// What a caller that needs a token does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next<T, E> {
     /// Use this token.
     Use(T),
-    /// Fetch the next token. If that fails, look again: there is a valid one.
+    /// Fetch the next token, in half of the time. If that fails, ask again:
+    /// the present one may do.
     Renew(Ticket),
-    /// Fetch a token, and tell the state how it ended.
+    /// Fetch a token.
     Fetch(Ticket),
     /// Wait for the fetch under way.
     Wait,
@@ -106,21 +104,38 @@ pub(super) enum Next<T, E> {
 }
 
 /// How a fetch ended.
-#[derive(Debug)]
-pub(super) enum FetchResult<T, E> {
-    Fetched(T, Life),
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum FetchOutcome<T, E> {
+    Fetched(T, Life, Source),
     /// The endpoint refused the credentials.
     Refused(E),
-    Failed,
+    Failed(E),
+    /// The caller that fetched had no more time than this.
+    OutOfTime(E, Duration),
+    /// The caller that fetched panicked.
+    Abandoned,
+}
+
+/// What follows from a 401.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Rejection<T> {
+    /// There is, or will be, a newer token.
+    Outdated,
+    /// The token is dropped; the next caller fetches another.
+    Dropped(T),
+    /// A 401 has cost a token request a moment ago. The token stays for now.
+    Kept,
 }
 
 /// What is known of the access token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct State<T, E> {
     token: Option<Cached<T>>,
+    has_store: bool,
+    /// The store is not asked until the endpoint has given a token.
+    skips_store: bool,
     /// Not to be taken from the store again.
-    rejected: Option<T>,
-    /// Whether a fetch is under way.
+    rejected: Vec<T>,
     is_fetching: bool,
     /// The number of fetches so far.
     serial: u64,
@@ -129,6 +144,10 @@ pub(super) struct State<T, E> {
     /// The endpoint's refusal, and until when it is repeated.
     refusal: Option<(Instant, E)>,
     no_renewal_before: Option<Instant>,
+    /// When a 401 last cost a token request.
+    last_refetch: Option<Instant>,
+    /// A 401 is the reason for the next fetch.
+    is_after_401: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -136,39 +155,47 @@ struct Cached<T> {
     token: T,
     serial: u64,
     life: Life,
+    /// A 401 may have been about this token.
+    is_suspect: bool,
+    /// The store gave it in place of a rejected one.
+    is_second_try: bool,
 }
 
 impl<T: Clone, E: Clone> State<T, E> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(has_store: bool) -> Self {
         Self {
             token: None,
-            rejected: None,
+            has_store,
+            skips_store: false,
+            rejected: Vec::new(),
             is_fetching: false,
             serial: 0,
             generation: 0,
             refusal: None,
             no_renewal_before: None,
+            last_refetch: None,
+            is_after_401: false,
         }
-    }
-
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
     }
 
     /// For a caller that needs any valid token.
     pub(super) fn next(&mut self, now: Moment, deadline: Instant) -> Next<T, E> {
-        if let Some(cached) = &self.token {
-            if cached.life.is_valid(now) {
-                let is_paused = self.no_renewal_before.is_some_and(|end| now.mono < end);
-                if !cached.life.wants_renewal(now) || is_paused || self.is_fetching {
-                    return Next::Use(cached.token.clone());
-                }
-                return Next::Renew(self.begin_fetch(Source::StoreOrEndpoint));
-            }
+        let source = Source::StoreOrEndpoint;
+        let Some(cached) = self.token.as_ref().filter(|it| it.life.is_valid(now)) else {
             // Not even a clock that is set back revives it.
             self.token = None;
+            return self.fetch_or_wait(now, deadline, source);
+        };
+        let ends = cached.life.wants_renewal(now);
+        let is_doubted = cached.is_suspect && self.may_refetch(now);
+        let is_paused = self.no_renewal_before.is_some_and(|end| now.mono < end);
+        if !(ends || is_doubted) || is_paused || self.is_fetching {
+            return Next::Use(cached.token.clone());
         }
-        self.fetch_or_wait(now, deadline, Source::StoreOrEndpoint)
+        self.is_after_401 = !ends;
+        // A store that gave two bad tokens is not asked a third time.
+        self.skips_store |= is_doubted && cached.is_second_try;
+        Next::Renew(self.begin_fetch(now, source))
     }
 
     /// For a caller that needs a token from this source, whatever is cached.
@@ -182,18 +209,39 @@ impl<T: Clone, E: Clone> State<T, E> {
             Some((end, refusal)) if now.mono < *end => Next::Fail(refusal.clone()),
             _ if now.mono >= deadline => Next::OutOfTime,
             _ if self.is_fetching => Next::Wait,
-            _ => Next::Fetch(self.begin_fetch(source)),
+            _ => Next::Fetch(self.begin_fetch(now, source)),
         }
     }
 
-    fn begin_fetch(&mut self, source: Source) -> Ticket {
+    fn begin_fetch(&mut self, now: Moment, source: Source) -> Ticket {
         self.is_fetching = true;
         self.serial += 1;
+        let is_after_401 = std::mem::take(&mut self.is_after_401);
+        if is_after_401 {
+            self.last_refetch = Some(now.mono);
+        }
         Ticket {
             serial: self.serial,
             generation: self.generation,
-            source,
+            source: if self.has_store && !self.skips_store {
+                source
+            } else {
+                Source::Endpoint
+            },
+            is_after_401,
         }
+    }
+
+    /// Whether a token that the store holds must not be used: it was rejected,
+    /// or is the one to be replaced.
+    pub(super) fn excludes(&self, is_it: impl Fn(&T) -> bool) -> bool {
+        let current = self.token.as_ref().map(|cached| &cached.token);
+        self.rejected.iter().chain(current).any(is_it)
+    }
+
+    /// Whether what this fetch brings still counts.
+    pub(super) fn is_current(&self, ticket: Ticket) -> bool {
+        ticket.generation == self.generation
     }
 
     /// Ends a fetch. Returns whether it still counts.
@@ -201,34 +249,70 @@ impl<T: Clone, E: Clone> State<T, E> {
         &mut self,
         ticket: Ticket,
         now: Instant,
-        result: FetchResult<T, E>,
+        outcome: &FetchOutcome<T, E>,
     ) -> bool {
         self.is_fetching = false;
-        if ticket.generation != self.generation {
+        if !self.is_current(ticket) {
             return false;
         }
-        match result {
-            FetchResult::Fetched(token, life) => {
+        match outcome {
+            FetchOutcome::Fetched(token, life, source) => {
+                let is_second_try = ticket.is_after_401 && *source != Source::Endpoint;
+                if is_second_try {
+                    // No token request was made.
+                    self.last_refetch = None;
+                }
+                if *source == Source::Endpoint {
+                    self.skips_store = false;
+                }
                 self.refusal = None;
                 self.no_renewal_before = None;
+                self.is_after_401 = false;
                 self.token = Some(Cached {
-                    token,
+                    token: token.clone(),
                     serial: ticket.serial,
-                    life,
+                    life: *life,
+                    is_suspect: false,
+                    is_second_try,
                 });
             }
-            FetchResult::Refused(error) => {
+            FetchOutcome::Refused(error) => {
                 self.no_renewal_before = now.checked_add(RENEWAL_PAUSE);
-                self.refusal = now.checked_add(REFUSAL_MEMORY).map(|end| (end, error));
+                self.refusal = now
+                    .checked_add(REFUSAL_MEMORY)
+                    .map(|end| (end, error.clone()));
             }
-            FetchResult::Failed => self.no_renewal_before = now.checked_add(RENEWAL_PAUSE),
+            FetchOutcome::Failed(_) | FetchOutcome::OutOfTime(..) => {
+                self.no_renewal_before = now.checked_add(RENEWAL_PAUSE);
+            }
+            FetchOutcome::Abandoned => {}
         }
         true
     }
 
-    /// Ends a fetch of which nothing is known.
-    pub(super) fn fetch_abandoned(&mut self) {
-        self.is_fetching = false;
+    /// For a caller that waited for a fetch of this generation and has so much
+    /// time left. `None`: ask again.
+    pub(super) fn after_wait(
+        &self,
+        generation: u64,
+        outcome: FetchOutcome<T, E>,
+        source: Source,
+        left: Duration,
+    ) -> Result<Option<T>, E> {
+        if generation != self.generation {
+            return Ok(None);
+        }
+        match outcome {
+            // The store's token says nothing of the endpoint.
+            FetchOutcome::Fetched(_, _, Source::StoreOrEndpoint) if source == Source::Endpoint => {
+                Ok(None)
+            }
+            FetchOutcome::Fetched(token, ..) => Ok(Some(token)),
+            FetchOutcome::Refused(error) | FetchOutcome::Failed(error) => Err(error),
+            // With less time the next fetch would end the same way.
+            FetchOutcome::OutOfTime(error, taken) if left <= taken => Err(error),
+            FetchOutcome::OutOfTime(..) | FetchOutcome::Abandoned => Ok(None),
+        }
     }
 
     pub(super) fn has_valid_token(&self, now: Moment) -> bool {
@@ -237,44 +321,55 @@ impl<T: Clone, E: Clone> State<T, E> {
             .is_some_and(|cached| cached.life.is_valid(now))
     }
 
-    /// The token that the store must not bring back.
-    pub(super) fn rejected(&self) -> Option<&T> {
-        self.rejected.as_ref()
+    fn may_refetch(&self, now: Moment) -> bool {
+        self.last_refetch
+            .is_none_or(|last| now.mono.saturating_duration_since(last) >= REFETCH_INTERVAL)
     }
 
-    /// After a 401 for the token with this number. Returns whether another
-    /// attempt is worth it, and the token if it is now dropped.
-    pub(super) fn reject_token(&mut self, serial: u64, now: Moment) -> (bool, Option<T>) {
-        match &self.token {
-            Some(cached) if cached.serial == serial => {
-                if cached.life.is_young(now) {
-                    return (false, None);
-                }
-                self.drop_token();
-                (true, self.rejected.clone())
-            }
-            _ => (true, None),
+    /// After a 401 for the token with this number.
+    pub(super) fn reject_token(&mut self, serial: u64, now: Moment) -> Rejection<T> {
+        if !self.suspect_token(serial) {
+            return Rejection::Outdated;
         }
+        if !self.may_refetch(now) {
+            return Rejection::Kept;
+        }
+        let Some(cached) = self.token.take() else {
+            return Rejection::Outdated;
+        };
+        self.is_after_401 = true;
+        self.skips_store |= cached.is_second_try;
+        if self.has_store {
+            if self.rejected.len() == MAX_REJECTED {
+                self.rejected.remove(0);
+            }
+            self.rejected.push(cached.token.clone());
+        }
+        Rejection::Dropped(cached.token)
     }
 
-    /// Drops the token so that the store cannot bring it back.
-    fn drop_token(&mut self) {
-        if let Some(cached) = self.token.take() {
-            self.rejected = Some(cached.token);
+    /// After a 401 that may be about the token with this number: the next
+    /// caller replaces it. Returns whether it is the cached one.
+    pub(super) fn suspect_token(&mut self, serial: u64) -> bool {
+        match &mut self.token {
+            Some(cached) if cached.serial == serial => {
+                cached.is_suspect = true;
+                true
+            }
+            _ => false,
         }
     }
 
     /// Forgets the token and what is remembered of failures. What a fetch
-    /// brings that is under way does not count.
+    /// under way brings does not count.
     pub(super) fn invalidate(&mut self) {
         self.generation += 1;
-        self.drop_token();
+        self.token = None;
+        self.skips_store = true;
+        self.is_after_401 = false;
         self.refusal = None;
-        self.no_renewal_before = None;
-    }
-
-    /// Marks a token that the store holds as rejected.
-    pub(super) fn reject_stored(&mut self, token: T) {
-        self.rejected = Some(token);
     }
 }
+
+#[cfg(test)]
+mod tests;
