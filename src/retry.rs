@@ -1,4 +1,4 @@
-//! [`RetryPolicy`]: what is tried again, when, and how often.
+//! [`RetryPolicy`]: which failed calls are retried, when, and how often.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -8,26 +8,25 @@ use crate::error::{Error, ErrorKind};
 
 /// A longer `Retry-After` is not waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// What a client's budget holds at most.
+/// The most that a client's budget holds.
 const FULL_BUDGET: u32 = 500;
-/// What a retry takes from the budget; a success puts one back.
+/// The cost of a retry; a success puts one back.
 const RETRY_COST: u32 = 5;
 
-/// How a client tries again.
+/// Settings for retries.
 ///
-/// What may be tried again follows from what the call means, and no policy
-/// changes it. Reads and token fetches are repeatable: they are tried again
-/// after a broken connection, a 408, a 429 and a 5xx. All other calls (a
-/// phone rings, a mail is sent, something changes) are tried again only if
-/// the first try certainly never left this machine, or was refused with a 429
-/// before any work.
+/// Which calls may be retried follows from what they do, and no policy changes
+/// it. Reads and token fetches are retried after a connection that failed or
+/// broke, a 408, a 429 and a 5xx other than 501. All other calls send a push
+/// notification or a mail, or change something: they are retried only if the
+/// request certainly was not sent, or was refused with a 429 before any work.
 ///
 /// Pauses are random between nothing and an upper bound (full jitter) that
-/// doubles with each try. A `Retry-After` of up to 60 seconds is waited for
-/// instead; after a longer one the error is returned at once. Tries and pauses
-/// together stay within the call's timeout. All threads of a client share a
-/// budget of 500: a retry takes 5, a success gives 1 back, so that an outage
-/// does not become a storm.
+/// doubles with each attempt. A `Retry-After` of up to 60 seconds is waited
+/// for instead; after a longer one the error is returned at once. Attempts and
+/// pauses together stay within the call's timeout. All threads of a client
+/// share a budget of 500: a retry takes 5, a success gives 1 back, so that an
+/// outage does not multiply the traffic.
 ///
 /// ```
 /// use autharmor::{Client, RetryPolicy};
@@ -43,7 +42,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The default policy, to be changed by the methods below.
+    /// Returns the default policy.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -53,7 +52,8 @@ impl RetryPolicy {
         }
     }
 
-    /// No call is tried again, but for the one repeat after a refused token.
+    /// Returns a policy without retries. A call is still repeated once with a
+    /// new token after a 401.
     #[must_use]
     pub fn off() -> Self {
         Self {
@@ -62,21 +62,22 @@ impl RetryPolicy {
         }
     }
 
-    /// How often a call is tried in all. Default: 3; 0 counts as 1.
+    /// Sets the number of attempts, the first included. 0 counts as 1. Defaults
+    /// to 3.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// The upper bound of the first pause. Default: 100 ms.
+    /// Sets the upper bound of the first pause. Defaults to 100 ms.
     #[must_use]
     pub fn first_pause(mut self, pause: Duration) -> Self {
         self.first_pause = pause;
         self
     }
 
-    /// The upper bound of any pause. Default: 5 s.
+    /// Sets the upper bound of any pause. Defaults to 5 s.
     #[must_use]
     pub fn longest_pause(mut self, pause: Duration) -> Self {
         self.longest_pause = pause;
@@ -90,7 +91,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// What is left for retries, shared by all threads of a client.
+/// The retry budget, shared by all threads of a client.
 #[derive(Debug)]
 pub(crate) struct Budget(AtomicU32);
 
@@ -122,7 +123,7 @@ pub(crate) struct Retries<'a> {
     budget: &'a Budget,
     clock: &'a dyn Clock,
     deadline: Instant,
-    tried: u32,
+    attempts: u32,
 }
 
 impl<'a> Retries<'a> {
@@ -137,14 +138,14 @@ impl<'a> Retries<'a> {
             budget,
             clock,
             deadline,
-            tried: 0,
+            attempts: 0,
         }
     }
 
-    /// After a failed try: pauses and returns `true` if there shall be another.
+    /// After a failed attempt: pauses and returns `true` if another may follow.
     pub(crate) fn pause_after(&mut self, error: &Error, repeatable: bool) -> bool {
-        self.tried += 1;
-        if self.tried >= self.policy.attempts || !may_repeat(error, repeatable) {
+        self.attempts += 1;
+        if self.attempts >= self.policy.attempts || !may_repeat(error, repeatable) {
             return false;
         }
         let pause = match error.retry_after() {
@@ -154,7 +155,7 @@ impl<'a> Retries<'a> {
                 let doubled = self
                     .policy
                     .first_pause
-                    .saturating_mul(1 << (self.tried - 1).min(16));
+                    .saturating_mul(1 << (self.attempts - 1).min(16));
                 self.clock.jitter(doubled.min(self.policy.longest_pause))
             }
         };
@@ -163,12 +164,12 @@ impl<'a> Retries<'a> {
             return false;
         }
         self.clock.sleep(pause);
-        // A sleep may overshoot.
+        // A sleep may take longer.
         self.clock.now() < self.deadline
     }
 }
 
-/// Whether the same request may go out once more after this.
+/// Whether the same request may be sent again after this error.
 fn may_repeat(error: &Error, repeatable: bool) -> bool {
     match error.kind() {
         ErrorKind::RateLimited => true,
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_feels_is_repeated_only_if_it_never_left() {
+    fn a_call_with_an_effect_is_repeated_only_if_it_was_not_sent_or_not_processed() {
         use ErrorKind::*;
         for (kind, sent, read, start) in [
             (Dns, false, true, true),

@@ -109,15 +109,13 @@ impl Fetcher {
             self.clock.now().saturating_duration_since(start.mono),
         );
         let response = result?;
-        let body = TokenResponse::read(&response)
+        let body = TokenResponse::read(&response).map_err(|error| {
             // What the server wrote may repeat what we sent.
-            .or_else(|error| {
-                let secrets = credentials.secrets();
-                let secrets: Vec<_> = secrets.iter().map(|text| text.as_str()).collect();
-                let redacted = redact::response(&response, &secrets);
-                Err(TokenResponse::read(&redacted).err().unwrap_or(error))
-            })
-            .map_err(|error| credentials.explain(error))?;
+            let secrets = credentials.secrets();
+            let redacted = redact::response(&response, &secrets.each_ref().map(|it| it.as_str()));
+            let error = TokenResponse::read(&redacted).err().unwrap_or(error);
+            credentials.explain(error)
+        })?;
         let header = body
             .header()
             .map_err(|error| error.with_status(response.status().as_u16()))?;

@@ -18,14 +18,14 @@ use crate::http::{HttpRequest, HttpResponse};
 use crate::secret::Secret;
 use crate::types::optional_number;
 
-/// The life of a token whose response does not say.
+/// The life of a token whose response states none.
 const DEFAULT_LIFE: Duration = Duration::from_secs(5 * 60);
-/// A longer life is not believed.
+/// The longest life that is accepted.
 pub(super) const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest token in bytes; a header must fit into the transport's buffers.
 const MAX_TOKEN_LEN: usize = 7 * 1024;
 
-/// How the client id and secret travel to the token endpoint, in OAuth2's
+/// How the client id and secret are sent to the token endpoint, in OAuth2's
 /// terms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -121,7 +121,7 @@ fn is_quoted(text: &str) -> bool {
     text.chars().count() > 1 && text.starts_with(quotes) && text.ends_with(quotes)
 }
 
-/// What a token request is made of, besides the credentials.
+/// The parts of a token request besides the credentials.
 #[derive(Debug)]
 pub(crate) struct Grant {
     pub(crate) url: Uri,
@@ -190,7 +190,7 @@ impl TokenResponse {
         }
     }
 
-    /// The token as a header, if it is one that can be borne.
+    /// Returns the token as a header value.
     pub(super) fn header(&self) -> Result<HeaderValue, Error> {
         let kind = self.token_type.as_deref().unwrap_or("bearer");
         if !kind.eq_ignore_ascii_case("bearer") {
@@ -210,7 +210,7 @@ impl TokenResponse {
     }
 }
 
-/// A token as a header.
+/// Returns a token as a header value.
 pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
     let token = token.expose();
     let unusable = |why| Err(token_error(ErrorKind::Decode, why));
@@ -226,7 +226,8 @@ pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
     sensitive("Bearer ", token)
 }
 
-/// A header value that is marked as sensitive and wiped with its last clone.
+/// Returns a header value that is marked as sensitive and wiped with its last
+/// clone.
 fn sensitive(scheme: &str, credentials: &str) -> Result<HeaderValue, Error> {
     let text = Zeroizing::new([scheme.as_bytes(), credentials.as_bytes()].concat());
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))

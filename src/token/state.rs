@@ -136,7 +136,8 @@ pub(super) struct State<T, E> {
     skips_store: bool,
     /// Not to be taken from the store again.
     rejected: Vec<T>,
-    is_fetching: bool,
+    /// The fetch under way.
+    fetch: Option<Ticket>,
     /// The number of fetches so far.
     serial: u64,
     /// Advanced by whatever makes earlier tokens worthless.
@@ -168,7 +169,7 @@ impl<T: Clone, E: Clone> State<T, E> {
             has_store,
             skips_store: false,
             rejected: Vec::new(),
-            is_fetching: false,
+            fetch: None,
             serial: 0,
             generation: 0,
             refusal: None,
@@ -189,7 +190,7 @@ impl<T: Clone, E: Clone> State<T, E> {
         let ends = cached.life.wants_renewal(now);
         let is_doubted = cached.is_suspect && self.may_refetch(now);
         let is_paused = self.no_renewal_before.is_some_and(|end| now.mono < end);
-        if !(ends || is_doubted) || is_paused || self.is_fetching {
+        if !(ends || is_doubted) || is_paused || self.fetch.is_some() {
             return Next::Use(cached.token.clone());
         }
         self.is_after_401 = !ends;
@@ -208,19 +209,18 @@ impl<T: Clone, E: Clone> State<T, E> {
         match &self.refusal {
             Some((end, refusal)) if now.mono < *end => Next::Fail(refusal.clone()),
             _ if now.mono >= deadline => Next::OutOfTime,
-            _ if self.is_fetching => Next::Wait,
+            _ if self.fetch.is_some() => Next::Wait,
             _ => Next::Fetch(self.begin_fetch(now, source)),
         }
     }
 
     fn begin_fetch(&mut self, now: Moment, source: Source) -> Ticket {
-        self.is_fetching = true;
         self.serial += 1;
         let is_after_401 = std::mem::take(&mut self.is_after_401);
         if is_after_401 {
             self.last_refetch = Some(now.mono);
         }
-        Ticket {
+        let ticket = Ticket {
             serial: self.serial,
             generation: self.generation,
             source: if self.has_store && !self.skips_store {
@@ -229,7 +229,9 @@ impl<T: Clone, E: Clone> State<T, E> {
                 Source::Endpoint
             },
             is_after_401,
-        }
+        };
+        self.fetch = Some(ticket);
+        ticket
     }
 
     /// Whether a token that the store holds must not be used: it was rejected,
@@ -251,7 +253,7 @@ impl<T: Clone, E: Clone> State<T, E> {
         now: Instant,
         outcome: &FetchOutcome<T, E>,
     ) -> bool {
-        self.is_fetching = false;
+        self.fetch = None;
         if !self.is_current(ticket) {
             return false;
         }

@@ -223,41 +223,7 @@ impl World {
                 }
                 next.push(world);
             }
-            Step::Request(ticket, deadline) => {
-                let end = |outcome| go(Step::End(ticket, deadline, outcome));
-                let token = Token {
-                    serial: ticket.serial,
-                    text: ticket.serial,
-                    epoch: ticket.generation,
-                };
-                if self.now >= deadline {
-                    next.push(end(FetchOutcome::OutOfTime(
-                        ticket.serial,
-                        Duration::from_secs(PAUSE),
-                    )));
-                }
-                if self.events.failures > 0 {
-                    for outcome in [
-                        FetchOutcome::Failed(ticket.serial),
-                        FetchOutcome::Refused(ticket.serial),
-                    ] {
-                        let mut world = end(outcome);
-                        world.events.failures -= 1;
-                        next.push(world);
-                    }
-                }
-                if self.events.panics > 0 {
-                    let mut world = end(FetchOutcome::Abandoned);
-                    world.events.panics -= 1;
-                    next.push(world);
-                }
-                if self.state.has_store && self.state.is_current(ticket) {
-                    next.push(go(Step::Save(ticket, deadline, token)));
-                } else {
-                    let life = life(self.now);
-                    next.push(end(FetchOutcome::Fetched(token, life, Source::Endpoint)));
-                }
-            }
+            Step::Request(ticket, deadline) => self.request(index, ticket, deadline, next),
             Step::Save(ticket, deadline, token) => {
                 let outcome = FetchOutcome::Fetched(token, life(self.now), Source::Endpoint);
                 let mut world = go(Step::End(ticket, deadline, outcome));
@@ -266,7 +232,7 @@ impl World {
             }
             Step::End(ticket, deadline, outcome) => {
                 let mut world = go(Step::Ask);
-                world.end_fetch(index, ticket, deadline, outcome, seen);
+                world.end_fetch(index, ticket, deadline, &outcome, seen);
                 next.push(world);
             }
             Step::RemoveStale(token) => {
@@ -305,6 +271,48 @@ impl World {
                     next.push(world);
                 }
             }
+        }
+    }
+
+    /// The endpoint's response to a token request.
+    fn request(&self, index: usize, ticket: Ticket, deadline: u64, next: &mut Vec<Self>) {
+        let go = |step| {
+            let mut world = self.clone();
+            world.threads[index].step = step;
+            world
+        };
+        let end = |outcome| go(Step::End(ticket, deadline, outcome));
+        let token = Token {
+            serial: ticket.serial,
+            text: ticket.serial,
+            epoch: ticket.generation,
+        };
+        if self.now >= deadline {
+            next.push(end(FetchOutcome::OutOfTime(
+                ticket.serial,
+                Duration::from_secs(PAUSE),
+            )));
+        }
+        if self.events.failures > 0 {
+            for outcome in [
+                FetchOutcome::Failed(ticket.serial),
+                FetchOutcome::Refused(ticket.serial),
+            ] {
+                let mut world = end(outcome);
+                world.events.failures -= 1;
+                next.push(world);
+            }
+        }
+        if self.events.panics > 0 {
+            let mut world = end(FetchOutcome::Abandoned);
+            world.events.panics -= 1;
+            next.push(world);
+        }
+        if self.state.has_store && self.state.is_current(ticket) {
+            next.push(go(Step::Save(ticket, deadline, token)));
+        } else {
+            let life = life(self.now);
+            next.push(end(FetchOutcome::Fetched(token, life, Source::Endpoint)));
         }
     }
 
@@ -389,18 +397,18 @@ impl World {
         index: usize,
         ticket: Ticket,
         deadline: u64,
-        outcome: Outcome,
+        outcome: &Outcome,
         seen: &mut BTreeSet<&'static str>,
     ) {
         let now = at(self.now);
-        let counts = self.state.fetch_done(ticket, now.mono, &outcome);
+        let counts = self.state.fetch_done(ticket, now.mono, outcome);
         self.fetch = None;
         self.ended.push((ticket, outcome.clone()));
         let is_refetch = std::mem::take(&mut self.is_refetch);
         if !counts {
             seen.insert("a fetch that no longer counts");
             assert_ne!(ticket.generation, self.epoch);
-            if let FetchOutcome::Fetched(token, _, Source::Endpoint) = outcome {
+            if let FetchOutcome::Fetched(token, _, Source::Endpoint) = *outcome {
                 if self.state.has_store {
                     self.threads[index].step = Step::RemoveStale(token);
                 }
@@ -409,7 +417,7 @@ impl World {
         }
         assert_eq!(ticket.generation, self.epoch, "it was asked for before");
         let is_renewal = deadline != self.threads[index].deadline;
-        match outcome {
+        match *outcome {
             FetchOutcome::Fetched(token, life, source) => {
                 if is_refetch && source == Source::StoreOrEndpoint {
                     self.last_refetch = None;
@@ -535,7 +543,7 @@ impl World {
             .retain(|(ticket, _)| threads.iter().any(|it| it.step == Step::Wait(*ticket)));
         self.threads.sort_by_key(fingerprint);
         if self.threads.iter().all(Thread::is_done) {
-            assert!(!self.state.is_fetching, "nobody will ever fetch again");
+            assert_eq!(self.state.fetch, None, "nobody will ever fetch again");
             if self.has_cleared_store {
                 let is_old = |token: Token| token.epoch != self.epoch;
                 assert!(!self.store.is_some_and(is_old), "it was saved: {self:#?}");
@@ -570,11 +578,11 @@ fn fingerprint(it: &impl Hash) -> (u64, u64) {
 }
 
 /// Visits all worlds. Returns how many there are and what was seen in them.
-fn explore(first: World) -> (usize, BTreeSet<&'static str>) {
+fn explore(first: &World) -> (usize, BTreeSet<&'static str>) {
     let mut seen = BTreeSet::new();
     // Whether the way that is being walked leads through it.
-    let mut worlds = HashMap::from([(fingerprint(&first), true)]);
-    let mut way = vec![(fingerprint(&first), first.successors(&mut seen))];
+    let mut worlds = HashMap::from([(fingerprint(first), true)]);
+    let mut way = vec![(fingerprint(first), first.successors(&mut seen))];
     while let Some((here, next)) = way.last_mut() {
         let Some(world) = next.pop() else {
             worlds.insert(*here, false);
@@ -599,7 +607,7 @@ fn explore(first: World) -> (usize, BTreeSet<&'static str>) {
 fn check(worlds: impl IntoIterator<Item = World>, expected: &[&str]) {
     let mut seen = BTreeSet::new();
     for world in worlds {
-        let (count, more) = explore(world);
+        let (count, more) = explore(&world);
         println!("{count} worlds");
         seen.extend(more);
     }
