@@ -145,6 +145,6 @@ fn a8_a_validation_is_refused() {
     let tally = world.side.tally();
     assert_eq!((tally.api, tally.felt), (1000, 0));
     assert!(tally.tokens <= 2, "I7: {tally:?}");
-    row.note("it is the answer; a thousand in 30 s cost at most two tokens");
+    row.note("it is the answer; a thousand of them cost at most two tokens");
     row.done();
 }

@@ -368,9 +368,9 @@ fn a_thousand_refused_validations_cost_at_most_two_tokens() {
 
 #[test]
 fn a_fetching_thread_without_time_does_not_fail_those_that_wait() {
-    let leading = Gate::default();
+    let fetching = Gate::default();
     let waiting = Gate::default();
-    let (is_leading, others_wait) = (leading.clone(), waiting.clone());
+    let (is_fetching, others_wait) = (fetching.clone(), waiting.clone());
     let clock = Later::<Arc<ManualClock>>::default();
     let its_clock = Arc::clone(&clock);
     let test = TestClient::new(
@@ -378,7 +378,7 @@ fn a_fetching_thread_without_time_does_not_fail_those_that_wait() {
             if number > 0 {
                 return token(number, 600);
             }
-            is_leading.count();
+            is_fetching.count();
             others_wait.wait_for(8);
             its_clock.get().unwrap().advance(Duration::from_nanos(1));
             Err(TransportError::new(TransportErrorKind::Timeout, false))
@@ -387,7 +387,7 @@ fn a_fetching_thread_without_time_does_not_fail_those_that_wait() {
     );
     clock.set(Arc::clone(&test.clock)).unwrap();
     thread::scope(|scope| {
-        let leader = scope.spawn(|| {
+        let first = scope.spawn(|| {
             let request = Request::<serde_json::Value>::new(Endpoint::ListUsers);
             let error = test
                 .client
@@ -395,26 +395,26 @@ fn a_fetching_thread_without_time_does_not_fail_those_that_wait() {
                 .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout);
         });
-        leading.wait_for(1);
+        fetching.wait_for(1);
         for _ in 0..8 {
             scope.spawn(|| {
                 waiting.count();
                 call(&test.client).unwrap();
             });
         }
-        leader.join().unwrap();
+        first.join().unwrap();
     });
     assert_eq!((test.token_requests(), test.api_requests()), (2, 8));
 }
 
 #[test]
 fn a_waiter_waits_no_longer_than_its_own_deadline() {
-    let leading = Gate::default();
+    let fetching = Gate::default();
     let done = Gate::default();
-    let (is_leading, waiter_done) = (leading.clone(), done.clone());
+    let (is_fetching, waiter_done) = (fetching.clone(), done.clone());
     let test = TestClient::new(
         move |number, _, _| {
-            is_leading.count();
+            is_fetching.count();
             waiter_done.wait_for(1);
             token(number, 600)
         },
@@ -422,13 +422,13 @@ fn a_waiter_waits_no_longer_than_its_own_deadline() {
     );
     thread::scope(|scope| {
         scope.spawn(|| call(&test.client).unwrap());
-        leading.wait_for(1);
+        fetching.wait_for(1);
         let waiter = scope.spawn(|| {
             let request = Request::<serde_json::Value>::new(Endpoint::ListUsers);
             test.client.send(&request.timeout(seconds(2))).unwrap_err()
         });
         while !waiter.is_finished() {
-            // The leader's deadline is 30 s away, the waiter's 2.
+            // The fetching thread's deadline is 30 s away, the waiter's 2.
             test.clock.advance(Duration::from_millis(1));
             thread::yield_now();
         }

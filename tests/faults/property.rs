@@ -285,6 +285,7 @@ fn spoilt_refusals_keep_the_invariants() {
         let mut random = Random(u64::from(status));
         let drawer = Arc::new(Mutex::new(String::new()));
         let world = world(status, &drawer);
+        let start = std::time::Instant::now();
         for case in 0..CASES {
             let bytes = random.spoil(&good);
             *drawer.lock().unwrap() = bytes.iter().map(|byte| char::from(*byte)).collect();
@@ -297,7 +298,12 @@ fn spoilt_refusals_keep_the_invariants() {
             };
             hold(&place, call, &bytes);
         }
-        assert_eq!(world.side.tally().tokens, 1, "I7: status {status}");
+        let refetches = match status {
+            401 => 1 + usize::try_from(start.elapsed().as_secs() / 30).unwrap(),
+            _ => 0,
+        };
+        let tokens = world.side.tally().tokens;
+        assert!((1..=1 + refetches).contains(&tokens), "I7: status {status}");
     }
 }
 

@@ -79,7 +79,7 @@ fn refusing_the_stored(store: impl TokenStore + 'static) -> TestClient {
 }
 
 #[test]
-fn what_is_saved_is_loaded_and_removed_by_name_only() {
+fn a_saved_token_is_loaded_and_removed_only_if_it_is_the_named_one() {
     let folder = Folder::new("round-trip");
     let store = folder.store();
     assert_eq!(store.load(&key("a")).unwrap(), None);
@@ -117,6 +117,7 @@ mod unix {
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
     use std::os::unix::net::UnixListener;
     use std::process::Command;
+    use std::sync::mpsc;
 
     use super::*;
 
@@ -191,6 +192,10 @@ mod unix {
             .arg(path)
             .status();
         assert!(made.unwrap().success());
+        let (done, is_done) = mpsc::channel();
+        let checked = store.clone();
+        thread::spawn(move || done.send(checked.check().is_err()));
+        assert_eq!(is_done.recv_timeout(secs(60)), Ok(true), "it blocks");
         assert!(refusal(&store).to_string().contains("not a regular file"));
         is_replaced(&store);
 
@@ -252,7 +257,7 @@ mod unix {
 }
 
 #[test]
-fn writers_at_once_leave_one_whole_token() {
+fn concurrent_writers_leave_one_whole_token() {
     let folder = Folder::new("writers");
     let store = folder.store();
     thread::scope(|scope| {
@@ -654,7 +659,7 @@ impl TokenStore for Gone {
 }
 
 #[test]
-fn a_store_that_fails_is_as_good_as_none() {
+fn a_store_that_fails_counts_as_empty() {
     let test = test(|builder| builder.token_store(Gone));
     call(&test.client).unwrap();
     call(&test.client).unwrap();
@@ -687,7 +692,7 @@ fn encoded_tokens_are_read_back_and_junk_is_not() {
 }
 
 #[test]
-fn keys_that_differ_read_differently() {
+fn different_keys_are_displayed_differently() {
     assert_ne!(key("a\" \"").to_string(), key("a").to_string());
     assert_eq!(
         key("a").to_string(),
