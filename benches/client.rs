@@ -13,13 +13,9 @@ use autharmor::users::{self, User, UserDetails};
 use autharmor::{
     Client, HttpRequest, HttpResponse, Limits, Page, PageQuery, Target, Transport, TransportError,
 };
+use autharmor_test_support::canned::{self, Canned};
 use criterion::{Criterion, Throughput};
 use uuid::Uuid;
-
-use canned::Canned;
-
-#[path = "../tests/support/canned.rs"]
-mod canned;
 
 fn id() -> Uuid {
     canned::USER_ID.parse().unwrap()

@@ -1,4 +1,8 @@
-//! The emulator as a program, to point any client or a whole website at.
+//! The emulator as a program, for clients in any language.
+//!
+//! ```sh
+//! cargo run --example emulator -- --help
+//! ```
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
@@ -9,84 +13,67 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 use autharmor::emulator::{Emulator, EmulatorBuilder, NewUser, RecordedRequest};
+use clap::Parser;
 use serde::Deserialize;
-
-const HELP: &str = "\
-Emulates the Auth Armor API on this machine until Ctrl-C.
-
-Usage: cargo run --example emulator -- [OPTIONS]
-
-Options:
-  --listen ADDRESS  Loopback address and port [default: 127.0.0.1:8443]
-  --seed FILE       What to start with, as JSON: an array of users, each a name or
-                    an object with `username`, `email_address` and
-                    `without_methods`; or an object with any of `users` (such an
-                    array), `auth_redirects` and `registration_redirects` (the
-                    allow lists), `origin` and `rp_id` (of the website that uses
-                    passkeys), `seed` (a number that ids follow from),
-                    `token_lifetime` and `validation_window` (seconds)
-  --ca-file FILE    Where to write the certificate of the authority to trust
-                    [default: a new file in the temporary folder]
-  --http            Speak plain HTTP
-  --help            Print this
-";
 
 type Error = Box<dyn std::error::Error>;
 
+/// Emulates the Auth Armor API on this machine until Ctrl-C.
+#[derive(Parser)]
 struct Options {
+    /// Loopback address and port
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
+
+    /// JSON file with users and settings
+    ///
+    /// Either an array of users, each a name or an object with `username`,
+    /// `email_address` and `without_methods`; or an object with any of `users`
+    /// (such an array), `auth_redirects` and `registration_redirects` (the allow
+    /// lists), `origin` and `rp_id` (of the website that uses passkeys), `seed` (a
+    /// number that determines all ids), `token_lifetime` and `validation_window`
+    /// (seconds).
+    #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+
+    /// Writes the certificate of the authority to trust to this file
+    ///
+    /// Defaults to a new file in the temporary folder.
+    #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+
+    /// Uses HTTP without TLS
+    #[arg(long)]
     http: bool,
+
+    /// Approves every sign-in on a phone after this time
+    #[arg(long, value_name = "SECONDS")]
+    approve_after: Option<u64>,
 }
 
 fn main() -> ExitCode {
-    match parse(env::args().skip(1)) {
-        Ok(Some(options)) => match run(&options) {
-            Ok(never) => match never {},
-            Err(error) => fail(&error.to_string(), 1),
-        },
-        Ok(None) => {
-            print!("{HELP}");
-            ExitCode::SUCCESS
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(help) if !help.use_stderr() => {
+            print!("{help}");
+            return ExitCode::SUCCESS;
         }
-        Err(message) => fail(&format!("{message}; try --help"), 2),
-    }
-}
-
-fn fail(message: &str, code: u8) -> ExitCode {
-    eprintln!("emulator: {message}");
-    ExitCode::from(code)
-}
-
-/// `None` if help is asked for.
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut options = Options {
-        listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
-        seed: None,
-        ca_file: None,
-        http: false,
+        Err(error) => {
+            let text = error.to_string();
+            eprint!("emulator: {}", text.trim_start_matches("error: "));
+            return ExitCode::from(2);
+        }
     };
-    while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
-        match argument.as_str() {
-            "--help" | "-h" => return Ok(None),
-            "--http" => options.http = true,
-            "--seed" => options.seed = Some(value()?.into()),
-            "--ca-file" => options.ca_file = Some(value()?.into()),
-            "--listen" => {
-                let text = value()?;
-                let parsed = text.parse();
-                options.listen =
-                    parsed.map_err(|_| format!("{text} is not an address and port"))?;
-            }
-            _ => return Err(format!("unknown option {argument}")),
+    match run(&options) {
+        Ok(never) => match never {},
+        Err(error) => {
+            eprintln!("emulator: {error}");
+            ExitCode::FAILURE
         }
     }
-    Ok(Some(options))
 }
 
-/// Returns only if something goes wrong.
+/// Runs until the process ends. Returns only on errors.
 fn run(options: &Options) -> Result<std::convert::Infallible, Error> {
     let mut builder = Emulator::builder().listen(options.listen).on_request(log);
     if let Some(file) = &options.seed {
@@ -94,6 +81,9 @@ fn run(options: &Options) -> Result<std::convert::Infallible, Error> {
     }
     if options.http {
         builder = builder.plain_http();
+    }
+    if let Some(seconds) = options.approve_after {
+        builder = builder.approve_after(Duration::from_secs(seconds));
     }
     let emulator = builder
         .start()
@@ -205,8 +195,8 @@ fn write_ca(emulator: &Emulator, file: Option<&Path>) -> Result<PathBuf, Error> 
     let (path, created) = if let Some(path) = file {
         (path.to_owned(), File::create(path))
     } else {
-        // Others can write to this folder: never through a link of theirs. A
-        // name may be left from an earlier process of the same number.
+        // Other users can write to this folder, so never follow their links. An
+        // earlier process with the same id may have left a file.
         let id = std::process::id();
         let path = |n: u32| env::temp_dir().join(format!("autharmor-emulator-ca-{id}-{n}.pem"));
         let mut n = 0;
@@ -227,10 +217,10 @@ fn write_ca(emulator: &Emulator, file: Option<&Path>) -> Result<PathBuf, Error> 
     Ok(path)
 }
 
-/// One line a request. Paths and queries may name users, so the endpoint's
-/// name has to do.
+/// Prints one line for each request: without path and query, which may hold
+/// usernames.
 fn log(request: &RecordedRequest, status: u16) {
     let endpoint = request.endpoint().unwrap_or("(no such route)");
-    // A reader who has gone is no reason to stop serving.
+    // A closed pipe must not stop the emulator.
     let _ = writeln!(io::stdout(), "{status} {} {endpoint}", request.method());
 }

@@ -1,11 +1,11 @@
 //! Registers a new user with a phone: draws the QR code that the phone scans,
-//! waits until it has enrolled, and prints the user.
+//! waits for the phone, and prints the user.
 //!
 //!     cargo run --example enrol_phone
 //!
-//! plays against the embedded emulator, whose phone scans the code after a
-//! second. With `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it
-//! asks the real service:
+//! uses the embedded emulator, whose phone scans the code after a second. With
+//! `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it uses the real
+//! service:
 //!
 //!     cargo run --example enrol_phone -- ada@example.com
 
@@ -22,10 +22,10 @@ use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Under v4 the end of a registration is validated.
+    // v4 validates the registration of a phone; v3 does not.
     let version = ApiVersion::V4;
     if env::var("AUTHARMOR_CLIENT_ID").is_ok_and(|id| !id.is_empty()) {
-        let username = env::args().nth(1).ok_or("whom shall I register?")?;
+        let username = env::args().nth(1).ok_or("usage: enrol_phone USERNAME")?;
         let client = ClientBuilder::from_env()?.api_version(version).build()?;
         return enrol(&client, &username, |_, _| {});
     }
@@ -43,8 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// The main job. `meanwhile` is called now and then while it waits, with the
-/// data of the QR code.
+/// Registers the user. `meanwhile` is called about ten times a second while it
+/// waits, with the data of the QR code.
 fn enrol(
     client: &Client,
     username: &str,
@@ -66,7 +66,7 @@ fn enrol(
     });
     match started.pending.wait(client, &policy)? {
         Registration::Registered(user) => {
-            // A name may hold anything that a terminal would obey.
+            // A name may hold terminal control sequences.
             let name = user.username().unwrap_or("?").escape_debug();
             println!("registered: {name}");
             println!("  user id     {}", user.user_id());
@@ -76,7 +76,7 @@ fn enrol(
             println!("  validated   {}", user.is_validated());
             Ok(())
         }
-        Registration::StillPending => Err("not registered: nobody has scanned the code".into()),
+        Registration::StillPending => Err("not registered: nobody scanned the code".into()),
         other => Err(format!("not registered: {other:?}").into()),
     }
 }

@@ -1,14 +1,14 @@
-//! Signs a user in with a link by mail, as a web program does: one request
-//! begins and keeps the pending state in the session, another one, which
-//! comes from the link, ends it.
+//! Signs a user in with a magic link, as a web program does: one request begins
+//! the sign-in and stores the pending state in the session. Another request,
+//! which comes from the link, completes it.
 //!
 //!     cargo run --example magic_link
 //!
-//! plays against the embedded emulator; the example itself opens the mail and
-//! follows the link. With `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET`
-//! set the real service sends the mail, and you open it in a browser on this
-//! machine. `http://127.0.0.1:8080/signed-in` must then be on your project's
-//! list of redirect URLs for sign-in:
+//! uses the embedded emulator; the example itself opens the mail and follows the
+//! link. With `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set the real
+//! service sends the mail, and you open it in a browser on this machine. Then
+//! `http://127.0.0.1:8080/signed-in` must be on your project's list of redirect
+//! URLs for sign-in:
 //!
 //!     cargo run --example magic_link -- ada@example.com
 
@@ -25,9 +25,9 @@ use autharmor::auth::StartMagiclinkEmailAuth;
 use autharmor::emulator::Emulator;
 use autharmor::flow::{PendingMagiclink, SignIn, SignedInUser};
 
-/// What a web framework brings: by the id in a browser's cookie, what the
-/// server keeps of that browser. The cookie is what binds a sign-in to the
-/// browser that began it; here there is but one.
+/// The sessions of a web framework: the server's data by the id in a browser's
+/// cookie. The cookie binds a sign-in to the browser that began it. This example
+/// has one browser only.
 type Sessions = HashMap<String, String>;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut sessions = Sessions::new();
 
     if env::var("AUTHARMOR_CLIENT_ID").is_ok_and(|id| !id.is_empty()) {
-        let address = env::args().nth(1).ok_or("whom shall I sign in?")?;
+        let address = env::args().nth(1).ok_or("usage: magic_link ADDRESS")?;
         let client = Client::from_env()?;
         let server = TcpListener::bind("127.0.0.1:8080")?;
         sessions.insert(session_id.to_owned(), begin(&client, &address, &server)?);
@@ -47,11 +47,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let client = emulator.client_builder().build()?;
     println!("no AUTHARMOR_CLIENT_ID: using the emulator and its inbox");
     let server = TcpListener::bind("127.0.0.1:0")?;
-    let kept = begin(&client, "ada@example.com", &server)?;
-    sessions.insert(session_id.to_owned(), kept);
+    let state = begin(&client, "ada@example.com", &server)?;
+    sessions.insert(session_id.to_owned(), state);
 
     let mail = emulator.outbox().pop().ok_or("there is no mail")?;
-    println!("a mail came: {}", mail.subject);
+    println!("a mail arrived: {}", mail.subject);
     let url = emulator.click(&mail.link)?;
     let browser = thread::spawn(move || browse(&url).map_err(|error| error.to_string()));
     serve(&client, &server, &mut sessions, session_id)?;
@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// `POST /login`: has the mail sent, and returns what the session keeps.
+/// `POST /login`: sends the mail and returns the state for the session.
 fn begin(client: &Client, address: &str, server: &TcpListener) -> Result<String, Box<dyn Error>> {
     let redirect = format!("http://{}/signed-in", server.local_addr()?);
     let request = StartMagiclinkEmailAuth::new(address, redirect)
@@ -70,14 +70,14 @@ fn begin(client: &Client, address: &str, server: &TcpListener) -> Result<String,
     Ok(serde_json::to_string(&pending)?)
 }
 
-/// `GET /signed-in`: takes the state out of the session (it serves once) and
-/// ends the sign-in with the query that the link brought.
-fn complete(client: &Client, kept: &str, target: &str) -> Result<SignIn, Box<dyn Error>> {
-    let pending: PendingMagiclink = serde_json::from_str(kept)?;
+/// `GET /signed-in`: completes the sign-in with the query of the link. `state`
+/// was removed from the session, since it can be used once.
+fn complete(client: &Client, state: &str, target: &str) -> Result<SignIn, Box<dyn Error>> {
+    let pending: PendingMagiclink = serde_json::from_str(state)?;
     Ok(pending.complete(client, target)?)
 }
 
-/// Serves until somebody comes with the link.
+/// Serves until a browser arrives from the link.
 fn serve(
     client: &Client,
     server: &TcpListener,
@@ -86,31 +86,31 @@ fn serve(
 ) -> Result<(), Box<dyn Error>> {
     loop {
         let (mut browser, _) = server.accept()?;
-        // Browsers like to connect in advance and to say nothing.
+        // Browsers open connections in advance and send nothing on them.
         browser.set_read_timeout(Some(Duration::from_secs(5)))?;
         let Ok(target) = target_of(&browser) else {
             continue;
         };
         if !target.starts_with("/signed-in?") {
-            answer(&mut browser, "404 Not Found", "nothing here")?;
+            respond(&mut browser, "404 Not Found", "not found")?;
             continue;
         }
-        let kept = sessions
+        let state = sessions
             .remove(session_id)
             .ok_or("this browser has not begun a sign-in")?;
-        let end = complete(client, &kept, &target);
+        let end = complete(client, &state, &target);
         return match end {
             Ok(SignIn::SignedIn(user)) => {
-                answer(&mut browser, "200 OK", "you are signed in")?;
+                respond(&mut browser, "200 OK", "you are signed in")?;
                 print_user(&user);
                 Ok(())
             }
             Ok(other) => {
-                answer(&mut browser, "403 Forbidden", "you are not signed in")?;
-                Err(format!("nobody is signed in: {other:?}").into())
+                respond(&mut browser, "403 Forbidden", "you are not signed in")?;
+                Err(format!("not signed in: {other:?}").into())
             }
             Err(error) => {
-                answer(&mut browser, "400 Bad Request", "you are not signed in")?;
+                respond(&mut browser, "400 Bad Request", "you are not signed in")?;
                 Err(error)
             }
         };
@@ -118,12 +118,12 @@ fn serve(
 }
 
 fn print_user(user: &SignedInUser) {
-    // A name may hold anything that a terminal would obey.
+    // A name may hold terminal control sequences.
     let name = user.username().unwrap_or("?").escape_debug();
     println!("signed in: {name} ({})", user.user_id());
 }
 
-/// Path and query of a request: the second word of its first line.
+/// Returns path and query of a request: the second word of its first line.
 fn target_of(browser: &TcpStream) -> Result<String, Box<dyn Error>> {
     let mut lines = BufReader::new(browser.take(16 * 1024)).lines();
     let first = lines.next().ok_or("an empty request")??;
@@ -136,8 +136,8 @@ fn target_of(browser: &TcpStream) -> Result<String, Box<dyn Error>> {
     Ok(target.to_owned())
 }
 
-fn answer(browser: &mut TcpStream, status: &str, text: &str) -> std::io::Result<()> {
-    // The URL holds a token: no page that is linked here shall learn it.
+fn respond(browser: &mut TcpStream, status: &str, text: &str) -> std::io::Result<()> {
+    // The URL holds a token, which must not reach other pages as a referrer.
     write!(
         browser,
         "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\
@@ -146,15 +146,14 @@ fn answer(browser: &mut TcpStream, status: &str, text: &str) -> std::io::Result<
     )
 }
 
-/// Stands in for the browser in which the user opens the link; gives what the
-/// page says.
+/// Opens the link as the user's browser would. Returns the text of the page.
 fn browse(url: &str) -> Result<String, Box<dyn Error + Send + Sync>> {
     let rest = url.strip_prefix("http://").ok_or("not an http URL")?;
     let (host, target) = rest.split_once('/').ok_or("no path")?;
     let mut server = TcpStream::connect(host)?;
     write!(server, "GET /{target} HTTP/1.1\r\nhost: {host}\r\n\r\n")?;
-    let mut answer = String::new();
-    server.read_to_string(&mut answer)?;
-    let (_, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+    let mut response = String::new();
+    server.read_to_string(&mut response)?;
+    let (_, body) = response.split_once("\r\n\r\n").ok_or("no response")?;
     Ok(body.to_owned())
 }

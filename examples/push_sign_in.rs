@@ -1,11 +1,11 @@
-//! Signs a user in with a push to the phone, in a terminal: draws the QR code
-//! as a fallback, turns a spinner while it waits, and gives up on Ctrl-C.
+//! Signs a user in with a push notification, in a terminal: draws the QR code
+//! as a fallback, shows a spinner while it waits, and stops on Ctrl-C.
 //!
 //!     cargo run --example push_sign_in
 //!
-//! plays against the embedded emulator, whose phone approves after a second.
-//! With `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it asks the
-//! real service:
+//! uses the embedded emulator, whose phone approves after a second. With
+//! `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it uses the real
+//! service:
 //!
 //!     cargo run --example push_sign_in -- ada@example.com
 
@@ -26,7 +26,7 @@ use qrcode::render::unicode::Dense1x2;
 
 fn main() -> Result<(), Box<dyn Error>> {
     if env::var("AUTHARMOR_CLIENT_ID").is_ok_and(|id| !id.is_empty()) {
-        let user = env::args().nth(1).ok_or("whom shall I sign in?")?;
+        let user = env::args().nth(1).ok_or("usage: push_sign_in USERNAME")?;
         return sign_in(&Client::from_env()?, &user, |_| {});
     }
 
@@ -44,16 +44,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// The main job. `meanwhile` is called now and then while it waits.
+/// Signs the user in. `meanwhile` is called about ten times a second while it
+/// waits.
 fn sign_in(
     client: &Client,
     username: &str,
     meanwhile: impl Fn(&WaitProgress),
 ) -> Result<(), Box<dyn Error>> {
-    let give_up = Arc::new(AtomicBool::new(false));
+    let cancelled = Arc::new(AtomicBool::new(false));
     ctrlc::set_handler({
-        let give_up = Arc::clone(&give_up);
-        move || give_up.store(true, Ordering::Relaxed)
+        let cancelled = Arc::clone(&cancelled);
+        move || cancelled.store(true, Ordering::Relaxed)
     })?;
 
     let request = StartAuthenticatorAuth::new()
@@ -64,7 +65,7 @@ fn sign_in(
         .timeout_in_seconds(60);
     let started = client.begin_authenticator_sign_in(&request)?;
     if started.push_message_sent {
-        println!("answer the push on your phone, or scan this:");
+        println!("respond to the push notification on your phone, or scan this:");
     } else {
         println!("scan this with your phone:");
     }
@@ -80,9 +81,9 @@ fn sign_in(
     }
 
     let policy = WaitPolicy::new().on_progress(|progress| {
-        spin(progress);
+        show(progress);
         meanwhile(progress);
-        if give_up.load(Ordering::Relaxed) {
+        if cancelled.load(Ordering::Relaxed) {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -92,24 +93,24 @@ fn sign_in(
     println!();
     match end {
         SignIn::SignedIn(user) => {
-            // A name may hold anything that a terminal would obey.
+            // A name may hold terminal control sequences.
             let name = user.username().unwrap_or("?").escape_debug();
             println!("signed in: {name} ({})", user.user_id());
             Ok(())
         }
-        SignIn::StillPending => Err("nobody is signed in: nobody has answered".into()),
-        other => Err(format!("nobody is signed in: {other:?}").into()),
+        SignIn::StillPending => Err("not signed in: nobody responded".into()),
+        other => Err(format!("not signed in: {other:?}").into()),
     }
 }
 
-fn spin(progress: &WaitProgress) {
+fn show(progress: &WaitProgress) {
     let frames = ['|', '/', '-', '\\'];
-    let turn = progress.elapsed.as_millis() / 100 % 4;
-    let frame = frames.into_iter().nth(turn as usize).unwrap_or(' ');
+    let number = progress.elapsed.as_millis() / 100 % 4;
+    let frame = frames.into_iter().nth(number as usize).unwrap_or(' ');
     print!("\r{frame} {:3} s left ", progress.remaining.as_secs());
     if let Some(error) = &progress.last_error {
         print!("({error}) ");
     }
-    // A terminal that does not show the spinner is no reason to stop.
+    // The sign-in goes on if the terminal cannot show the spinner.
     let _ = io::stdout().flush();
 }

@@ -1,8 +1,8 @@
-//! Looks a user up by name and signs the user in with a push to the phone.
+//! Gets a user by name and signs the user in with a push notification.
 //!
-//! Without any settings it plays against the embedded emulator, whose user
-//! approves at once. With `AUTHARMOR_CLIENT_ID`, `AUTHARMOR_CLIENT_SECRET` and
-//! `AUTHARMOR_QUICKSTART_USER` set it does the same against the real service.
+//! Without any settings it uses the embedded emulator, whose user approves at
+//! once. With `AUTHARMOR_CLIENT_ID`, `AUTHARMOR_CLIENT_SECRET` and
+//! `AUTHARMOR_QUICKSTART_USER` set it uses the real service.
 
 use std::env;
 use std::error::Error;
@@ -15,10 +15,10 @@ use autharmor::flow::{SignIn, WaitPolicy};
 fn main() -> Result<(), Box<dyn Error>> {
     if env::var("AUTHARMOR_CLIENT_ID").is_ok_and(|id| !id.is_empty()) {
         let user = env::var("AUTHARMOR_QUICKSTART_USER")
-            .map_err(|_| "AUTHARMOR_QUICKSTART_USER names nobody to sign in")?;
+            .map_err(|_| "AUTHARMOR_QUICKSTART_USER is not set")?;
         return sign_in(&Client::from_env()?, &user, |qr_code_data| {
             println!(
-                "answer the push on your phone, or scan: {}",
+                "respond to the push notification on your phone, or scan: {}",
                 qr_code_data.escape_debug()
             );
             Ok(())
@@ -39,14 +39,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(())
     })?;
 
-    println!("\nwhat the server saw, without a name in any line:");
+    println!("\nthe requests that the server received, without a name in any URL:");
     for request in emulator.requests() {
         println!("  {}", request.request_line());
     }
     Ok(())
 }
 
-/// The main job. `show` is given the data of the QR code.
+/// Signs the user in. `show` gets the data of the QR code.
 fn sign_in(
     client: &Client,
     username: &str,

@@ -1,8 +1,8 @@
-//! Lists all users as a table, page after page.
+//! Lists all users in a table, page by page.
 //!
-//! Without any settings it lists those of the embedded emulator; with
-//! `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set, those of the real
-//! service.
+//! Without any settings it lists the users of the embedded emulator. With
+//! `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it lists the users of
+//! the real service.
 
 use std::env;
 use std::error::Error;
@@ -26,7 +26,7 @@ fn print_users(client: &Client) -> Result<(), Box<dyn Error>> {
     for user in client.users(PageQuery::new().page_size(10)) {
         let user = user?;
         let created = user.date_created.as_ref().map_or("", |date| date.as_str());
-        // A name may hold anything that a terminal would obey.
+        // A name may hold terminal control sequences.
         let name = user.username.as_deref().unwrap_or("").escape_debug();
         println!("{:36}  {created:28}  {name}", user.user_id);
     }

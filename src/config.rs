@@ -1,4 +1,6 @@
-//! [`ClientBuilder`]: every setting, its default and its checks.
+//! [`ClientBuilder`]: the settings of a client, their defaults and checks.
+
+mod checks;
 
 use std::fmt;
 use std::io;
@@ -6,9 +8,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use zeroize::Zeroizing;
 
+use self::checks::{not_zero, scope_text, user_agent};
 use crate::client::{Client, Inner};
 use crate::clock::{Clock, SystemClock};
 use crate::environment::Environment;
@@ -24,13 +26,14 @@ use crate::transport::{
 
 const API_URL: &str = "https://api.autharmor.com";
 const LOGIN_URL: &str = "https://login.autharmor.com";
-const USER_AGENT: &str = concat!("autharmor-rust/", env!("CARGO_PKG_VERSION"));
 
 impl Client {
-    /// A client with the default settings. A line end after the secret is
-    /// trimmed. Fails with [`ErrorKind::Config`] if id or secret are empty or
-    /// hold control characters, or if the environment names a proxy that
-    /// cannot be used. Nothing is sent.
+    /// Creates a client with the default settings. A line end after the secret is
+    /// removed. Nothing is sent.
+    ///
+    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) if the id or
+    /// the secret is empty or holds control characters, or if the environment
+    /// names a proxy that cannot be used.
     ///
     /// ```
     /// let client = autharmor::Client::new("my-client-id", "my-client-secret")?;
@@ -43,7 +46,7 @@ impl Client {
         Self::builder(client_id, client_secret).build()
     }
 
-    /// Settings to be changed before the client is made.
+    /// Creates a builder, to change settings before the client is created.
     ///
     /// ```
     /// use std::time::Duration;
@@ -60,7 +63,8 @@ impl Client {
         ClientBuilder::new(client_id.into(), client_secret.into())
     }
 
-    /// A client from the environment, see [`ClientBuilder::from_env`].
+    /// Creates a client from environment variables, see
+    /// [`ClientBuilder::from_env`].
     ///
     /// ```no_run
     /// let client = autharmor::Client::from_env()?;
@@ -71,7 +75,7 @@ impl Client {
     }
 }
 
-/// Settings for a [`Client`]. [`build`](Self::build) checks them all at once.
+/// Builder of a [`Client`]. [`build`](Self::build) checks all settings.
 ///
 /// ```
 /// use std::time::Duration;
@@ -138,11 +142,16 @@ impl ClientBuilder {
         }
     }
 
-    /// A builder from the environment: `AUTHARMOR_CLIENT_ID` and
-    /// `AUTHARMOR_CLIENT_SECRET`, and if they are set `AUTHARMOR_API_URL` and
-    /// `AUTHARMOR_LOGIN_URL`. An empty variable counts as unset. Fails with
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if one of the first two
-    /// is not set, or any is not UTF-8.
+    /// Creates a builder from the environment variables `AUTHARMOR_CLIENT_ID`
+    /// and `AUTHARMOR_CLIENT_SECRET`, and, if set, `AUTHARMOR_API_URL` and
+    /// `AUTHARMOR_LOGIN_URL`. An empty variable counts as unset.
+    ///
+    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) if one of the
+    /// first two is not set, or if any is not UTF-8.
+    ///
+    /// **Whoever sets the environment chooses the hosts that the secret and all
+    /// calls are sent to.** A program that runs with more rights than the user who
+    /// starts it (setuid, PAM, sudo) must not use this function.
     ///
     /// ```no_run
     /// use autharmor::{ApiVersion, ClientBuilder};
@@ -155,12 +164,12 @@ impl ClientBuilder {
     }
 
     pub(crate) fn from_variables(env: Environment) -> Result<Self, Error> {
-        let need = |name| {
+        let required = |name| {
             env.get(name)?
                 .ok_or_else(|| Error::config(format!("{name} is not set")))
         };
-        let id = need("AUTHARMOR_CLIENT_ID")?;
-        let mut builder = Self::new(id, need("AUTHARMOR_CLIENT_SECRET")?.into());
+        let id = required("AUTHARMOR_CLIENT_ID")?;
+        let mut builder = Self::new(id, required("AUTHARMOR_CLIENT_SECRET")?.into());
         if let Some(url) = env.get("AUTHARMOR_API_URL")? {
             builder = builder.api_url(url);
         }
@@ -171,8 +180,8 @@ impl ClientBuilder {
         Ok(builder)
     }
 
-    /// The API's base URL, without a version. A path prefix is kept, a
-    /// trailing slash does not matter. `build` refuses userinfo, a query, a
+    /// Sets the base URL of the API, without a version. A path prefix is kept,
+    /// and a trailing slash is ignored. `build` refuses userinfo, a query, a
     /// fragment, a missing host, a path that ends in `/v3` or `/v4`, and
     /// `http://` (see [`allow_http_on_loopback`](Self::allow_http_on_loopback)).
     /// Defaults to `https://api.autharmor.com`.
@@ -181,15 +190,15 @@ impl ClientBuilder {
         self
     }
 
-    /// The token host's base URL, under the same rules; `/connect/token` is
-    /// added. Defaults to `https://login.autharmor.com`.
+    /// Sets the base URL of the token endpoint, under the same rules.
+    /// `/connect/token` is added. Defaults to `https://login.autharmor.com`.
     pub fn login_url(mut self, url: impl Into<String>) -> Self {
         self.login_url = url.into();
         self
     }
 
-    /// Allows `http://` for loopback addresses (`127.0.0.0/8`, `::1`; not
-    /// `localhost`, which is a name), for tests. Defaults to `false`.
+    /// Allows `http://` for loopback addresses (`127.0.0.0/8` and `::1`, but not
+    /// the name `localhost`), for tests. Defaults to `false`.
     ///
     /// ```
     /// let client = autharmor::Client::builder("id", "secret")
@@ -204,34 +213,34 @@ impl ClientBuilder {
         self
     }
 
-    /// The version of the API to speak. Defaults to [`ApiVersion::V3`].
+    /// Sets the version of the API. Defaults to [`ApiVersion::V3`].
     pub fn api_version(mut self, version: ApiVersion) -> Self {
         self.version = version;
         self
     }
 
-    /// Allows usernames in the query of v4 URLs, the only way by which v4
-    /// takes them. **They then end up wherever URLs are logged**: in proxies,
-    /// in the service's access log, and on this machine in ureq's own debug
-    /// records, where the log filter lets its trace records pass as well.
-    /// Without this, [`ApiVersion::V4`] with a username is an error
-    /// and nothing is sent. Defaults to `false`.
+    /// Allows usernames in the query of v4 URLs. v4 takes them nowhere else.
+    /// **They then appear wherever URLs are logged**: in proxies, in the
+    /// service's access log, and on this machine in ureq's debug records, if the
+    /// log filter also lets ureq's trace records pass. Without this setting, a
+    /// call by username under [`ApiVersion::V4`] is an error, and nothing is
+    /// sent. Defaults to `false`.
     pub fn username_in_query(mut self, allow: bool) -> Self {
         self.username_in_query = allow;
         self
     }
 
-    /// Sends usernames that are not ASCII in the v3 header, as raw UTF-8.
-    /// Whether the service reads them is unverified, so by default they are
-    /// refused before anything is sent; an id always works. Defaults to
-    /// `false`.
+    /// Allows usernames that are not ASCII in the v3 header. They are sent as raw
+    /// UTF-8. Whether the service reads them correctly is unverified, so by
+    /// default they are refused before anything is sent; an id always works.
+    /// Defaults to `false`.
     pub fn non_ascii_usernames(mut self, allow: bool) -> Self {
         self.non_ascii_usernames = allow;
         self
     }
 
-    /// The OAuth2 scopes to ask for, such as `aarmor.api.request_auth`.
-    /// Defaults to none, which asks for all that the client has.
+    /// Sets the OAuth2 scopes to request, such as `aarmor.api.request_auth`.
+    /// Defaults to none, which requests all scopes that the client has.
     ///
     /// ```
     /// let client = autharmor::Client::builder("id", "secret")
@@ -244,38 +253,40 @@ impl ClientBuilder {
         self
     }
 
-    /// How the client id and secret travel. Defaults to
-    /// [`ClientAuth::SecretPost`].
+    /// Sets how the client id and secret are sent to the token endpoint. Defaults
+    /// to [`ClientAuth::SecretPost`].
     pub fn client_auth(mut self, client_auth: ClientAuth) -> Self {
         self.client_auth = client_auth;
         self
     }
 
-    /// How long connecting may take: TCP, TLS and a proxy's `CONNECT`
-    /// together. Zero is refused. Defaults to 5 seconds.
+    /// Sets how long connecting may take: TCP to all addresses of the host, a
+    /// proxy's `CONNECT`, and TLS together. Zero is refused. Defaults to 5
+    /// seconds.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a whole call may take: token, name look-up, retries and their
-    /// pauses included. Zero is refused. A single call can have its own, see
-    /// [`Request::timeout`](crate::Request::timeout). Defaults to 30 seconds.
+    /// Sets how long a whole call may take, including the token fetch, the name
+    /// look-up, and retries with their pauses. Zero is refused. A single call can
+    /// have its own timeout, see [`Request::timeout`](crate::Request::timeout).
+    /// Defaults to 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// What is tried again. Defaults to [`RetryPolicy::default`].
+    /// Sets which failures are retried, and how often. Defaults to
+    /// [`RetryPolicy::default`].
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Trusts these root certificates (PEM) besides the bundled ones and those
-    /// of earlier calls. `build` refuses a text without a certificate or with
-    /// one that is damaged. Defaults to the bundled roots of webpki-roots
-    /// alone.
+    /// Trusts these root certificates (PEM) as well as the bundled ones and
+    /// those of earlier calls. `build` refuses a text without a certificate or
+    /// with a damaged one. Defaults to the bundled roots of webpki-roots alone.
     pub fn add_root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
         let pem = pem.as_ref().to_vec();
         match &mut self.roots {
@@ -285,8 +296,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these root certificates (PEM) and no others, under the same
-    /// check. Defaults to the bundled roots.
+    /// Trusts only these root certificates (PEM), with the same checks.
+    /// Defaults to the bundled roots.
     ///
     /// ```no_run
     /// let pem = std::fs::read("/etc/ssl/our-root.pem")?;
@@ -300,8 +311,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts what the operating system trusts, a company's interception
-    /// proxy included. Defaults to the bundled roots.
+    /// Trusts what the operating system trusts, which may include a company's
+    /// proxy that inspects TLS. On Unix systems other than macOS, the
+    /// environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` choose the
+    /// roots: do not use this in a setuid or PAM program. Defaults to the
+    /// bundled roots.
     #[cfg(feature = "platform-verifier")]
     #[cfg_attr(docsrs, doc(cfg(feature = "platform-verifier")))]
     pub fn platform_verifier(mut self) -> Self {
@@ -309,8 +323,9 @@ impl ClientBuilder {
         self
     }
 
-    /// A client certificate chain and its private key, both PEM. `build`
-    /// refuses what is damaged or does not fit together. Defaults to none.
+    /// Sets a client certificate chain and its private key, both PEM. `build`
+    /// refuses them if they are damaged or do not belong together. Defaults to
+    /// none.
     ///
     /// ```no_run
     /// let chain = std::fs::read("/etc/ssl/me.pem")?;
@@ -328,10 +343,11 @@ impl ClientBuilder {
         self
     }
 
-    /// The proxy to use, such as `http://user:password@proxy.example:3128`.
-    /// Only HTTP and HTTPS proxies are supported. Defaults to what
-    /// `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say, for hosts that are not
-    /// loopback addresses.
+    /// Sets the proxy, such as `http://user:password@proxy.example:3128`.
+    /// Special characters in user and password are percent-encoded. Only HTTP
+    /// and HTTPS proxies are supported. Defaults to what `HTTPS_PROXY`,
+    /// `ALL_PROXY` and `NO_PROXY` say, for hosts that are not loopback
+    /// addresses.
     ///
     /// ```
     /// let client = autharmor::Client::builder("id", "secret")
@@ -344,39 +360,40 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses no proxy, whatever the environment says. Defaults to asking the
-    /// environment, see [`proxy`](Self::proxy).
+    /// Uses no proxy and ignores those of the environment. Defaults to the
+    /// environment's, see [`proxy`](Self::proxy).
     pub fn no_proxy(mut self) -> Self {
         self.proxy = ProxySetting::Off;
         self
     }
 
-    /// A product token such as `door-daemon/2.1` that follows this crate's own
-    /// in `User-Agent`. `build` refuses an empty one, more than 256 bytes, and
+    /// Appends a product token such as `door-daemon/2.1` to this crate's
+    /// `User-Agent`. `build` refuses an empty text, more than 256 bytes, and
     /// anything but visible ASCII and spaces. Defaults to none.
     pub fn user_agent_suffix(mut self, suffix: impl Into<String>) -> Self {
         self.user_agent_suffix = Some(suffix.into());
         self
     }
 
-    /// The largest response body in bytes that is accepted. Zero is refused.
+    /// Sets the size limit of response bodies, in bytes. Zero is refused.
     /// Defaults to 1 MiB.
     pub fn max_response_body(mut self, bytes: usize) -> Self {
         self.max_response_body = bytes;
         self
     }
 
-    /// Keeps the access token in this store as well, for other processes and
-    /// later runs, see [`TokenStore`]. Defaults to none: the token stays in
-    /// memory.
+    /// Also keeps the access token in this store, for other processes and later
+    /// runs, see [`TokenStore`]. Defaults to none: the token is kept in memory
+    /// only.
     pub fn token_store(mut self, store: impl TokenStore + 'static) -> Self {
         self.token_store = Some(Arc::new(store));
         self
     }
 
-    /// Sends requests through this transport instead of the crate's own;
-    /// connect timeout, roots, client certificate and proxy are then its
-    /// business. Defaults to the crate's own, see [`Transport`].
+    /// Sends requests through this transport or closure instead of the crate's
+    /// own. The settings for connect timeout, roots, client certificate, proxy
+    /// and resolver are then not used. Defaults to the crate's own, see
+    /// [`Transport`].
     pub fn transport(mut self, transport: impl Transport + 'static) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -384,8 +401,10 @@ impl ClientBuilder {
 
     /// Resolves host names with a function of host name and port instead of
     /// the operating system, for service discovery and for tests. It runs in a
-    /// thread of its own and may block; a call does not wait for it beyond its
-    /// deadline. Not used with a [`transport`](Self::transport) of your own.
+    /// thread of its own and may block: a call does not wait for it beyond its
+    /// deadline. If the system has no thread left, it runs in the calling
+    /// thread. The addresses are cached for a minute. Not used with a
+    /// [`transport`](Self::transport) of your own.
     pub fn resolver(
         mut self,
         resolver: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
@@ -394,14 +413,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses another source of time, for tests. Defaults to [`SystemClock`].
+    /// Sets the source of time, for tests. Defaults to [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Checks the settings and makes the client. Nothing is sent. Fails with
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the setting.
+    /// Checks the settings and creates the client. Nothing is sent. Fails with
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a setting is wrong; the
+    /// error names the setting.
     pub fn build(self) -> Result<Client, Error> {
         let credentials = Credentials::new(&self.client_id, self.client_secret.expose())?;
         let api = BaseUrl::parse(&self.api_url, "api_url", self.allow_http)?;
@@ -411,7 +431,7 @@ impl ClientBuilder {
         if self.max_response_body == 0 {
             return Err(Error::config("max_response_body is zero"));
         }
-        let user_agent = self.user_agent()?;
+        let user_agent = user_agent(self.user_agent_suffix.as_deref())?;
         let scopes = scope_text(&self.scopes)?;
         let transport = match self.transport {
             Some(transport) => transport,
@@ -420,7 +440,11 @@ impl ClientBuilder {
                 roots: self.roots,
                 client_certificate: self.client_certificate,
                 proxy: self.proxy,
+                hosts: vec![api.join("/")?, login.join("/")?],
+                user_agent: user_agent.clone(),
                 resolver: self.resolver,
+                preconnect: Some(api.join("/")?),
+                clock: Arc::clone(&self.clock),
             })?),
         };
         let budget = Arc::new(Budget::new());
@@ -434,7 +458,6 @@ impl ClientBuilder {
             retry: self.retry.clone(),
             max_response_body: self.max_response_body,
             store: self.token_store,
-            api: api.join("/")?,
         };
         let tokens = TokenCache::new(
             credentials,
@@ -459,27 +482,9 @@ impl ClientBuilder {
             user_agent,
         }))
     }
-
-    fn user_agent(&self) -> Result<HeaderValue, Error> {
-        let Some(suffix) = &self.user_agent_suffix else {
-            return Ok(HeaderValue::from_static(USER_AGENT));
-        };
-        let fits = !suffix.is_empty()
-            && suffix.len() <= 256
-            && suffix
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() || byte == b' ');
-        let value = format!("{USER_AGENT} {suffix}");
-        match HeaderValue::from_str(value.trim_end()) {
-            Ok(value) if fits => Ok(value),
-            _ => Err(Error::config(
-                "user_agent_suffix must be 1 to 256 bytes of visible ASCII and spaces",
-            )),
-        }
-    }
 }
 
-/// Shows where and how it will call, never a secret.
+/// Shows some settings, but no URL and no secret.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
@@ -489,30 +494,6 @@ impl fmt::Debug for ClientBuilder {
             .field("retry", &self.retry)
             .field("max_response_body", &self.max_response_body)
             .finish_non_exhaustive()
-    }
-}
-
-fn not_zero(timeout: Duration, what: &str) -> Result<(), Error> {
-    if timeout.is_zero() {
-        return Err(Error::config(format!("{what} is zero")));
-    }
-    Ok(())
-}
-
-/// Joins scopes with spaces; each is a `scope-token` of RFC 6749.
-fn scope_text(scopes: &[String]) -> Result<String, Error> {
-    let is_scope = |scope: &String| {
-        !scope.is_empty()
-            && scope
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
-    };
-    if scopes.iter().all(is_scope) {
-        Ok(scopes.join(" "))
-    } else {
-        Err(Error::config(
-            "a scope is empty or holds a space, a quote or a control character",
-        ))
     }
 }
 

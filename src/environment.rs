@@ -1,4 +1,4 @@
-//! [`Environment`]: the variables of the process, or of a test.
+//! [`Environment`]: environment variables of the process, or of a test.
 
 use std::env;
 use std::ffi::OsString;
@@ -18,8 +18,9 @@ impl Environment {
         Self(Box::new(look_up))
     }
 
-    /// An empty variable counts as unset. One that is not UTF-8 does not: a
-    /// broken URL must not stand for the default one.
+    /// Returns the value of a variable. An empty variable counts as unset. One
+    /// that is not UTF-8 is an error: the default must not replace a URL that
+    /// was set but cannot be read.
     pub(crate) fn get(&self, name: &str) -> Result<Option<String>, Error> {
         match self.0(name).map(OsString::into_string) {
             Some(Ok(value)) if !value.is_empty() => Ok(Some(value)),

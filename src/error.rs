@@ -1,4 +1,4 @@
-//! The one error type, [`Error`], and its [`ErrorKind`].
+//! [`Error`], the error type of the whole crate, and its [`ErrorKind`].
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -6,55 +6,62 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What kind of failure an [`Error`] is: what a program can act on.
+/// The kind of an [`Error`], for a program to act on.
 ///
-/// More kinds may be added; have a `_` arm.
+/// More kinds may be added. Have a `_` arm when you match on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A setting is wrong: fix the configuration. Nothing was sent.
+    /// A setting is wrong. Fix the configuration. Nothing was sent.
     Config,
-    /// A value of this call is wrong: fix the call. Nothing was sent.
+    /// A value of this call is wrong. Fix the call. Nothing was sent.
     InvalidInput,
-    /// API v4 would put the username into the URL and the builder was not told
-    /// that it may. Use the user's id, or see
+    /// API v4 would put the username into the URL, and the builder does not
+    /// allow that. Use the user's id, or see
     /// [`username_in_query`](crate::ClientBuilder::username_in_query).
     /// Nothing was sent.
     UsernameInUrl,
-    /// The token endpoint refuses the client id, secret or scopes.
+    /// The token endpoint refused the client id, the secret or the scopes.
     Auth,
-    /// The API answered 401: it does not take the token, or a `validate_*`
-    /// call named something that it refuses.
+    /// Status 401: the API does not accept the access token, or it refused what
+    /// a `validate_*` call was given.
     Unauthorized,
-    /// The API answered 403: these credentials may not do this.
+    /// Status 403: these credentials are not allowed to make this call.
     Forbidden,
-    /// The API answered 404: there is no such user, request or registration.
+    /// Status 404: there is no such user, request or registration.
     NotFound,
-    /// The service answered 429: too many calls. See [`Error::retry_after`].
+    /// Status 429: too many calls. See [`Error::retry_after`].
     RateLimited,
-    /// The API refused the call with another 4xx status.
+    /// Another 4xx status, or an error body with a success status: the API
+    /// refused the call.
     Api,
-    /// The service answered with a 5xx status.
+    /// A 5xx status.
     Unavailable,
     /// The host name could not be resolved.
     Dns,
-    /// No connection could be made.
+    /// No connection could be opened.
     Connect,
     /// The proxy could not be used.
     Proxy,
-    /// TLS failed: the server's certificate, or the handshake.
+    /// The server's certificate was refused, or the TLS handshake failed.
     Tls,
-    /// The time for the call, or for connecting, ran out.
+    /// The call did not end within its timeout, or connecting did not.
     Timeout,
     /// The connection broke.
     Transport,
-    /// What came back is not the HTTP that was agreed on: a redirect, garbage,
-    /// an answer that is too large or compressed.
+    /// The response is not the expected HTTP: a redirect, a response that is too
+    /// large or compressed, or not HTTP at all.
     Protocol,
-    /// The answer could not be understood.
+    /// The response body could not be decoded.
     Decode,
-    /// The answer is about somebody or something else than was asked for.
+    /// The response is about another user or another request than the call.
     Mismatch,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.text())
+    }
 }
 
 impl ErrorKind {
@@ -77,18 +84,19 @@ impl ErrorKind {
             Self::Timeout => "timed out",
             Self::Transport => "the connection broke",
             Self::Protocol => "not the expected HTTP",
-            Self::Decode => "the answer could not be decoded",
-            Self::Mismatch => "the answer does not match the question",
+            Self::Decode => "the response could not be decoded",
+            Self::Mismatch => "the response does not match the request",
         }
     }
 }
 
-/// Everything that can go wrong, one pointer wide and cheap to clone.
+/// The error of every fallible function of this crate. It is one pointer wide
+/// and cheap to clone.
 ///
-/// `Display` reads `where: what happened` and, like `Debug`, holds no secret,
-/// no username and nothing that the server wrote but its code and tracking id.
-/// The server's own words are to be had from [`server_message`](Self::server_message)
-/// and the alternate form `{:#}`.
+/// `Display` has the form `area: what happened`. `Display` and `Debug` hold no
+/// secret, no username, and of the server's text only the error code and the
+/// tracking id. The server's message is available through
+/// [`server_message`](Self::server_message) and the alternate form `{:#}`.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -103,11 +111,12 @@ struct Inner {
     tracking_id: Option<String>,
     retry_after: Option<Duration>,
     may_have_been_sent: bool,
+    is_permanent: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
-    /// `detail` is our own words: never a value from a caller or a server.
+    /// `detail` must not hold a value from a caller or a server.
     pub(crate) fn new(kind: ErrorKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -119,6 +128,7 @@ impl Error {
             tracking_id: None,
             retry_after: None,
             may_have_been_sent: false,
+            is_permanent: false,
             source: None,
         }))
     }
@@ -136,7 +146,7 @@ impl Error {
         self
     }
 
-    /// Says where it happened: an endpoint's name, `token`, `config`.
+    /// Sets the area: an endpoint's name, `token`, `config`.
     pub(crate) fn in_area(self, area: &'static str) -> Self {
         self.with(|inner| inner.area = area)
     }
@@ -145,12 +155,12 @@ impl Error {
         self.with(|inner| inner.status = Some(status))
     }
 
-    /// Keeps the code only if it reads like one, since `Display` shows it.
+    /// Sets the code, if it looks like one: `Display` shows it.
     pub(crate) fn with_code(self, code: &str) -> Self {
         self.with(|inner| inner.code = identifier(code))
     }
 
-    /// Keeps the id only if it reads like one, since `Display` shows it.
+    /// Sets the tracking id, if it looks like one: `Display` shows it.
     pub(crate) fn with_tracking_id(self, id: &str) -> Self {
         self.with(|inner| inner.tracking_id = identifier(id))
     }
@@ -167,64 +177,72 @@ impl Error {
         self.with(|inner| inner.may_have_been_sent = may_have_been_sent)
     }
 
+    /// Marks a failure that another attempt would only repeat.
+    pub(crate) fn permanent(self) -> Self {
+        self.with(|inner| inner.is_permanent = true)
+    }
+
     pub(crate) fn with_source(self, source: Arc<dyn StdError + Send + Sync>) -> Self {
         self.with(|inner| inner.source = Some(source))
     }
 
-    /// What kind of failure this is.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The HTTP status, when there was an answer.
+    /// Returns the HTTP status, if there was a response.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The server's error code: the API's `error_code`, or the OAuth2 `error`
-    /// of the token endpoint such as `invalid_client`. At most 64 characters
-    /// of `A-Z a-z 0-9 _ . : -`; anything else is dropped.
+    /// Returns the server's error code: the API's `error_code`, or the OAuth2
+    /// `error` of the token endpoint, such as `invalid_client`. It has at most
+    /// 64 characters of `A-Z a-z 0-9 _ . : -`; any other code is dropped.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// The server's tracking id, to be quoted to the vendor's support.
+    /// Returns the server's tracking id. Quote it to the vendor's support.
     #[must_use]
     pub fn tracking_id(&self) -> Option<&str> {
         self.0.tracking_id.as_deref()
     }
 
-    /// What the server wrote: the message of its error body, or the beginning
-    /// of a body that is not one. Control characters are escaped; cut at 300
-    /// characters, 200 for a body that is not an error body.
+    /// Returns the message of the server's error body, at most 300 characters,
+    /// or the first 200 characters of a body that is not an error body. Control
+    /// characters, and characters that are invisible or change the direction of
+    /// text, are escaped.
     ///
-    /// **It may name a user**, so it is in neither `Display` nor `Debug`.
+    /// **It may name a user**, so neither `Display` nor `Debug` shows it.
     #[must_use]
     pub fn server_message(&self) -> Option<&str> {
         self.0.message.as_deref()
     }
 
-    /// How long the server asks to wait before the next call, as its
-    /// `Retry-After` says it: in whole seconds, and without an upper limit.
+    /// Returns how long to wait before the next call, in whole seconds, as the
+    /// server's `Retry-After` header says. There is no upper limit.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Whether time ran out, for the call as a whole or for connecting.
+    /// Returns whether the call, or connecting, took longer than its timeout.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.kind() == ErrorKind::Timeout
     }
 
-    /// Whether the same call may well succeed a little later: the network or
-    /// the service is at fault, not the call or the configuration.
+    /// Returns whether the same call may succeed a little later: the cause is
+    /// the network or the service, not the call or the configuration.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self.kind() {
+            // A proxy that wants other credentials.
+            _ if self.0.is_permanent => false,
             ErrorKind::RateLimited
             | ErrorKind::Unavailable
             | ErrorKind::Dns
@@ -232,22 +250,24 @@ impl Error {
             | ErrorKind::Proxy
             | ErrorKind::Timeout
             | ErrorKind::Transport => true,
-            // The server gave up waiting for the request.
+            // Request Timeout: the server did not receive the request in time.
             ErrorKind::Api => self.status() == Some(408),
             _ => false,
         }
     }
 
-    /// Whether the server may have acted on the call. `false` is certain: the
-    /// request never left, or was refused before any work. `true` for a
-    /// `start_*` call means that a phone may have rung.
+    /// Returns whether the server may have acted on the call. `false` is
+    /// certain: the request never left this machine, or the server refused it
+    /// before doing anything. For a `start_*` call, `true` means that a push
+    /// notification or a mail may have been sent.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.0.may_have_been_sent
     }
 }
 
-/// Text that may stand in `Display` although a server wrote it.
+/// Returns a server's text if it looks like an identifier, so that `Display` can
+/// show it.
 fn identifier(text: &str) -> Option<String> {
     let fits = !text.is_empty()
         && text.len() <= 64
@@ -257,15 +277,12 @@ fn identifier(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// A server's words on one line, at most `limit` characters of them.
+/// Returns a server's text on one line and cut at `limit` characters.
 fn printable(text: &str, limit: usize) -> Option<String> {
     let mut line = String::new();
     let mut length = 0;
     for c in text.trim().chars() {
-        // Bidi controls could make a terminal show something else.
-        let hidden = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        let escaped: String = if hidden {
+        let escaped: String = if is_hidden(c) {
             c.escape_unicode().collect()
         } else {
             c.into()
@@ -279,10 +296,23 @@ fn printable(text: &str, limit: usize) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
+/// Returns whether a character is invisible or changes the order of others, so
+/// that a terminal could show something else than was written: the Unicode
+/// categories Cc, Cf, Zl and Zp.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+            | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
-        write!(f, "{}: {}", inner.area, inner.kind.text())?;
+        write!(f, "{}: {}", inner.area, inner.kind)?;
         if !inner.detail.is_empty() {
             write!(f, ": {}", inner.detail)?;
         }
@@ -341,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn display_says_where_and_what_and_not_what_the_server_wrote() {
+    fn display_shows_no_server_message() {
         let error = Error::new(ErrorKind::NotFound, "")
             .in_area("get_user")
             .with_status(404)
@@ -361,16 +391,66 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_is_not_one_is_dropped() {
+    fn a_code_that_is_not_an_identifier_is_dropped() {
         let error = Error::new(ErrorKind::Api, "").with_code("ada@example.com is unknown");
         assert_eq!(error.code(), None);
     }
 
     #[test]
-    fn what_is_retried_is_called_transient() {
+    fn a_408_is_transient() {
         let with = |status| Error::new(ErrorKind::Api, "").with_status(status);
         assert!(with(408).is_transient());
         assert!(!with(409).is_transient());
+    }
+
+    #[test]
+    fn invisible_and_reordering_characters_are_escaped() {
+        for c in [
+            '\0',
+            '\u{1b}',
+            '\u{9b}',
+            '\u{ad}',
+            '\u{600}',
+            '\u{605}',
+            '\u{61c}',
+            '\u{6dd}',
+            '\u{70f}',
+            '\u{890}',
+            '\u{891}',
+            '\u{8e2}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200f}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2064}',
+            '\u{2066}',
+            '\u{206f}',
+            '\u{feff}',
+            '\u{fff9}',
+            '\u{fffb}',
+            '\u{110bd}',
+            '\u{110cd}',
+            '\u{13430}',
+            '\u{1343f}',
+            '\u{1bca0}',
+            '\u{1bca3}',
+            '\u{1d173}',
+            '\u{1d17a}',
+            '\u{e0001}',
+            '\u{e0020}',
+            '\u{e007f}',
+        ] {
+            let error = Error::new(ErrorKind::Api, "").with_message(&format!("a{c}b"), 300);
+            let expected = format!("a{}b", c.escape_unicode());
+            assert_eq!(error.server_message(), Some(&*expected));
+        }
+        let visible = "a\u{e9}\u{606}\u{61b}\u{6de}\u{2010}\u{2027}\u{2070}\u{fffc}\u{1f510}";
+        let error = Error::new(ErrorKind::Api, "").with_message(visible, 300);
+        assert_eq!(error.server_message(), Some(visible));
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Blocking client for the [Auth Armor](https://www.autharmor.com) API, which
-//! signs people in without passwords: with a push to a phone, a passkey or
-//! security key, or a link in a mail.
+//! Blocking client for the [Auth Armor](https://www.autharmor.com) API. Auth Armor
+//! signs users in without passwords: with push notifications to a phone, with
+//! passkeys and security keys, and with magic links.
 //!
-//! It is for programs that have no async runtime: tools, daemons, login helpers,
-//! small servers. It covers all 31 endpoints of the backend API in v3 and v4,
-//! keeps the access token, gives every call a deadline, and has a [`flow`] for
-//! each way to sign in that makes the checks which are easily forgotten. An
-//! emulator of the service is included, to test your login against.
+//! The crate is for programs without an async runtime: tools, daemons, login
+//! helpers, small servers. It covers all 31 endpoints of the backend API, in v3
+//! and v4. It renews the access token and gives every call a deadline. The
+//! sign-in flows in [`flow`] do every security check for you. An emulator of the
+//! service is included, so that you can test your login.
 //!
 //! This page is the manual: [first call](#first-call),
 //! [configuration](#configuration), [users by name](#users-by-name),
@@ -41,9 +41,9 @@
 //!
 //! | feature | what it adds |
 //! | --- | --- |
-//! | `emulator` | the module `emulator`, a stand-in for the service, for tests |
-//! | `platform-verifier` | `ClientBuilder::platform_verifier`: certificates are judged by the operating system |
-//! | `jiff` | `Timestamp::to_jiff`: dates as values besides the server's text |
+//! | `emulator` | the module `emulator`: an emulator of the service, for tests |
+//! | `platform-verifier` | `ClientBuilder::platform_verifier`: the operating system checks the server's certificate |
+//! | `jiff` | `Timestamp::to_jiff`: parses the dates of responses |
 //!
 #![doc = include_str!("guide/unverified.md")]
 #![forbid(unsafe_code)]
@@ -64,8 +64,6 @@ mod config;
 mod endpoints;
 mod environment;
 mod error;
-#[cfg(all(test, feature = "emulator"))]
-mod faults;
 pub mod flow;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -96,11 +94,11 @@ pub use crate::page::{Page, PageInfo, PageQuery, Records, SortDirection};
 pub use crate::retry::RetryPolicy;
 pub use crate::secret::{Private, Secret};
 pub use crate::token::{ClientAuth, FileTokenStore, StoredToken, TokenKey, TokenStore};
-pub use crate::transport::{Limits, Transport, TransportError, TransportErrorKind, WarmUp};
+pub use crate::transport::{Limits, Transport, TransportError, TransportErrorKind};
 pub use crate::types::{ContextData, Timestamp};
 pub use crate::user_key::UserKey;
 
-/// Compiles the README's code along with the other examples.
+/// Compiles the README's code as a doc test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

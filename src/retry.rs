@@ -165,6 +165,7 @@ impl<'a> Retries<'a> {
 /// Whether the same request may go out once more after this.
 fn may_repeat(error: &Error, repeatable: bool) -> bool {
     match error.kind() {
+        _ if !error.is_transient() => false,
         ErrorKind::RateLimited => true,
         ErrorKind::Dns
         | ErrorKind::Connect
@@ -193,6 +194,14 @@ mod tests {
         let mut retries = Retries::new(policy, budget, &clock, deadline);
         while retries.pause_after(error, true) {}
         clock.slept().iter().map(Duration::as_millis).collect()
+    }
+
+    #[test]
+    fn a_proxy_that_wants_other_credentials_is_not_asked_again() {
+        let other = error(ErrorKind::Proxy, false);
+        assert!(may_repeat(&other, true) && may_repeat(&other, false));
+        let credentials = other.permanent();
+        assert!(!may_repeat(&credentials, true) && !may_repeat(&credentials, false));
     }
 
     #[test]

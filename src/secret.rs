@@ -1,4 +1,4 @@
-//! Text that must not be printed: [`Secret`] and [`Private`].
+//! [`Secret`] and [`Private`]: text that `Debug` does not print.
 
 use std::fmt;
 use std::ops::Deref;
@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 /// A secret: a token, a client secret, a nonce, QR data.
 ///
-/// It is wiped from memory when dropped and has no `Display` and no
-/// `Serialize`; its `Debug` prints `Secret(..)`. The one way to its text is
-/// [`expose`](Self::expose).
+/// It is wiped from memory when dropped. It implements neither `Display` nor
+/// `Serialize`, and its `Debug` prints `Secret(..)`. Only
+/// [`expose`](Self::expose) returns the text.
 ///
 /// ```
 /// let token = autharmor::Secret::from("s3cr3t");
@@ -21,13 +21,14 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// The text itself. Take care where it goes.
+    /// Returns the text. Do not print or log it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Puts a secret into a request body, the one place that must hold it.
+    /// Serialises the text of an optional secret, for request bodies and kept
+    /// pending states.
     #[expect(clippy::ref_option, reason = "the signature that serde calls")]
     pub(crate) fn serialize_exposed_opt<S: Serializer>(
         secret: &Option<Self>,
@@ -36,7 +37,8 @@ impl Secret {
         secret.as_ref().map(Self::expose).serialize(serializer)
     }
 
-    /// As [`serialize_exposed_opt`](Self::serialize_exposed_opt), for a secret that is always set.
+    /// Serialises the text of a secret, as
+    /// [`serialize_exposed_opt`](Self::serialize_exposed_opt) does.
     pub(crate) fn serialize_exposed<S: Serializer>(
         &self,
         serializer: S,
@@ -57,11 +59,17 @@ impl From<&str> for Secret {
     }
 }
 
+impl From<&String> for Secret {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
 impl PartialEq for Secret {
-    /// Takes the same time wherever two texts of one length differ.
+    /// Compares in constant time for texts of the same length.
     fn eq(&self, other: &Self) -> bool {
         let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
-        a.len() == b.len() && a.iter().zip(b).fold(0, |seen, (a, b)| seen | (a ^ b)) == 0
+        a.len() == b.len() && a.iter().zip(b).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
     }
 }
 
@@ -81,8 +89,8 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// Personal data: a username, a mail address.
 ///
-/// It reads like a `str`, but its `Debug` prints `Private(..)` and it has no
-/// `Display`, so that a name gets into a log on purpose only.
+/// It dereferences to `str`. Its `Debug` prints `Private(..)` and it has no
+/// `Display`, so that a name does not get into a log by accident.
 ///
 /// ```
 /// let name = autharmor::Private::from("ada@example.com");
@@ -94,13 +102,13 @@ impl<'de> Deserialize<'de> for Secret {
 pub struct Private(String);
 
 impl Private {
-    /// The text itself.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Takes the text out.
+    /// Converts it into the text.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
@@ -115,6 +123,12 @@ impl Deref for Private {
     }
 }
 
+impl AsRef<str> for Private {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl From<String> for Private {
     fn from(text: String) -> Self {
         Self(text)
@@ -124,6 +138,12 @@ impl From<String> for Private {
 impl From<&str> for Private {
     fn from(text: &str) -> Self {
         Self(text.to_owned())
+    }
+}
+
+impl From<&String> for Private {
+    fn from(text: &String) -> Self {
+        Self(text.clone())
     }
 }
 
@@ -154,10 +174,25 @@ mod tests {
         assert_eq!(Secret::from("abc"), Secret::from("abc".to_owned()));
         assert_ne!(Secret::from("abc"), Secret::from("abd"));
         assert_ne!(Secret::from("abc"), Secret::from("abcd"));
+        // The differences are equal, so that they would cancel out with `^`.
+        assert_ne!(Secret::from("aab"), Secret::from("bbb"));
     }
 
     #[test]
-    fn debug_prints_neither() {
+    fn private_text_reads_like_a_str() {
+        let name = Private::from("ada");
+        assert_eq!(name.as_str(), "ada");
+        assert_eq!(AsRef::<str>::as_ref(&name), "ada");
+        assert_eq!(name.len(), 3);
+        assert_eq!(name.clone().into_string(), "ada");
+        let (same, other) = (Private::from("ada".to_owned()), Private::from("bob"));
+        assert!(name == *"ada" && name == "ada" && name == same);
+        assert!(name != *"bob" && name != "bob" && name != other);
+        assert!(name < other);
+    }
+
+    #[test]
+    fn debug_prints_neither_secret_nor_name() {
         assert_eq!(format!("{:?}", Secret::from("s3cr3t")), "Secret(..)");
         assert_eq!(format!("{:#?}", Private::from("ada")), "Private(..)");
     }

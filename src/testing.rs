@@ -1,14 +1,19 @@
-//! What the unit tests share: a transport that is a function, and a gate.
+//! Shared by the unit tests: a client over a fake transport, and a gate.
+//!
+//! `autharmor-test-support` cannot hold what names a type of this crate: it
+//! links another instance of it.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+pub(crate) use autharmor_test_support::Gate;
 
 use crate::clock::ManualClock;
 use crate::{Client, ClientBuilder, HttpRequest, HttpResponse, Limits, Transport, TransportError};
 
 pub(crate) type TransportResult = Result<HttpResponse, TransportError>;
 
-/// What a fake server saw: `token`, or method and path with query.
+/// The requests so far: `token`, or method and path with query.
 pub(crate) type Seen = Arc<Mutex<Vec<String>>>;
 
 /// A transport that is a function of the request and of the number of earlier
@@ -52,7 +57,7 @@ where
     }
 }
 
-/// A client over a fake, its clock, and what the fake sees.
+/// A client over a fake transport, its clock, and its requests.
 pub(crate) struct TestClient {
     pub(crate) client: Client,
     pub(crate) clock: Arc<ManualClock>,
@@ -104,7 +109,7 @@ impl TestClient {
 
 pub(crate) const SECRET: &str = "cl13nt-s3cr3t";
 
-/// An answer with a status and a body.
+/// Returns a response with a status and a body.
 #[expect(clippy::unnecessary_wraps, reason = "it is what a transport returns")]
 pub(crate) fn respond(status: u16, body: impl Into<String>) -> TransportResult {
     let response = http::Response::builder()
@@ -113,7 +118,7 @@ pub(crate) fn respond(status: u16, body: impl Into<String>) -> TransportResult {
     Ok(response.unwrap().into())
 }
 
-/// A token answer; the token is `t` and a number.
+/// Returns a token response; the token is `t` and a number.
 pub(crate) fn token(number: usize, life: i64) -> TransportResult {
     respond(
         200,
@@ -121,7 +126,7 @@ pub(crate) fn token(number: usize, life: i64) -> TransportResult {
     )
 }
 
-/// The number of the token that a request bears.
+/// Returns the number of the token in a request.
 pub(crate) fn bearer(request: &HttpRequest) -> String {
     request.headers()["authorization"]
         .to_str()
@@ -131,28 +136,4 @@ pub(crate) fn bearer(request: &HttpRequest) -> String {
 
 pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-/// Holds threads back until it is opened. A test that would hang fails.
-#[derive(Clone, Default)]
-pub(crate) struct Gate(Arc<(Mutex<usize>, Condvar)>);
-
-impl Gate {
-    /// Counts one up.
-    pub(crate) fn count(&self) {
-        *self.0.0.lock().unwrap() += 1;
-        self.0.1.notify_all();
-    }
-
-    /// Waits until it was counted up so often.
-    pub(crate) fn wait_for(&self, counts: usize) {
-        let guard = self.0.0.lock().unwrap();
-        let limit = Duration::from_secs(60);
-        let result = self
-            .0
-            .1
-            .wait_timeout_while(guard, limit, |count| *count < counts)
-            .unwrap();
-        assert!(!result.1.timed_out(), "only {} of {counts} came", *result.0);
-    }
 }

@@ -1,21 +1,28 @@
-//! What the answers of several endpoints share: open enums, dates, and the
-//! places where the service is known to be loose with JSON types.
+//! Types shared by several endpoints: open enums, dates, and readers for fields
+//! whose JSON type varies.
+//!
+//! A field that the service spells in several ways is read into a private struct
+//! with one field for each spelling, and merged with `or` (`serde(from = ..)`).
+//! With serde's `alias`, a body with two spellings would be refused as having a
+//! duplicate field.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, StringDeserializer};
 use serde::de::{IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Declares an enum that travels as text and keeps values it does not know.
+use crate::secret::Private;
+
+/// Declares an enum that is text in JSON and keeps unknown values.
 macro_rules! open_text_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$doc])*
         ///
-        /// A value that this version of the crate does not know is kept in
-        /// `Other` and goes back as it came.
+        /// Its `Display` is the text that is sent. A value that this version of
+        /// the crate does not know is kept in `Other` and serialised unchanged.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $name {
@@ -25,7 +32,7 @@ macro_rules! open_text_enum {
         }
 
         impl $name {
-            /// The text on the wire.
+            /// Returns the text that is sent.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {
@@ -41,6 +48,18 @@ macro_rules! open_text_enum {
                     $($text => Self::$variant,)+
                     other => Self::Other(other.to_owned()),
                 }
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self::from(text.as_str())
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
             }
         }
 
@@ -60,14 +79,14 @@ macro_rules! open_text_enum {
 }
 pub(crate) use open_text_enum;
 
-/// Declares an enum that travels as a number and keeps values it does not know.
+/// Declares an enum that is a number in JSON and keeps unknown values.
 macro_rules! open_number_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $number:literal,)+ }) => {
         $(#[$doc])*
         ///
-        /// It is read from a number or from text that holds one. A value that
-        /// this version of the crate does not know is kept in `Other` and goes
-        /// back as it came.
+        /// It is read from a number or from text that holds one, and its
+        /// `Display` is the number. A value that this version of the crate does
+        /// not know is kept in `Other` and serialised unchanged.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $name {
@@ -77,7 +96,7 @@ macro_rules! open_number_enum {
         }
 
         impl $name {
-            /// The number on the wire.
+            /// Returns the number that is sent.
             #[must_use]
             pub fn number(self) -> i64 {
                 match self {
@@ -96,6 +115,12 @@ macro_rules! open_number_enum {
             }
         }
 
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&self.number(), f)
+            }
+        }
+
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_i64(self.number())
@@ -111,8 +136,8 @@ macro_rules! open_number_enum {
 }
 pub(crate) use open_number_enum;
 
-/// Declares plain setters of optional fields: `name: argument type`, where the
-/// argument turns into the field's type by `into()`.
+/// Declares setters of optional fields: `name: argument type`. The argument is
+/// converted into the field's type by `into()`.
 macro_rules! setters {
     ($($(#[$doc:meta])* $field:ident: $argument:ty,)+) => {
         $(
@@ -127,23 +152,24 @@ macro_rules! setters {
 }
 pub(crate) use setters;
 
-/// A date as the service wrote it, such as `2020-07-11T17:09:44.7860965Z`.
+/// A date as text, as the service sent it, such as
+/// `2020-07-11T17:09:44.7860965Z`.
 ///
-/// Its form is not guaranteed (up to seven fraction digits, perhaps no time
-/// zone), so it stays text.
+/// Its format is not guaranteed: it can have up to seven fraction digits, and
+/// may have no time zone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(String);
 
 impl Timestamp {
-    /// The server's text.
+    /// Returns the service's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The point in time, if the text is one. A date without a time zone is
-    /// taken as UTC; whether the service sends such dates is unverified.
+    /// Parses the text. `None` if it is not a date. A date without a time zone is
+    /// read as UTC; whether the service sends such dates is unverified.
     #[cfg(feature = "jiff")]
     #[cfg_attr(docsrs, doc(cfg(feature = "jiff")))]
     #[must_use]
@@ -162,17 +188,29 @@ impl From<&str> for Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl From<String> for Timestamp {
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 
-/// Your own key-value pairs, sent with a magic link and handed back by its
-/// validation. The service may drop a value: then it is `None`.
+impl AsRef<str> for Timestamp {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Your own key-value pairs. They are sent with a magic link and returned when
+/// it is validated. `None` is a value that the service did not return.
 pub type ContextData = BTreeMap<String, Option<String>>;
 
-/// A whole number that may come as text, or with a fraction of zero.
+/// Reads a whole number, also from text or with a fraction of zero.
 pub(crate) fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     struct Number;
 
@@ -197,7 +235,7 @@ pub(crate) fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
             }
             #[expect(
                 clippy::cast_possible_truncation,
-                reason = "the cast saturates, which is meant"
+                reason = "the cast saturates, as intended"
             )]
             Ok(number as i64)
         }
@@ -216,7 +254,7 @@ pub(crate) fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     deserializer.deserialize_any(Number)
 }
 
-/// A number as [`lenient_number`] reads it, or null.
+/// Reads a number as [`lenient_number`] does, or null.
 pub(crate) fn optional_number<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<i64>, D::Error> {
@@ -226,7 +264,7 @@ pub(crate) fn optional_number<'de, D: Deserializer<'de>>(
     Ok(Option::<Number>::deserialize(deserializer)?.map(|Number(number)| number))
 }
 
-/// What a JSON value is, as far as a loose reader cares.
+/// A JSON value, reduced to what the lenient readers need.
 #[derive(Debug)]
 pub(crate) enum Scalar {
     Bool(bool),
@@ -298,8 +336,8 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
-/// Reads a bool so that `null`, `"true"` and `1` are neither true nor an error:
-/// whatever is not the JSON `true` must not authorise.
+/// Reads a bool. Any other JSON value, such as `"true"` or `1`, is `None`: only
+/// the JSON `true` may authorise.
 pub(crate) fn strict_bool<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<bool>, D::Error> {
@@ -309,14 +347,16 @@ pub(crate) fn strict_bool<'de, D: Deserializer<'de>>(
     })
 }
 
-/// Text that may come as a number or a bool (codes, ids); `None` for the rest.
+/// Reads text, a number or a bool as text, for codes and ids. Any other JSON
+/// value is `None`.
 pub(crate) fn lenient_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
     Scalar::deserialize(deserializer).map(Scalar::into_text)
 }
 
-/// Context data, whose values are text on paper and any scalar in one SDK.
+/// Reads context data. The OpenAPI description says that its values are text;
+/// one of the vendor's SDKs allows any scalar.
 pub(crate) fn lenient_context<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<ContextData, D::Error> {
@@ -328,59 +368,100 @@ pub(crate) fn lenient_context<'de, D: Deserializer<'de>>(
         .collect())
 }
 
-/// JSON as text, whether it came as text or as the object itself.
-pub(crate) fn json_text<'de, D: Deserializer<'de>>(
+/// JSON as text, whether it came as text or as the object itself; it may name a
+/// user.
+pub(crate) fn private_json<'de, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<String>, D::Error> {
-    Ok(
-        match Option::<serde_json::Value>::deserialize(deserializer)? {
-            None => None,
-            Some(serde_json::Value::String(text)) => Some(text),
-            Some(value) => Some(value.to_string()),
-        },
-    )
+) -> Result<Option<Private>, D::Error> {
+    let json = Option::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(json.map(|json| match json {
+        serde_json::Value::String(text) => Private::from(text),
+        value => Private::from(value.to_string()),
+    }))
 }
 
-/// An object or null. By itself serde takes an array as well, for the fields
-/// in the order in which we happen to declare them.
+/// Text that identifies or describes something, from a response whose call has
+/// already taken effect: null, empty text and what is not a `T` are `None`, so
+/// that the caller gets the rest of the response.
+pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let text = lenient_text(deserializer)?.filter(|text| !text.is_empty());
+    let read = |text: String| T::deserialize(StringDeserializer::<D::Error>::new(text)).ok();
+    Ok(text.and_then(read))
+}
+
+/// An id or a name, where empty text means the same as null: unknown. Anything
+/// else that is not a `T` is an error.
+pub(crate) fn empty_as_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::<String>::deserialize(deserializer)?
+        .filter(|text| !text.is_empty())
+        .map(|text| T::deserialize(StringDeserializer::new(text)))
+        .transpose()
+}
+
+/// A `T` that is read from a JSON object only. By itself serde reads a struct
+/// from an array as well, in the order in which we happen to declare its
+/// fields. Every struct within a response is decoded through this type.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MapOnly<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for MapOnly<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(MapOnly(PhantomData)).map(Self)
+    }
+}
+
+/// An object or null.
 pub(crate) fn object<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct Object<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
-        type Value = Option<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_unit<E>(self) -> Result<Option<T>, E> {
-            Ok(None)
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
-        }
-    }
-
-    deserializer.deserialize_any(Object(PhantomData))
+    Ok(Option::deserialize(deserializer)?.map(|Object(value)| value))
 }
 
-/// A value that is empty when the field is null.
-pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+/// An object; null is the default.
+pub(crate) fn object_or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
 {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+    Ok(object(deserializer)?.unwrap_or_default())
+}
+
+/// An array of objects; null is empty.
+pub(crate) fn objects<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let objects = Option::<Vec<Object<T>>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(objects.into_iter().map(|Object(value)| value).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(unreachable_pub, reason = "the macros are made for public enums")]
+    #![expect(unreachable_pub, reason = "the macros declare public enums")]
 
     use super::*;
 
@@ -419,9 +500,9 @@ mod tests {
     }
 
     #[test]
-    fn only_true_is_true() {
+    fn only_the_json_true_is_true() {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Response {
             #[serde(default, deserialize_with = "strict_bool")]
             authorized: Option<bool>,
         }
@@ -435,25 +516,25 @@ mod tests {
             (r#"{"authorized":{"a":{"b":true}}}"#, None),
             ("{}", None),
         ] {
-            let answer: Answer = serde_json::from_str(json).unwrap();
-            assert_eq!(answer.authorized, expected, "{json}");
+            let response: Response = serde_json::from_str(json).unwrap();
+            assert_eq!(response.authorized, expected, "{json}");
         }
     }
 
     #[test]
     fn context_data_reads_any_scalar() {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Response {
             #[serde(default, deserialize_with = "lenient_context")]
             context_data: ContextData,
         }
         let json = r#"{"context_data":{"a":"x","b":7,"c":true,"d":null,"e":[1]}}"#;
-        let Answer { context_data } = serde_json::from_str(json).unwrap();
+        let Response { context_data } = serde_json::from_str(json).unwrap();
         let texts: Vec<_> = context_data.values().map(Option::as_deref).collect();
         assert_eq!(texts, [Some("x"), Some("7"), Some("true"), None, None]);
         for json in ["{}", r#"{"context_data":null}"#] {
             assert!(
-                serde_json::from_str::<Answer>(json)
+                serde_json::from_str::<Response>(json)
                     .unwrap()
                     .context_data
                     .is_empty()

@@ -1,4 +1,4 @@
-//! [`UserKey`]: how a call names a user.
+//! [`UserKey`]: a user's id or name.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -6,16 +6,16 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::secret::Private;
 
-/// The longest username that is sent, in bytes.
+/// The length limit of a username, in bytes.
 const MAX_NAME_LEN: usize = 1024;
 
-/// How a call names a user: by id or by username.
+/// A user's id or username.
 ///
-/// An id goes into the route. A username goes into a header, with the all-zero
-/// UUID in the route, because URLs get logged; see the crate's chapter on
+/// An id is sent in the path of the URL. A username is sent in a header, with
+/// the all-zero UUID in the path, because URLs get logged; see the chapter
 /// [users by name](crate#users-by-name).
 ///
-/// Text is always a name and never parsed: `"4cd6…".into()` is a user whose
+/// Text is always a name and is never parsed: `"4cd6…".into()` is a user whose
 /// *name* looks like a UUID.
 ///
 /// ```
@@ -32,15 +32,15 @@ pub enum UserKey {
     /// The user's id. The nil UUID is refused when the call is sent.
     #[serde(rename = "user_id")]
     Id(Uuid),
-    /// The user's name. Refused when the call is sent: a name that is empty,
-    /// longer than 1,024 bytes, holds a control character, or begins or ends
+    /// The user's name. A name is refused when the call is sent if it is empty,
+    /// is longer than 1,024 bytes, holds a control character, or begins or ends
     /// with white space.
     #[serde(rename = "username")]
     Username(Private),
 }
 
 impl UserKey {
-    /// Refuses what no user can be called, in words that do not repeat it.
+    /// Checks the id or the name. The error does not repeat it.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match self {
             Self::Id(id) if id.is_nil() => Err(Error::invalid("the nil UUID is no user's id")),
@@ -50,9 +50,9 @@ impl UserKey {
     }
 }
 
-/// The rules for a name; `what` says which one in the error.
+/// Checks a name. `what` names it in the error.
 pub(crate) fn check_name(name: &str, what: &'static str) -> Result<(), Error> {
-    let fault = if name.is_empty() {
+    let problem = if name.is_empty() {
         "is empty"
     } else if name.len() > MAX_NAME_LEN {
         "is longer than 1,024 bytes"
@@ -63,12 +63,18 @@ pub(crate) fn check_name(name: &str, what: &'static str) -> Result<(), Error> {
     } else {
         return Ok(());
     };
-    Err(Error::invalid(format!("{what} {fault}")))
+    Err(Error::invalid(format!("{what} {problem}")))
 }
 
 impl From<Uuid> for UserKey {
     fn from(id: Uuid) -> Self {
         Self::Id(id)
+    }
+}
+
+impl From<&Uuid> for UserKey {
+    fn from(id: &Uuid) -> Self {
+        Self::Id(*id)
     }
 }
 
@@ -84,9 +90,21 @@ impl From<String> for UserKey {
     }
 }
 
+impl From<&String> for UserKey {
+    fn from(name: &String) -> Self {
+        Self::Username(name.into())
+    }
+}
+
 impl From<Private> for UserKey {
     fn from(name: Private) -> Self {
         Self::Username(name)
+    }
+}
+
+impl From<&Private> for UserKey {
+    fn from(name: &Private) -> Self {
+        Self::Username(name.clone())
     }
 }
 
@@ -130,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nil_uuid_is_nobody() {
+    fn the_nil_uuid_is_refused() {
         assert!(UserKey::from(Uuid::nil()).check().is_err());
         assert!(UserKey::from(Uuid::from_u128(1)).check().is_ok());
     }

@@ -7,11 +7,8 @@
 use allocation_counter::{AllocationInfo, measure};
 use autharmor::auth::StartAuthenticatorAuth;
 use autharmor::{Client, PageQuery};
-use canned::Canned;
+use autharmor_test_support::canned::{self, Canned};
 use uuid::Uuid;
-
-#[path = "support/canned.rs"]
-mod canned;
 
 const WARM_UP: u64 = 20;
 const CALLS: u64 = 50;

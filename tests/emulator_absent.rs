@@ -1,8 +1,4 @@
-//! Whoever does not ask for the emulator does not get it: the default build
-//! has none of its crates and reads none of its files.
-
-#[path = "emulator/cargo.rs"]
-mod cargo;
+//! Without its feature, the emulator adds no crates and no code to a build.
 
 use std::{
     collections::BTreeSet,
@@ -10,14 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use autharmor_test_support::cargo::{cargo, target};
 use serde_json::Value;
 
-use crate::cargo::{cargo, target};
-
-/// The crates that come with the emulator alone.
+/// Crates that only the emulator needs.
 const CRATES: [&str; 3] = ["minicbor", "rcgen", "time"];
 
-/// The crates of the library with these features, and their own features.
+/// The crates of the library with these features, each with its own features.
 fn tree(features: &str) -> BTreeSet<String> {
     let format = "{p} {f}";
     let arguments = ["tree", "-e", "normal", "--no-dedupe", "--prefix", "none"];
@@ -31,7 +26,7 @@ fn has(tree: &BTreeSet<String>, name: &str) -> bool {
 }
 
 #[test]
-fn the_default_build_depends_on_nothing_for_it() {
+fn the_default_build_has_no_crates_of_the_emulator() {
     let (without, with) = (tree(""), tree("emulator"));
     for name in CRATES {
         assert!(!has(&without, name), "{name}");
@@ -41,7 +36,7 @@ fn the_default_build_depends_on_nothing_for_it() {
 }
 
 #[test]
-fn the_default_build_reads_none_of_its_files() {
+fn the_default_build_reads_no_files_of_the_emulator() {
     let target = target();
     let sources = |features: &str| {
         let messages = cargo(&[
@@ -74,20 +69,23 @@ fn the_default_build_reads_none_of_its_files() {
     assert!(without.iter().any(|file| file.ends_with("lib.rs")));
     assert_eq!(without.iter().filter(own).collect::<Vec<_>>(), [""; 0]);
     assert!(with.iter().filter(own).count() > 20);
-    // And that is the whole difference.
+    // Nothing else differs.
     let rest: BTreeSet<String> = with.into_iter().filter(|file| !own(&file)).collect();
     assert_eq!(without, rest);
 }
 
-/// The files of this package that the compiler read for a library, by what it
-/// noted beside it.
+/// The files of this package that the compiler read for a library, from the
+/// dependency file beside it.
 fn read_by(library: &Path) -> BTreeSet<String> {
     let name = library.file_stem().unwrap().to_str().unwrap();
     let name = format!("{}.d", name.strip_prefix("lib").unwrap());
-    let notes = fs::read_to_string(library.with_file_name(name)).unwrap();
-    let first = notes.lines().find(|line| line.contains(".rmeta:")).unwrap();
+    let dependencies = fs::read_to_string(library.with_file_name(name)).unwrap();
+    let first = dependencies
+        .lines()
+        .find(|line| line.contains(".rmeta:"))
+        .unwrap();
     let (_, files) = first.split_once(".rmeta: ").unwrap();
     let files = files.split_whitespace().map(str::to_owned);
-    // The manual is no code, and has a chapter more with the emulator.
+    // The manual has another chapter with the emulator.
     files.filter(|file| !file.contains("src/guide/")).collect()
 }

@@ -1,11 +1,8 @@
-//! The emulator's control page in a real browser, driven as a person would.
+//! The emulator's control page in a real browser, used by keyboard and mouse.
 //!
-//! Needs `chromium` and `chromedriver` in PATH; says so and passes where they
-//! are missing.
+//! Needs `chromium` and `chromedriver` in PATH. Without them it prints a warning
+//! and passes.
 #![cfg(feature = "emulator")]
-
-#[path = "support/programs.rs"]
-mod programs;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -16,29 +13,28 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use autharmor::emulator::Emulator;
+use autharmor_test_support::programs::{in_path, say_skipped};
 use serde_json::{Value, json};
 
-use crate::programs::{in_path, say_skipped};
-
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The name under which the driver hands out elements.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The name of element ids in responses of the driver.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 
-/// Polls until `probe` yields something; panics with `what` when it never does.
+/// Polls until `probe` returns a value. Panics with `what` after a time-out.
 fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = probe() {
             return value;
         }
-        assert!(start.elapsed() < PATIENCE, "timed out waiting: {what}");
+        assert!(start.elapsed() < TIMEOUT, "timed out waiting: {what}");
         thread::sleep(Duration::from_millis(25));
     }
 }
 
-/// A browser window under the driver's control; closed when dropped.
+/// A browser window, closed when dropped.
 struct Browser {
     driver: Child,
     port: u16,
@@ -90,15 +86,15 @@ impl Browser {
             "browserName": "chrome",
             "goog:chromeOptions": {"binary": chromium, "args": arguments},
         }}});
-        let answer = browser.request("POST", "/session", Some(&capabilities));
-        answer["sessionId"]
+        let response = browser.request("POST", "/session", Some(&capabilities));
+        response["sessionId"]
             .as_str()
             .unwrap()
             .clone_into(&mut browser.session);
         browser
     }
 
-    /// The driver chooses a free port and names it on its output.
+    /// The driver chooses a free port and prints it.
     fn read_port(&mut self) -> u16 {
         let mut lines = BufReader::new(self.driver.stdout.take().unwrap()).lines();
         let port = lines
@@ -109,17 +105,17 @@ impl Browser {
                 port.trim_end_matches('.').parse().ok()
             })
             .expect("chromedriver did not start");
-        // Nobody else reads on, and a full pipe would stop the driver.
+        // A full pipe would stop the driver.
         thread::spawn(move || lines.for_each(drop));
         port
     }
 
     fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let (status, answer) = send(self.port, method, path, JSON, &body).unwrap();
-        let answer: Value = serde_json::from_slice(&answer).unwrap();
-        assert_eq!(status, 200, "{method} {path}: {answer}");
-        answer["value"].clone()
+        let (status, response) = send(self.port, method, path, JSON, &body).unwrap();
+        let response: Value = serde_json::from_slice(&response).unwrap();
+        assert_eq!(status, 200, "{method} {path}: {response}");
+        response["value"].clone()
     }
 
     fn post(&self, command: &str, body: &Value) -> Value {
@@ -173,7 +169,7 @@ impl Browser {
         self.post("actions", &json!({ "actions": [device] }));
     }
 
-    /// What a screen reader calls the element that has the focus.
+    /// The accessible name of the element that has the focus.
     fn focused(&self) -> String {
         let active = self.get("element/active");
         let id = active[ELEMENT].as_str().unwrap();
@@ -181,7 +177,7 @@ impl Browser {
         label.as_str().unwrap().to_owned()
     }
 
-    /// Goes on by Tab until the element with this accessible name has focus.
+    /// Presses Tab until the element with this accessible name has the focus.
     fn tab_to(&self, label: &str) {
         let mut seen = Vec::new();
         for _ in 0..60 {
@@ -201,7 +197,7 @@ impl Browser {
         found[ELEMENT].as_str().unwrap().to_owned()
     }
 
-    /// Clicks what has this accessible name, with the mouse.
+    /// Clicks the element with this accessible name.
     fn click(&self, section: &str, label: &str) {
         self.click_on(&format!("{section} [aria-label={}]", json!(label)));
     }
@@ -223,8 +219,8 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if !self.session.is_empty() {
-            // Ends chromium. Not through `request`: a panic in here would hide
-            // the one that the test may be ending with.
+            // Ends chromium. Not through `request`, which may panic: a second
+            // panic would hide the first.
             let path = format!("/session/{}", self.session);
             let _ = send(self.port, "DELETE", &path, "", "");
         }
@@ -234,7 +230,7 @@ impl Drop for Browser {
     }
 }
 
-/// One HTTP exchange on a connection of its own. Lines of `headers` end in
+/// Makes an HTTP request on a new connection. Each line of `headers` ends in
 /// CRLF.
 fn send(
     port: u16,
@@ -244,7 +240,7 @@ fn send(
     body: &str,
 ) -> std::io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
@@ -296,18 +292,18 @@ impl Backend {
             backend.emulator.client_secret()
         );
         let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
-        let answer = backend.exchange("POST", "/connect/token", kind, &form);
-        let token = answer["access_token"].as_str().unwrap();
+        let response = backend.exchange("POST", "/connect/token", kind, &form);
+        let token = response["access_token"].as_str().unwrap();
         backend.bearer = format!("Authorization: Bearer {token}\r\n");
         backend
     }
 
     fn exchange(&self, method: &str, path: &str, headers: &str, body: &str) -> Value {
         let port = self.emulator.address().port();
-        let (status, answer) = send(port, method, path, headers, body).unwrap();
-        let answer: Value = serde_json::from_slice(&answer).unwrap();
-        assert_eq!(status, 200, "{method} {path}: {answer}");
-        answer
+        let (status, response) = send(port, method, path, headers, body).unwrap();
+        let response: Value = serde_json::from_slice(&response).unwrap();
+        assert_eq!(status, 200, "{method} {path}: {response}");
+        response
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
@@ -315,24 +311,24 @@ impl Backend {
         self.exchange("POST", path, &headers, &body.to_string())
     }
 
-    /// The id of a new sign-in on the phone of `username`, or of nobody.
-    fn ask(&self, username: Option<&str>) -> String {
+    /// Starts a sign-in with or without a user and returns its id.
+    fn start_sign_in(&self, username: Option<&str>) -> String {
         let body = json!({
             "username": username,
             "action_name": "Login",
             "short_msg": "Is <b>this</b> you?",
             "send_push": username.is_some(),
         });
-        let answer = self.post("/v4/auth/authenticator/start", &body);
-        answer["auth_request_id"].as_str().unwrap().to_owned()
+        let response = self.post("/v4/auth/authenticator/start", &body);
+        response["auth_request_id"].as_str().unwrap().to_owned()
     }
 
     /// `auth_request_status_id` and `result_code`.
     fn state(&self, id: &str) -> (i64, i64) {
-        let answer = self.exchange("GET", &format!("/v4/auth/{id}"), &self.bearer, "");
-        let result = &answer["auth_response"]["result_code"];
+        let response = self.exchange("GET", &format!("/v4/auth/{id}"), &self.bearer, "");
+        let result = &response["auth_response"]["result_code"];
         (
-            answer["auth_request_status_id"].as_i64().unwrap(),
+            response["auth_request_status_id"].as_i64().unwrap(),
             result.as_i64().unwrap(),
         )
     }
@@ -359,7 +355,7 @@ fn open(users: &[&str]) -> Option<(Backend, Browser)> {
 }
 
 #[test]
-fn it_loads_and_lists_the_users() {
+fn the_page_lists_the_users() {
     let Some((_backend, browser)) = open(&["ada@example.com", "grace"]) else {
         return;
     };
@@ -369,18 +365,22 @@ fn it_loads_and_lists_the_users() {
     for part in ["ada@example.com", "grace", methods] {
         browser.wait_for_text("#users", part);
     }
-    assert!(browser.text("#requests").contains("No sign-in waits"));
+    assert!(
+        browser
+            .text("#requests")
+            .contains("There are no pending sign-ins")
+    );
 }
 
 #[test]
-fn the_keyboard_alone_approves() {
+fn a_sign_in_can_be_approved_by_keyboard() {
     let Some((backend, browser)) = open(&["ada", "grace"]) else {
         return;
     };
-    let first = backend.ask(Some("ada"));
+    let first = backend.start_sign_in(Some("ada"));
     browser.wait_for_text("#requests", "ada");
-    browser.wait_for_text("#status", "a new sign-in waits");
-    let second = backend.ask(Some("grace"));
+    browser.wait_for_text("#status", "New: sign-in");
+    let second = backend.start_sign_in(Some("grace"));
     browser.wait_for_text("#requests", "grace");
     assert!(backend.is_waiting(&first));
 
@@ -390,12 +390,12 @@ fn the_keyboard_alone_approves() {
     browser.wait_for_text("#status", "Approved: ada");
     assert_eq!(backend.state(&first), APPROVED);
     assert!(backend.is_waiting(&second));
-    // The button that had the focus is gone; the next one takes over.
+    // The button that had the focus was removed: the next one gets it.
     assert_eq!(browser.focused(), "Approve: grace");
     browser.press(ENTER);
     browser.wait_for_text("#requests h2", "(0)");
     assert_eq!(backend.state(&second), APPROVED);
-    assert_eq!(browser.focused(), "Waiting sign-ins (0)");
+    assert_eq!(browser.focused(), "Pending sign-ins (0)");
 }
 
 #[test]
@@ -403,17 +403,17 @@ fn every_control_is_reached_by_tab_and_shows_its_focus() {
     let Some((backend, browser)) = open(&["ada"]) else {
         return;
     };
-    backend.ask(Some("ada"));
+    backend.start_sign_in(Some("ada"));
     browser.wait_for_text("#requests h2", "(1)");
     for label in [
-        "Skip to the waiting sign-ins",
+        "Skip to the pending sign-ins",
         "Refresh now",
         "Pause refreshing",
         "Reset everything",
         "Approve: ada",
         "Decline: ada",
-        "Text of the code (qr_code_data)",
-        "Whose phone? (for a sign-in of nobody in particular)",
+        "Text of the QR code (qr_code_data)",
+        "Username (for a sign-in without a user)",
         "Scan",
         "Username or e-mail address",
         "Add",
@@ -431,11 +431,11 @@ fn every_control_is_reached_by_tab_and_shows_its_focus() {
 }
 
 #[test]
-fn the_mouse_declines() {
+fn a_sign_in_can_be_declined_by_mouse() {
     let Some((backend, browser)) = open(&["ada"]) else {
         return;
     };
-    let id = backend.ask(Some("ada"));
+    let id = backend.start_sign_in(Some("ada"));
     browser.wait_for_text("#requests", "ada");
     browser.click("#requests", "Decline: ada");
     browser.wait_for_text("#status", "Declined: ada");
@@ -443,16 +443,16 @@ fn the_mouse_declines() {
 }
 
 #[test]
-fn a_request_of_nobody_asks_whose_phone_it_is() {
+fn a_request_without_a_user_asks_for_a_username() {
     let Some((backend, browser)) = open(&["ada", "grace"]) else {
         return;
     };
-    let id = backend.ask(None);
-    browser.wait_for_text("#requests", "somebody");
-    browser.tab_to("Approve: somebody");
+    let id = backend.start_sign_in(None);
+    browser.wait_for_text("#requests", "any user");
+    browser.tab_to("Approve: any user");
     browser.press(ENTER);
-    // Nothing is sent without a name; the field that misses it gets the focus.
-    assert_eq!(browser.focused(), "Whose phone?");
+    // Nothing is sent without a name: the empty field gets the focus.
+    assert_eq!(browser.focused(), "Username");
     browser.type_text("nobody");
     browser.press(TAB);
     browser.press(ENTER);
@@ -460,13 +460,13 @@ fn a_request_of_nobody_asks_whose_phone_it_is() {
     assert!(backend.is_waiting(&id));
 
     browser.fill("#requests input", "grace");
-    browser.click("#requests", "Approve: somebody");
+    browser.click("#requests", "Approve: any user");
     browser.wait_for_text("#status", "Approved");
     assert_eq!(backend.state(&id), APPROVED);
 }
 
 #[test]
-fn the_link_of_a_mail_signs_in() {
+fn a_magic_link_signs_in() {
     let Some((backend, browser)) = open(&["ada@example.com"]) else {
         return;
     };
@@ -480,14 +480,14 @@ fn the_link_of_a_mail_signs_in() {
         }),
     );
     let id = started["auth_request_id"].as_str().unwrap();
-    browser.wait_for_text("#requests", "Goes on with the link in the mail.");
+    browser.wait_for_text("#requests", "Open the magic link in the outbox.");
     assert!(!browser.text("#requests").contains("Approve"));
     browser.wait_for_text("#outbox", "ada@example.com");
 
-    let button = "Click the link: Login at Emulated Project";
+    let button = "Open the magic link: Login at Emulated Project";
     browser.click("#outbox", button);
-    let landing = "Landed on https://app.example.com/landing?auth_validation_token=";
-    browser.wait_for_text("#outbox", landing);
+    let redirect = "Redirected to https://app.example.com/landing?auth_validation_token=";
+    browser.wait_for_text("#outbox", redirect);
     assert_eq!(backend.state(id), APPROVED);
     let note = browser.text("#outbox .note");
     let (_, token) = note.split_once("auth_validation_token=").unwrap();
@@ -500,7 +500,7 @@ fn the_link_of_a_mail_signs_in() {
     assert_eq!(details["authorized"], true);
 
     browser.click("#outbox", button);
-    browser.wait_for_text("#status", "Click the link failed");
+    browser.wait_for_text("#status", "Open the magic link failed");
 }
 
 #[test]
@@ -515,8 +515,8 @@ fn a_registration_is_accepted_scanned_or_declined() {
     let status = |started: &Value| {
         let id = started["registration_id"].as_str().unwrap();
         let path = format!("/v4/users/registrations/{id}");
-        let answer = backend.exchange("GET", &path, &backend.bearer, "");
-        answer["registration_status_code"].as_i64().unwrap()
+        let response = backend.exchange("GET", &path, &backend.bearer, "");
+        response["registration_status_code"].as_i64().unwrap()
     };
     let (ada, grace) = (invite("ada"), invite("grace"));
     browser.wait_for_text("#registrations", "grace");
@@ -535,18 +535,18 @@ fn a_registration_is_accepted_scanned_or_declined() {
     browser.wait_for_text("#registrations", "joan");
     browser.fill("#scan [name=code]", code);
     browser.press(ENTER);
-    browser.wait_for_text("#status", "Scanned: the phone is enrolled.");
+    browser.wait_for_text("#status", "Scanned: the phone has enrolled.");
     assert_eq!(status(&joan), 8);
 }
 
 #[test]
-fn markup_in_names_is_text() {
+fn markup_in_names_is_shown_as_text() {
     let name =
         "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
     let Some((backend, browser)) = open(&["ada", name]) else {
         return;
     };
-    backend.ask(Some(name));
+    backend.start_sign_in(Some(name));
     browser.wait_for_text("#requests", name);
     browser.wait_for_text("#requests", "Is <b>this</b> you?");
     browser.wait_for_text("#users", name);
@@ -559,22 +559,22 @@ fn markup_in_names_is_text() {
 }
 
 #[test]
-fn refreshing_leaves_focus_and_forms_alone() {
+fn refreshing_keeps_focus_and_forms() {
     let Some((backend, browser)) = open(&["ada", "grace"]) else {
         return;
     };
-    backend.ask(Some("ada"));
+    backend.start_sign_in(Some("ada"));
     browser.wait_for_text("#requests", "ada");
     browser.tab_to("Decline: ada");
     let before = browser.get("element/active");
-    backend.ask(Some("grace"));
+    backend.start_sign_in(Some("grace"));
     browser.wait_for_text("#requests", "grace");
     backend.emulator.add_user("joan").unwrap();
     browser.wait_for_text("#users", "joan");
     assert_eq!(browser.get("element/active"), before);
 
     browser.fill("#add [name=username]", "mary");
-    backend.ask(Some("ada"));
+    backend.start_sign_in(Some("ada"));
     browser.wait_for_text("#requests h2", "(3)");
     browser.press(ENTER);
     browser.wait_for_text("#users", "mary");
@@ -588,17 +588,17 @@ fn pausing_stops_the_refreshing() {
     browser.tab_to("Pause refreshing");
     browser.press(ENTER);
     browser.wait_for_text("#status", "paused");
-    // One refresh may still be under way; this one comes after it.
+    // A refresh may still run; this one comes after it.
     browser.click_on("#refresh");
     browser.wait_for_text("#status", "Refreshed");
-    backend.ask(Some("ada"));
+    backend.start_sign_in(Some("ada"));
     let polls = "return performance.getEntriesByType('resource').length";
     let before = browser.run(polls, &[]);
-    // Nothing is to happen, and only time can show that.
+    // Only time can show that nothing happens.
     let two_rounds = Instant::now() + Duration::from_secs(3);
     wait_for("two rounds", || (Instant::now() > two_rounds).then_some(()));
     assert_eq!(browser.run(polls, &[]), before);
-    assert_eq!(browser.text("#requests h2"), "Waiting sign-ins (0)");
+    assert_eq!(browser.text("#requests h2"), "Pending sign-ins (0)");
 
     browser.click_on("#pause");
     browser.wait_for_text("#requests", "ada");
@@ -622,22 +622,22 @@ fn resetting_asks_first() {
 }
 
 #[test]
-fn a_lost_emulator_is_announced() {
+fn a_stopped_emulator_is_reported() {
     let Some((backend, browser)) = open(&["ada"]) else {
         return;
     };
     drop(backend);
-    browser.wait_for_text("#status", "does not answer");
+    browser.wait_for_text("#status", "does not respond");
     assert!(browser.text("#users").contains("ada"));
 }
 
 #[test]
-fn it_fits_a_phone_and_the_dark() {
+fn the_page_fits_small_screens_and_dark_mode() {
     let Some((backend, browser)) = open(&["ada@example.com"]) else {
         return;
     };
     backend.emulator.add_user("x".repeat(80)).unwrap();
-    backend.ask(Some("ada@example.com"));
+    backend.start_sign_in(Some("ada@example.com"));
     browser.wait_for_text("#requests", "ada");
     browser.wait_for_text("#users", "xxx");
     let devtools = |command: &str, parameters: Value| {

@@ -1,14 +1,19 @@
-//! What other crates may rely on: which of their types the public API names,
-//! and which of ours may move between threads.
-
-#[path = "support/rustdoc.rs"]
-mod rustdoc;
+//! Tests what other crates rely on: which foreign types the public API names,
+//! which conversions exist, and which types are `Send` and `Sync`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
-use self::rustdoc::rustdoc_json;
+use autharmor::auth::{AuthRequestStatus, ResultCode};
+use autharmor::credentials::{CredentialId, CredentialType};
+use autharmor::users::{self, UserQuery};
+use autharmor::{
+    ApiVersion, Client, ClientBuilder, Endpoint, Error, ErrorKind, HttpRequest, HttpResponse,
+    Limits, PageQuery, Private, Request, RetryPolicy, Secret, SortDirection, Target, Timestamp,
+    Transport, TransportError, TransportErrorKind, UserKey,
+};
+use autharmor_test_support::rustdoc::rustdoc_json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// A type of any other crate in a signature would make that crate's next major
 /// version a breaking change of this one.
@@ -25,15 +30,15 @@ const ALLOWED: [&str; 8] = [
 
 #[test]
 fn the_public_api_names_no_foreign_types() {
-    let docs = rustdoc_json();
+    let docs = rustdoc_json(env!("CARGO_TARGET_TMPDIR"));
     let mut named = BTreeMap::new();
     for item in docs["index"].as_object().unwrap().values() {
-        if item["crate_id"] == 0 && !is_everybodys(item) {
+        if item["crate_id"] == 0 && !is_blanket_or_auto(item) {
             collect(item, item, &docs, &mut named);
         }
     }
     let crates: BTreeSet<_> = named.values().map(|(krate, _)| krate.as_str()).collect();
-    // Else the walk has found nothing and proves nothing.
+    // Otherwise nothing was found and the test proves nothing.
     for expected in ["core", "std", "http", "uuid", "jiff"] {
         assert!(crates.contains(expected), "{expected} is not in {crates:?}");
     }
@@ -41,14 +46,14 @@ fn the_public_api_names_no_foreign_types() {
     assert!(named.is_empty(), "foreign types, and where: {named:#?}");
 }
 
-/// Implementations that every type in the world has, such as `Into` and `Send`.
-fn is_everybodys(item: &Value) -> bool {
+/// Whether an implementation is a blanket or auto one, such as `Into` or `Send`.
+fn is_blanket_or_auto(item: &Value) -> bool {
     let implementation = &item["inner"]["impl"];
     !implementation["blanket_impl"].is_null() || implementation["is_synthetic"] == true
 }
 
-/// Notes every path that stands anywhere below `value`, with its crate and the
-/// item of ours that names it.
+/// Adds every path below `value` to `named`, with its crate and the item of this
+/// crate that names it.
 fn collect(
     value: &Value,
     item: &Value,
@@ -58,8 +63,8 @@ fn collect(
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                // Where the documentation links to and what a macro left
-                // behind is no part of a signature.
+                // Links of the documentation and attributes of macros are not
+                // part of a signature.
                 if name != "links" && name != "attrs" && name != "docs" {
                     collect(field, item, docs, named);
                 }
@@ -85,7 +90,7 @@ fn collect(
     }
 }
 
-/// An item's name, or what an implementation is for, and its source file.
+/// Returns an item's name, or the type of an implementation, and the file.
 fn describe(item: &Value) -> String {
     let name = item["name"]
         .as_str()
@@ -96,17 +101,133 @@ fn describe(item: &Value) -> String {
 }
 
 #[test]
-fn everything_may_be_shared_between_threads() {
+fn types_are_send_and_sync() {
     fn check<T: Send + Sync + ?Sized>() {}
-    check::<autharmor::Client>();
-    check::<autharmor::ClientBuilder>();
-    check::<autharmor::Error>();
-    check::<autharmor::Request<autharmor::users::User>>();
-    check::<autharmor::HttpRequest>();
-    check::<autharmor::HttpResponse>();
-    check::<autharmor::Secret>();
-    check::<autharmor::Target>();
-    check::<autharmor::TransportError>();
-    check::<autharmor::UserKey>();
-    check::<dyn autharmor::Transport>();
+    check::<Client>();
+    check::<ClientBuilder>();
+    check::<Error>();
+    check::<Request<users::User>>();
+    check::<HttpRequest>();
+    check::<HttpResponse>();
+    check::<Secret>();
+    check::<Target>();
+    check::<TransportError>();
+    check::<UserKey>();
+    check::<dyn Transport>();
+}
+
+#[test]
+#[expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "that references are taken is what is tested"
+)]
+fn users_are_named_by_values_and_references() {
+    let (text, id) = ("ada".to_owned(), Uuid::from_u128(7));
+    let (private, key) = (Private::from(&text), UserKey::from(&id));
+    for request in [
+        users::get_user("ada"),
+        users::get_user(&text),
+        users::get_user(&private),
+        users::get_user(text.clone()),
+        users::get_user(private.clone()),
+    ] {
+        assert_eq!(request.user_key(), Some(&UserKey::from("ada")));
+    }
+    for request in [
+        users::get_user(&id),
+        users::get_user(&key),
+        users::get_user(id),
+        users::get_user(key.clone()),
+    ] {
+        assert_eq!(request.user_key(), Some(&UserKey::Id(id)));
+    }
+}
+
+#[test]
+fn texts_convert_from_values_and_references() {
+    let text = "ada".to_owned();
+    assert_eq!(Secret::from(&text), Secret::from("ada"));
+    assert_eq!(Secret::from(text.clone()), Secret::from("ada"));
+    assert_eq!(Private::from(&text), Private::from("ada"));
+    assert_eq!(Private::from(text.clone()), Private::from("ada"));
+    assert_eq!(Timestamp::from(text.clone()), Timestamp::from("ada"));
+    let kind = CredentialType::from("webauthn".to_owned());
+    assert_eq!(kind, CredentialType::Webauthn);
+    let (private, date) = (Private::from("ada"), Timestamp::from("soon"));
+    assert_eq!(AsRef::<str>::as_ref(&private), "ada");
+    assert_eq!(AsRef::<str>::as_ref(&date), "soon");
+    let credential: &CredentialId = &"a credential".into();
+    assert_eq!(AsRef::<str>::as_ref(credential), "a credential");
+}
+
+#[test]
+fn names_are_displayed_and_parsed() {
+    assert_eq!(Endpoint::GetUser.to_string(), "get_user");
+    assert_eq!("get_user".parse::<Endpoint>().unwrap(), Endpoint::GetUser);
+    assert_eq!(ApiVersion::V4.to_string(), "v4");
+    assert_eq!("v4".parse::<ApiVersion>().unwrap(), ApiVersion::V4);
+    assert_eq!(ErrorKind::NotFound.to_string(), "not found");
+    assert_eq!(CredentialType::Webauthn.to_string(), "webauthn");
+    assert_eq!(ResultCode::Success.to_string(), "2");
+    assert_eq!(AuthRequestStatus::Other(77).to_string(), "77");
+}
+
+#[test]
+fn page_queries_are_passed_by_value_and_by_reference_and_are_serde_types() {
+    let query = PageQuery::new().sort_direction(SortDirection::Asc);
+    assert_eq!(PageQuery::from(&query), query);
+    assert_eq!(UserQuery::from(&query), UserQuery::from(query.clone()));
+    let json = serde_json::to_value(&query).unwrap();
+    assert_eq!(json, json!({"sort_direction": "asc"}));
+    assert_eq!(serde_json::from_value::<PageQuery>(json).unwrap(), query);
+}
+
+/// Compiles lists by value and by reference, iterators of the filtered lists,
+/// closures as transports, and the remaining conversions.
+#[test]
+fn lists_credentials_transports_and_policies_are_even() {
+    fn lists(client: &Client, query: &PageQuery) {
+        let (id, by_value) = (Uuid::from_u128(7), || query.clone());
+        drop(client.list_users(query));
+        drop(client.list_users(by_value()));
+        drop(client.users(query));
+        drop(client.users(by_value()));
+        drop(client.get_user_auth_history(id, query));
+        drop(client.get_user_auth_history(id, by_value()));
+        drop(client.auth_history(id, query));
+        drop(client.auth_history(id, by_value()));
+        drop(client.list_user_credentials(id, query));
+        drop(client.list_user_credentials(id, by_value()));
+        drop(client.list_user_authenticator_credentials(id, query));
+        drop(client.list_user_authenticator_credentials(id, by_value()));
+        drop(client.list_user_webauthn_credentials(id, query));
+        drop(client.list_user_webauthn_credentials(id, by_value()));
+        drop(client.list_user_magiclink_email_credentials(id, query));
+        drop(client.list_user_magiclink_email_credentials(id, by_value()));
+        drop(client.credentials(id, query));
+        drop(client.credentials(id, by_value()));
+        drop(client.authenticator_credentials(id, query));
+        drop(client.authenticator_credentials(id, by_value()));
+        drop(client.webauthn_credentials(id, query));
+        drop(client.webauthn_credentials(id, by_value()));
+        drop(client.magiclink_email_credentials(id, query));
+        drop(client.magiclink_email_credentials(id, by_value()));
+    }
+    let _: fn(&Client, &PageQuery) = lists;
+
+    let unplugged = |_: HttpRequest, _: Limits| -> Result<HttpResponse, TransportError> {
+        Err(TransportError::new(TransportErrorKind::Connect, false))
+    };
+    let client = Client::builder("id", "secret")
+        .transport(unplugged)
+        .retry(RetryPolicy::new())
+        .build()
+        .unwrap();
+    let error = client.get_user("ada").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+
+    let (id, secret) = ("id".to_owned(), "secret".to_owned());
+    client.set_credentials(id.clone(), &secret).unwrap();
+    client.set_credentials("id", secret).unwrap();
+    Client::new(id, "secret").unwrap();
 }

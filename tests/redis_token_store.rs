@@ -3,12 +3,6 @@
 //! Needs `redis-server` in PATH; says so and passes where it is missing.
 #![cfg(all(unix, feature = "emulator"))]
 
-#[path = "support/ada.rs"]
-mod ada;
-#[path = "support/folder.rs"]
-mod folder;
-#[path = "support/programs.rs"]
-mod programs;
 #[path = "../examples/redis_token_store/store.rs"]
 mod store;
 
@@ -21,12 +15,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use autharmor::emulator::{Emulator, Fault};
 use autharmor::{Client, RetryPolicy, StoredToken, TokenKey, TokenStore as _};
+use autharmor_test_support::Folder;
+use autharmor_test_support::emulator::{emulator, token_requests};
+use autharmor_test_support::programs::{in_path, say_skipped};
 use redis::{Cmd, FromRedisValue, cmd};
 use serde_json::{Value, json};
 
-use crate::ada::{emulator, token_requests};
-use crate::folder::Folder;
-use crate::programs::{in_path, say_skipped};
 use crate::store::RedisTokenStore;
 
 const PASSWORD: &str = "pa55word";

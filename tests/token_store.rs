@@ -1,10 +1,5 @@
 //! `FileTokenStore` between processes.
 
-#[path = "support/ada.rs"]
-mod ada;
-#[path = "support/folder.rs"]
-mod folder;
-
 use std::collections::HashSet;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,11 +11,10 @@ use std::{env, fs, thread};
 use autharmor::emulator::Fault;
 use autharmor::{Client, ClientBuilder, ErrorKind, FileTokenStore, RetryPolicy};
 use autharmor::{StoredToken, TokenKey, TokenStore as _};
+use autharmor_test_support::Folder;
+use autharmor_test_support::emulator::{emulator, token_requests};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-use crate::ada::{emulator, token_requests};
-use crate::folder::Folder;
 
 const WRITERS: usize = 3;
 /// How many tokens of each writer the reader wants to see.

@@ -1,5 +1,5 @@
-//! URLs that a browser arrives with: what is validated is what is in them,
-//! and nothing is sent for one that is not clear.
+//! URLs with which a browser arrives: the values that are validated are those of
+//! the URL, and nothing is sent for an ambiguous one.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -23,7 +23,8 @@ fn state(version: &str, flow: &str) -> String {
         "flow": flow,
         "id": REQUEST,
         "user": {"username": USERNAME},
-        "mail": ["new_user", USERNAME],
+        "purpose": "new_user",
+        "address": USERNAME,
     })
     .to_string()
 }
@@ -91,15 +92,24 @@ fuzz_target!(|data: &[u8]| {
 
 /// The one value of a parameter.
 fn only(url: &str, name: &str) -> String {
-    let end = url.find('#').unwrap_or(url.len());
-    let start = url[..end].find('?').map_or(0, |at| at + 1);
-    let mut values = url[start..end].split('&').filter_map(|pair| {
+    let url = &url[..url.find('#').unwrap_or(url.len())];
+    let start = match (url.find('?'), url.find(['=', '&'])) {
+        (None, _) => 0,
+        // The first question mark is in a value, unless this is a URL.
+        (Some(mark), Some(other)) if other < mark && !is_url(&url[..other]) => 0,
+        (Some(mark), _) => mark + 1,
+    };
+    let mut values = url[start..].split('&').filter_map(|pair| {
         let at = pair.find('=').unwrap_or(pair.len());
         (form(&pair[..at]) == name).then(|| form(pair[at..].strip_prefix('=').unwrap_or_default()))
     });
     let value = values.next().expect("it is there");
     assert!(values.next().is_none(), "it is there twice");
     value
+}
+
+fn is_url(start: &str) -> bool {
+    start.starts_with('/') || start.contains("://")
 }
 
 fn form(text: &str) -> String {

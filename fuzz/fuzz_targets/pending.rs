@@ -1,5 +1,5 @@
-//! Pending states: read or refused, written as they were read, and ended only
-//! as they say.
+//! Pending states: read or refused, written as they were read, and completed
+//! only for the user in them.
 #![no_main]
 
 use std::fmt::Debug;
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 static SERVICE: LazyLock<Service> = LazyLock::new(Service::default);
 static CLIENTS: LazyLock<[Client; 2]> = LazyLock::new(|| SERVICE.clients());
 
-/// Answers that fit a sign-in or a registration of [`USER`].
+/// Responses that match a sign-in or a registration of [`USER`].
 static GOOD: LazyLock<[Response; 2]> = LazyLock::new(|| {
     let finish = json!({
         "auth_request_id": REQUEST,
@@ -66,7 +66,7 @@ fuzz_target!(|data: &[u8]| {
             );
             signed_in(pending.complete(client, &link))
         }),
-        // Its end is beyond a wait, which takes time.
+        // Completing it needs a wait, which takes time.
         3 => check(
             state,
             "authenticator_registration",
@@ -112,7 +112,7 @@ where
     assert_eq!(written["v"], 1);
     assert_eq!(written["flow"], flow);
 
-    // Whoever comes in at the end is whom the state names.
+    // The user at the end is the one in the state.
     let Some(is_sign_in) = end(&pending) else {
         return;
     };
@@ -137,14 +137,14 @@ where
 fn signed_in(end: Result<SignIn, Error>) -> Option<bool> {
     match refused(end)? {
         SignIn::SignedIn(_) => Some(true),
-        other => panic!("{other:?} from a good answer"),
+        other => panic!("{other:?} from a good response"),
     }
 }
 
 fn registered(end: Result<Registration, Error>) -> Option<bool> {
     match refused(end)? {
         Registration::Registered(_) => Some(false),
-        other => panic!("{other:?} from a good answer"),
+        other => panic!("{other:?} from a good response"),
     }
 }
 
@@ -156,7 +156,7 @@ fn refused<T>(end: Result<T, Error>) -> Option<T> {
     assert_no_secrets(&error, &[]);
     match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::UsernameInUrl | ErrorKind::Mismatch => {}
-        // A registration of v4 wants another answer than v3's.
+        // A registration under v4 needs another response than under v3.
         ErrorKind::Decode => {}
         other => panic!("{other:?}"),
     }

@@ -24,11 +24,13 @@ fuzz_target!(|data: &[u8]| {
         .version(version);
     alloc::bounded(|| {
         let (request, verb) = if bits & 2 == 0 {
-            (credentials::get_user_credential(USER, id), "")
+            let request = credentials::get_user_credential(USER, id);
+            (request.to_http(&target), "")
         } else {
-            (credentials::disable_user_credential(USER, id), "/disable")
+            let request = credentials::disable_user_credential(USER, id);
+            (request.to_http(&target), "/disable")
         };
-        let request = match request.to_http(&target) {
+        let request = match request {
             Ok(request) => request,
             Err(error) => {
                 assert_no_secrets(&error, &[]);

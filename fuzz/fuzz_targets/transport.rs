@@ -1,5 +1,5 @@
-//! Whole answers as raw bytes, through the real transport over real sockets:
-//! an answer or an error, one request, and the next call works.
+//! Whole responses as raw bytes, through the real transport over real sockets:
+//! a response or an error, one request, and the next call works.
 //!
 //! Server and client are one thread: whenever the client is about to read, the
 //! server has its turn.
@@ -25,7 +25,7 @@ use uuid::Uuid;
 const LONG: usize = 80 * 1024;
 const MAX_BODY: usize = 64 * 1024;
 
-/// The answer to one request.
+/// The response to one request.
 #[derive(Default)]
 struct Script {
     bytes: Vec<u8>,
@@ -48,10 +48,10 @@ struct Connection {
 struct Server {
     listener: TcpListener,
     connections: Vec<Connection>,
-    /// For the next request; without one the answer is a good one.
+    /// For the next request. Without one the response is a good one.
     script: Option<Script>,
     requests: usize,
-    /// Of the good answers, which hold it as the user's id.
+    /// Of the last good response, which holds it as the user's id.
     number: u128,
 }
 
@@ -59,7 +59,7 @@ impl Server {
     /// Sends a piece of what the client waits for, or ends the connection if
     /// there is no more.
     fn turn(&mut self) {
-        // A client that waits for the rest of an answer has said nothing new.
+        // A client that waits for the rest of a response has sent nothing new.
         let is_midway = self
             .connections
             .last()
@@ -98,7 +98,7 @@ impl Server {
                 let request = std::mem::take(&mut self.connections[index].request);
                 self.requests += 1;
                 let script = self.script.take();
-                let script = script.unwrap_or_else(|| self.good_answer(&request));
+                let script = script.unwrap_or_else(|| self.good_response(&request));
                 let mut connection = self.connections.remove(index);
                 connection.script = script;
                 // The last is the one that the client waits for.
@@ -135,7 +135,7 @@ impl Server {
         }
     }
 
-    fn good_answer(&mut self, request: &[u8]) -> Script {
+    fn good_response(&mut self, request: &[u8]) -> Script {
         self.number += 1;
         let body = if request.starts_with(b"POST /connect/token") {
             format!(r#"{{"access_token":"{BEARER}","expires_in":86400}}"#)
@@ -157,7 +157,7 @@ impl Script {
 }
 
 impl Connection {
-    /// The next piece of the answer.
+    /// Sends the next piece of the response.
     fn send(&mut self) {
         let script = &mut self.script;
         let mut next = &script.bytes[script.sent..];
@@ -168,12 +168,12 @@ impl Connection {
         script.sent += match self.tcp.write(next) {
             Ok(sent) => sent,
             Err(error) if error.kind() == WouldBlock => 0,
-            // What nobody hears is as good as sent.
+            // The client is gone.
             Err(_) => next.len(),
         };
     }
 
-    /// Takes what has arrived. Whether the client is still there.
+    /// Takes what has arrived. Returns whether the client is still there.
     fn listen(&mut self) -> bool {
         let mut buffer = [0; 4096];
         loop {
@@ -198,13 +198,13 @@ fn is_whole(request: &[u8]) -> bool {
     request.len() == end + 4 + length
 }
 
-struct Bench {
+struct Fuzzer {
     server: Rc<RefCell<Server>>,
     client: Client,
     inputs: Cell<u64>,
 }
 
-impl Bench {
+impl Fuzzer {
     fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -280,9 +280,9 @@ impl Bench {
         if is_token {
             client.invalidate_token();
         }
-        let user = client.get_user(USER).expect("a good answer");
+        let user = client.get_user(USER).expect("a good response");
         let server = self.server.borrow();
-        assert_eq!(user.user_id.as_u128(), server.number, "another's answer");
+        assert_eq!(user.user_id.as_u128(), server.number, "another's response");
         assert_eq!(server.requests, if is_token { 3 } else { 2 });
         assert!(server.connections.len() <= 3, "connections pile up");
     }
@@ -315,7 +315,7 @@ fn check_error(error: &Error, is_token: bool, is_validate: bool) {
 }
 
 thread_local! {
-    static BENCH: Bench = Bench::new();
+    static FUZZER: Fuzzer = Fuzzer::new();
 }
 
-fuzz_target!(|data: &[u8]| BENCH.with(|bench| alloc::bounded(|| bench.check(data))));
+fuzz_target!(|data: &[u8]| FUZZER.with(|fuzzer| alloc::bounded(|| fuzzer.check(data))));

@@ -80,6 +80,30 @@ fn a_look_up_that_finds_somebody_else_or_nobody_is_a_mismatch() {
     }
 }
 
+/// The look-up was sent, the call was not.
+#[test]
+fn after_a_look_up_that_breaks_the_call_counts_as_unsent() {
+    use crate::{RetryPolicy, TransportError, TransportErrorKind};
+    for (status, kind) in [
+        (None, ErrorKind::Transport),
+        (Some(500), ErrorKind::Unavailable),
+        (Some(200), ErrorKind::Decode),
+    ] {
+        let test = TestClient::with(
+            tokens,
+            move |_, _, _| match status {
+                Some(status) => respond(status, "no JSON"),
+                None => Err(TransportError::new(TransportErrorKind::Broken, true)),
+            },
+            |builder| builder.retry(RetryPolicy::off()),
+        );
+        let error = test.client.send(&credentials_of("ada")).unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert!(!error.may_have_been_sent(), "{error}");
+        assert_eq!(test.api_requests(), 1);
+    }
+}
+
 #[test]
 fn a_look_up_and_its_call_share_one_repeat_and_one_deadline() {
     let test = TestClient::new(tokens, |_, request, _| {
@@ -302,4 +326,49 @@ fn errors_of_the_transport_keep_their_cause() {
         error.to_string(),
         "start_webauthn_auth: the connection broke"
     );
+}
+
+/// An error body must not read as an empty list or as a request that waits.
+#[test]
+fn an_error_body_with_a_success_status_is_an_error_on_every_endpoint() {
+    let body = r#"{"error_code":404,"error_message":"no ada","tracking_id":"t-1"}"#;
+    let test = TestClient::new(tokens, move |_, _, _| respond(200, body));
+    let client = &test.client;
+    let check = |error: Error, endpoint: Endpoint| {
+        assert_eq!(error.kind(), ErrorKind::Api, "{endpoint}");
+        assert_eq!(error.code(), Some("404"), "{endpoint}");
+        assert_eq!(error.tracking_id(), Some("t-1"), "{endpoint}");
+        assert!(error.may_have_been_sent(), "{endpoint}");
+        assert!(error.to_string().starts_with(endpoint.name()), "{error}");
+    };
+    let id = Uuid::from_u128(7);
+    for &endpoint in Endpoint::ALL {
+        let route = endpoint.route(endpoint.version(ApiVersion::V3));
+        let mut request = Request::<Json>::new(endpoint).user(id);
+        if route.replace("{user_id}", "").contains('{') {
+            request = request.id(id.to_string());
+        }
+        check(client.send(&request).unwrap_err(), endpoint);
+    }
+    // Nothing in these responses is required.
+    let page = crate::PageQuery::new();
+    check(client.list_users(&page).unwrap_err(), Endpoint::ListUsers);
+    let history = client.get_user_auth_history(id, &page);
+    check(history.unwrap_err(), Endpoint::GetUserAuthHistory);
+    let credentials = client.list_user_credentials(id, &page);
+    check(credentials.unwrap_err(), Endpoint::ListUserCredentials);
+    check(client.get_auth_info(id).unwrap_err(), Endpoint::GetAuthInfo);
+    let info = client.get_registration_info(id);
+    check(info.unwrap_err(), Endpoint::GetRegistrationInfo);
+    let validate = crate::auth::ValidateAuth::new(id, "token");
+    let validated = client.validate_authenticator_auth(&validate);
+    check(validated.unwrap_err(), Endpoint::ValidateAuthenticatorAuth);
+    // The poll of a sign-in ends at once.
+    let policy = crate::flow::WaitPolicy::new();
+    let waited = client.wait_for_auth(id, &policy);
+    check(waited.unwrap_err(), Endpoint::GetAuthInfo);
+    // The look-up of a name.
+    let named = client.send(&credentials_of("ada")).unwrap_err();
+    assert_eq!((named.kind(), named.code()), (ErrorKind::Api, Some("404")));
+    assert!(!named.may_have_been_sent());
 }

@@ -15,7 +15,7 @@ fn from_env(variables: &[(&str, &str)]) -> Result<ClientBuilder, Error> {
     ClientBuilder::from_variables(Environment::of(variables))
 }
 
-/// Answers every request with the request.
+/// A transport whose responses describe the request.
 struct Echo;
 
 impl Transport for Echo {
@@ -40,7 +40,7 @@ fn echo(builder: ClientBuilder) -> serde_json::Value {
 }
 
 #[test]
-fn the_defaults_point_at_the_service() {
+fn the_defaults_are_the_urls_of_the_service() {
     let seen = echo(builder());
     assert_eq!(seen["uri"], "https://api.autharmor.com/v3/users");
     assert_eq!(
@@ -113,8 +113,28 @@ fn wrong_settings_are_refused_by_name_and_without_their_value() {
             "login_url is http://",
         ),
         (
+            builder().login_url("http://127.0.0.1"),
+            "login_url is http://, which needs allow_http_on_loopback(true)",
+        ),
+        (
+            builder()
+                .login_url("http://login.example")
+                .allow_http_on_loopback(true),
+            "login_url is http://, which is for loopback addresses only",
+        ),
+        (
             builder().api_url("http://127.0.0.1"),
             "allow_http_on_loopback(true)",
+        ),
+        (
+            builder().login_url("http://127.0.0.1"),
+            "login_url is http://",
+        ),
+        (
+            builder()
+                .login_url("http://login.example")
+                .allow_http_on_loopback(true),
+            "login_url is http://",
         ),
         (builder().timeout(zero), "timeout is zero"),
         (builder().connect_timeout(zero), "connect_timeout is zero"),
@@ -192,7 +212,7 @@ fn debug_of_builder_and_client_shows_no_secret() {
 }
 
 #[test]
-fn a_client_goes_between_threads() {
+fn clients_are_send_sync_and_clone() {
     fn check<T: Send + Sync + Clone + 'static>() {}
     check::<Client>();
     check::<ClientBuilder>();

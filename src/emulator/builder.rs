@@ -1,40 +1,66 @@
-//! What can be set before the start.
+//! [`EmulatorBuilder`]: every setting and its default.
 
 use std::{
-    io,
+    fmt, io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use super::{
-    Emulator, NewUser, RecordedRequest,
-    app::{App, Front},
-    clock::Stamp,
-    config::Config,
-    decisions,
-    faults::Faults,
-    passkey::SoftwareAuthenticator,
-    record::Record,
-    server::Server,
-    signed::PhoneKey,
-    state::State,
-    tls::Identity,
+    control::{
+        app::{App, Observer},
+        faults::Faults,
+        record::{Record, RecordedRequest},
+    },
+    handle::Emulator,
+    http::{server::Server, tls::Identity},
+    model::{
+        Model, clock::Stamp, config::Config, decisions, signed_message::PhoneKey, state::State,
+        user::NewUser,
+    },
+    person::passkey::SoftwareAuthenticator,
+    service::AppService,
 };
 
+impl Emulator {
+    /// Starts an emulator with the defaults of [`builder`](Self::builder).
+    pub fn start() -> io::Result<Self> {
+        Self::builder().start()
+    }
+
+    /// Returns a builder with the default settings.
+    #[must_use]
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::new()
+    }
+}
+
 /// Sets up an [`Emulator`].
-#[derive(Debug)]
 pub struct EmulatorBuilder {
     config: Config,
+    listen: SocketAddr,
+    tls: bool,
+    kept_requests: usize,
+    connections: usize,
+    observer: Option<Observer>,
+}
+
+impl fmt::Debug for EmulatorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmulatorBuilder")
+            .field("seed", &self.config.seed)
+            .field("listen", &self.listen)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
 }
 
 impl EmulatorBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             config: Config {
                 seed: 0,
-                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-                tls: true,
                 client_id: "emulator-client".to_owned(),
                 client_secret: "emulator-secret".to_owned(),
                 clock_start: None,
@@ -46,44 +72,48 @@ impl EmulatorBuilder {
                 rp_id: "localhost".to_owned(),
                 origin: "https://localhost".to_owned(),
                 project_name: "Emulated Project".to_owned(),
-                kept_requests: 10_000,
-                connections: 1024,
-                observer: None,
+                approve_after: None,
             },
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tls: true,
+            kept_requests: 10_000,
+            connections: 1024,
+            observer: None,
         }
     }
 
-    /// Adds a user.
+    /// Adds a user. Defaults to no users.
     #[must_use]
     pub fn user(mut self, user: impl Into<NewUser>) -> Self {
         self.config.users.push(user.into());
         self
     }
 
-    /// The seed of all ids and tokens. Defaults to 0.
+    /// Sets the seed of all ids and tokens. Defaults to 0.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.config.seed = seed;
         self
     }
 
-    /// The loopback address to listen on. Defaults to `127.0.0.1` and a free
-    /// port.
+    /// Sets the address to listen on, which has to be a loopback address.
+    /// Defaults to `127.0.0.1` and a free port.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.config.listen = address;
+        self.listen = address;
         self
     }
 
-    /// Speaks plain HTTP, for clients that cannot be told to trust a CA.
+    /// Uses HTTP without TLS, for clients that cannot trust another certificate
+    /// authority. Defaults to TLS.
     #[must_use]
     pub fn plain_http(mut self) -> Self {
-        self.config.tls = false;
+        self.tls = false;
         self
     }
 
-    /// The one client that gets tokens. Defaults to `emulator-client` and
-    /// `emulator-secret`.
+    /// Sets id and secret of the client, the only one that gets tokens.
+    /// Defaults to `emulator-client` and `emulator-secret`.
     #[must_use]
     pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
         self.config.client_id = id.into();
@@ -91,48 +121,49 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How long an access token lives. Defaults to 600 seconds.
+    /// Sets the life of access tokens. Defaults to 600 seconds.
     #[must_use]
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.config.token_lifetime = lifetime;
         self
     }
 
-    /// How long after the approval a request can be validated. Defaults to 60
-    /// seconds.
+    /// Sets how long after its approval a request can be validated. Defaults to
+    /// 60 seconds.
     #[must_use]
     pub fn validation_window(mut self, window: Duration) -> Self {
         self.config.validation_window = window;
         self
     }
 
-    /// Starts the clock at this time, in seconds since 1970, and lets it stand
-    /// still: only [`Emulator::advance`] moves it. Defaults to a clock that
-    /// runs from the system's time.
+    /// Starts the clock at this time, in seconds since 1970, and stops it: only
+    /// [`Emulator::advance`] moves it. Defaults to a running clock that starts
+    /// at the system's time.
     #[must_use]
     pub fn clock_at(mut self, unix_seconds: u64) -> Self {
         self.config.clock_start = Some(Stamp::from_unix_seconds(unix_seconds));
         self
     }
 
-    /// Allows a redirect for registrations and address changes, and from then
-    /// on no other that was not allowed. An entry allows the URLs that equal
-    /// it up to the query. Defaults to every `http` and `https` URL.
+    /// Adds a URL to the allow list of redirects for registrations and address
+    /// changes. An entry allows the URLs that equal it up to the query. Defaults
+    /// to no list, which allows every `http` and `https` URL.
     #[must_use]
     pub fn allow_registration_redirect(mut self, url: impl Into<String>) -> Self {
         self.config.registration_redirects.push(url.into());
         self
     }
 
-    /// Allows a redirect for signing in by mail, in the same way.
+    /// Adds a URL to the allow list of redirects for signing in by magic link,
+    /// under the same rules.
     #[must_use]
     pub fn allow_auth_redirect(mut self, url: impl Into<String>) -> Self {
         self.config.auth_redirects.push(url.into());
         self
     }
 
-    /// The origin of the pages that use passkeys, and the relying party's id.
-    /// Defaults to `https://localhost` and `localhost`.
+    /// Sets the origin of the pages that use passkeys, and the relying party's
+    /// id. Defaults to `https://localhost` and `localhost`.
     #[must_use]
     pub fn website(mut self, origin: impl Into<String>, rp_id: impl Into<String>) -> Self {
         self.config.origin = origin.into();
@@ -140,74 +171,89 @@ impl EmulatorBuilder {
         self
     }
 
-    /// The project's name, for mails and passkeys. Defaults to `Emulated
-    /// Project`.
+    /// Sets the project's name, which mails and passkeys show. Defaults to
+    /// `Emulated Project`.
     #[must_use]
     pub fn project_name(mut self, name: impl Into<String>) -> Self {
         self.config.project_name = name.into();
         self
     }
 
-    /// How many of the last requests are kept for [`Emulator::requests`].
-    /// Defaults to 10 000. However many it is, they take no more than 64 MiB.
+    /// Approves every sign-in on a phone this long after its start, by the
+    /// emulator's clock, unless it was decided before. Defaults to no automatic
+    /// approval.
+    #[must_use]
+    pub fn approve_after(mut self, delay: Duration) -> Self {
+        self.config.approve_after = Some(delay);
+        self
+    }
+
+    /// Sets how many requests are kept for [`Emulator::requests`], together at
+    /// most 64 MiB. Defaults to 10 000.
     #[must_use]
     pub fn keep_requests(mut self, count: usize) -> Self {
-        self.config.kept_requests = count;
+        self.kept_requests = count;
         self
     }
 
-    /// How many connections may be open. When one more comes, that which has
-    /// been waiting longest for its client is closed. Defaults to 1024.
+    /// Sets how many connections may be open. One more closes the connection
+    /// that has waited longest for its client. Zero counts as one. Defaults to
+    /// 1024.
     #[must_use]
     pub fn max_connections(mut self, count: usize) -> Self {
-        self.config.connections = count.max(1);
+        self.connections = count.max(1);
         self
     }
 
-    /// Called with every request and the status of its answer, 0 for an answer
-    /// that a fault has spoilt, on the thread of the connection. It must not
-    /// drop the emulator.
+    /// Sets a function that is called with every request and the status of its
+    /// response, 0 if a fault has damaged the response. It runs on the thread of
+    /// the connection and must not drop the emulator. Defaults to none.
     #[must_use]
     pub fn on_request(
         mut self,
         observer: impl Fn(&RecordedRequest, u16) + Send + Sync + 'static,
     ) -> Self {
-        self.config.observer = Some(Box::new(observer));
+        self.observer = Some(Box::new(observer));
         self
     }
 
-    /// Starts listening.
+    /// Starts the emulator.
+    ///
+    /// Fails with [`io::ErrorKind::InvalidInput`] if the address is not a
+    /// loopback address or a user is malformed, and if the address cannot be
+    /// listened on.
     pub fn start(self) -> io::Result<Emulator> {
-        let config = self.config;
-        if !config.listen.ip().is_loopback() {
+        if !self.listen.ip().is_loopback() {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "the emulator listens on loopback addresses only",
             ));
         }
-        let (tls, ca_pem) = if config.tls {
-            let identity = Identity::new(config.listen.ip())?;
+        let (tls, ca_pem) = if self.tls {
+            let identity = Identity::new(self.listen.ip())?;
             (Some(identity.config), identity.ca_pem)
         } else {
             (None, String::new())
         };
-        let state = State::new(&config, PhoneKey::new()?)
+        let state = State::new(&self.config, PhoneKey::new()?)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let listener = TcpListener::bind(config.listen)?;
+        let listener = TcpListener::bind(self.listen)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let base_url = format!("{scheme}://{}", listener.local_addr()?);
-        let limit = config.connections;
         let app = Arc::new(App {
-            passkeys: Mutex::new(SoftwareAuthenticator::new(config.seed)),
-            config,
-            state: Mutex::new(state),
+            passkeys: Mutex::new(SoftwareAuthenticator::new(self.config.seed)),
+            model: Model::new(self.config, base_url, state),
             faults: Mutex::new(Faults::default()),
-            record: Mutex::new(Record::default()),
-            base_url,
-            ca_pem,
+            record: Mutex::new(Record::new(self.kept_requests)),
+            observer: self.observer,
+            sign_in_handler: Mutex::new(None),
         });
-        let front = Arc::new(Front(Arc::clone(&app)));
-        let server = Server::start(listener, tls, limit, front)?;
-        Ok(Emulator { app, server })
+        let service = AppService(Arc::clone(&app));
+        let server = Server::start(listener, tls, self.connections, service)?;
+        Ok(Emulator {
+            app,
+            server,
+            ca_pem,
+        })
     }
 }

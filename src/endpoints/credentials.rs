@@ -1,10 +1,10 @@
 //! Credentials: the devices, passkeys and addresses that a user has enrolled.
 //!
-//! These six endpoints exist in v4 only, and a client that speaks v3 calls
-//! them there. So that no username gets into the URL on that way, such a
-//! client first looks the id up when the user is named by name: one more GET
-//! for every call, with [`get_user`](crate::Client::get_user), under the same
-//! timeout. Name the user by id to save it.
+//! These six endpoints exist in v4 only. A client of v3 calls them there. A
+//! username would then be part of the URL, so such a client first looks up the
+//! id: one more GET for every call, with
+//! [`get_user`](crate::Client::get_user), under the same timeout. Pass the
+//! user's id to save it.
 
 use std::fmt;
 use std::hash::Hash;
@@ -17,13 +17,13 @@ use crate::error::Error;
 use crate::http::{Endpoint, Request};
 use crate::page::{Page, PageQuery, Record, Records};
 use crate::secret::Private;
-use crate::types::{Timestamp, open_text_enum};
+use crate::types::{Timestamp, empty_as_none, lenient, open_text_enum, strict_bool};
 use crate::user_key::UserKey;
 
 /// The id of a credential.
 ///
 /// The service's sources call it a UUID in one place and text in others, so it
-/// is any text. It goes into the route as one segment, percent-encoded; one
+/// is any text. It goes into the route as one segment, percent-encoded. An id
 /// that is empty, longer than 1,024 bytes, a dot segment in any encoding, or
 /// holds control characters is refused when the call is sent.
 ///
@@ -39,7 +39,12 @@ use crate::user_key::UserKey;
 pub struct CredentialId(String);
 
 impl CredentialId {
-    /// The id as text.
+    /// Returns the id as text.
+    ///
+    /// ```
+    /// let id = autharmor::credentials::CredentialId::from("phone-7");
+    /// assert_eq!(id.as_str(), "phone-7");
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -64,9 +69,21 @@ impl From<&str> for CredentialId {
     }
 }
 
+impl From<&String> for CredentialId {
+    fn from(id: &String) -> Self {
+        Self(id.clone())
+    }
+}
+
 impl From<&Self> for CredentialId {
     fn from(id: &Self) -> Self {
         id.clone()
+    }
+}
+
+impl AsRef<str> for CredentialId {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 
@@ -76,24 +93,47 @@ impl fmt::Display for CredentialId {
     }
 }
 
-/// Something that a user has enrolled to sign in with.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A credential of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Credential {
     /// Its id.
     pub credential_id: CredentialId,
-    /// What it is called. People name their phones after themselves, and it
-    /// may be a mail address, so it is not printed.
-    #[serde(default)]
+    /// The name. It may be a person's name or an email address, so it is not
+    /// printed.
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub name: Option<Private>,
-    /// What kind it is.
+    /// The kind.
     #[serde(default)]
     pub device_type: Option<CredentialType>,
     /// When it was enrolled.
     #[serde(default)]
     pub date_created: Option<Timestamp>,
-    /// Whether one can sign in with it; `None` if the service did not say.
+    /// Whether the user can sign in with it; `None` if the service does not
+    /// say.
     #[serde(default)]
+    pub enabled: Option<bool>,
+}
+
+/// The response of [`disable_user_credential`]: the credential.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DisableUserCredentialResponse {
+    /// Its id.
+    #[serde(default, deserialize_with = "lenient")]
+    pub credential_id: Option<CredentialId>,
+    /// The name, which is not printed.
+    #[serde(default, deserialize_with = "lenient")]
+    pub name: Option<Private>,
+    /// The kind.
+    #[serde(default, deserialize_with = "lenient")]
+    pub device_type: Option<CredentialType>,
+    /// When it was enrolled.
+    #[serde(default, deserialize_with = "lenient")]
+    pub date_created: Option<Timestamp>,
+    /// Whether the user can sign in with it; `None` if the service does not
+    /// say.
+    #[serde(default, deserialize_with = "strict_bool")]
     pub enabled: Option<bool>,
 }
 
@@ -112,7 +152,7 @@ open_text_enum! {
         AutharmorAuthenticator = "autharmor_authenticator",
         /// A passkey or security key.
         Webauthn = "webauthn",
-        /// A mail address that takes links.
+        /// An email address for magic links.
         MagiclinkEmail = "magiclink_email",
     }
 }
@@ -120,41 +160,41 @@ open_text_enum! {
 /// Builds the request of [`Client::list_user_credentials`].
 pub fn list_user_credentials(
     user: impl Into<UserKey>,
-    page: &PageQuery,
+    page: impl Into<PageQuery>,
 ) -> Request<Page<Credential>> {
     Request::new(Endpoint::ListUserCredentials)
         .user(user)
-        .query(page.pairs())
+        .query(page.into().pairs())
 }
 
 /// Builds the request of [`Client::list_user_authenticator_credentials`].
 pub fn list_user_authenticator_credentials(
     user: impl Into<UserKey>,
-    page: &PageQuery,
+    page: impl Into<PageQuery>,
 ) -> Request<Page<Credential>> {
     Request::new(Endpoint::ListUserAuthenticatorCredentials)
         .user(user)
-        .query(page.pairs())
+        .query(page.into().pairs())
 }
 
 /// Builds the request of [`Client::list_user_webauthn_credentials`].
 pub fn list_user_webauthn_credentials(
     user: impl Into<UserKey>,
-    page: &PageQuery,
+    page: impl Into<PageQuery>,
 ) -> Request<Page<Credential>> {
     Request::new(Endpoint::ListUserWebauthnCredentials)
         .user(user)
-        .query(page.pairs())
+        .query(page.into().pairs())
 }
 
 /// Builds the request of [`Client::list_user_magiclink_email_credentials`].
 pub fn list_user_magiclink_email_credentials(
     user: impl Into<UserKey>,
-    page: &PageQuery,
+    page: impl Into<PageQuery>,
 ) -> Request<Page<Credential>> {
     Request::new(Endpoint::ListUserMagiclinkEmailCredentials)
         .user(user)
-        .query(page.pairs())
+        .query(page.into().pairs())
 }
 
 /// Builds the request of [`Client::get_user_credential`].
@@ -171,22 +211,22 @@ pub fn get_user_credential(
 pub fn disable_user_credential(
     user: impl Into<UserKey>,
     credential: impl Into<CredentialId>,
-) -> Request<Credential> {
+) -> Request<DisableUserCredentialResponse> {
     Request::new(Endpoint::DisableUserCredential)
         .user(user)
         .id(credential.into().0)
 }
 
-/// Credentials.
+/// Credentials, see [`credentials`](crate::credentials).
 impl Client {
-    /// Lists one page of what a user has enrolled:
+    /// Lists one page of a user's credentials:
     /// `GET /v4/users/{user_id}/credentials`, under v3 too.
-    /// [`credentials`](Self::credentials) goes through all pages.
+    /// [`credentials`](Self::credentials) iterates over all pages.
     ///
     /// **Under v3 a username costs one more GET**: v3 lacks this endpoint and
     /// v4 would put the name into the URL, so the id is looked up first. Fails
-    /// with [`Mismatch`](crate::ErrorKind::Mismatch) if that finds somebody
-    /// else.
+    /// with [`Mismatch`](crate::ErrorKind::Mismatch) if that finds another
+    /// user.
     ///
     /// Fails with [`NotFound`](crate::ErrorKind::NotFound) if there is no such
     /// user, with [`InvalidInput`](crate::ErrorKind::InvalidInput) for a key
@@ -200,29 +240,29 @@ impl Client {
     /// use autharmor::PageQuery;
     ///
     /// let client = autharmor::Client::from_env()?;
-    /// let page = client.list_user_credentials("ada@example.com", &PageQuery::new())?;
+    /// let page = client.list_user_credentials("ada@example.com", PageQuery::new())?;
     /// println!("{} credentials", page.records.len());
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn list_user_credentials(
         &self,
         user: impl Into<UserKey>,
-        page: &PageQuery,
+        page: impl Into<PageQuery>,
     ) -> Result<Page<Credential>, Error> {
         self.send(&list_user_credentials(user, page))
     }
 
-    /// Goes through all that a user has enrolled, fetching page after page
-    /// with [`list_user_credentials`](Self::list_user_credentials) as they are
-    /// asked for. Under v3 a username is looked up again for every page; name
-    /// the user by id to save that.
+    /// Iterates over all of a user's credentials. Fetches page after page
+    /// with [`list_user_credentials`](Self::list_user_credentials),
+    /// as needed. Under v3 a username is looked up again for every page; pass
+    /// the user's id to save that.
     ///
     /// ```no_run
     /// use autharmor::PageQuery;
     ///
     /// let client = autharmor::Client::from_env()?;
     /// let user = client.get_user("ada@example.com")?;
-    /// for credential in client.credentials(user.user_id, &PageQuery::new()) {
+    /// for credential in client.credentials(user.user_id, PageQuery::new()) {
     ///     println!("{}", credential?.credential_id);
     /// }
     /// # Ok::<(), autharmor::Error>(())
@@ -230,12 +270,11 @@ impl Client {
     pub fn credentials(
         &self,
         user: impl Into<UserKey>,
-        page: &PageQuery,
+        page: impl Into<PageQuery>,
     ) -> Records<'_, Credential> {
-        let (user, mut page) = (user.into(), page.clone());
-        Records::new(page.page_number, move |number| {
-            page.page_number = number;
-            self.list_user_credentials(&user, &page)
+        let user = user.into();
+        pages(page.into(), move |page| {
+            self.list_user_credentials(&user, page)
         })
     }
 
@@ -243,66 +282,150 @@ impl Client {
     /// `GET /v4/users/{user_id}/credentials/authenticator`, under v3 too, where
     /// a username costs one more GET. Fails as
     /// [`list_user_credentials`](Self::list_user_credentials) does.
+    /// [`authenticator_credentials`](Self::authenticator_credentials) iterates
+    /// over all pages.
     ///
     /// ```no_run
     /// use autharmor::PageQuery;
     ///
     /// let client = autharmor::Client::from_env()?;
-    /// let page = client.list_user_authenticator_credentials("ada@example.com", &PageQuery::new())?;
+    /// let page = client.list_user_authenticator_credentials("ada@example.com", PageQuery::new())?;
     /// println!("{} phones", page.records.len());
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn list_user_authenticator_credentials(
         &self,
         user: impl Into<UserKey>,
-        page: &PageQuery,
+        page: impl Into<PageQuery>,
     ) -> Result<Page<Credential>, Error> {
         self.send(&list_user_authenticator_credentials(user, page))
+    }
+
+    /// Iterates over all of a user's authenticator apps. Fetches page after page
+    /// with [`list_user_authenticator_credentials`](Self::list_user_authenticator_credentials),
+    /// as needed. Under v3 a username is looked up again for every page; pass
+    /// the user's id to save that.
+    ///
+    /// ```no_run
+    /// use autharmor::PageQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let user = client.get_user("ada@example.com")?;
+    /// for credential in client.authenticator_credentials(user.user_id, PageQuery::new()) {
+    ///     println!("{}", credential?.credential_id);
+    /// }
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn authenticator_credentials(
+        &self,
+        user: impl Into<UserKey>,
+        page: impl Into<PageQuery>,
+    ) -> Records<'_, Credential> {
+        let user = user.into();
+        pages(page.into(), move |page| {
+            self.list_user_authenticator_credentials(&user, page)
+        })
     }
 
     /// Lists one page of a user's passkeys and security keys:
     /// `GET /v4/users/{user_id}/credentials/webauthn`, under v3 too, where a
     /// username costs one more GET. Fails as
     /// [`list_user_credentials`](Self::list_user_credentials) does.
+    /// [`webauthn_credentials`](Self::webauthn_credentials) iterates over all
+    /// pages.
     ///
     /// ```no_run
     /// use autharmor::PageQuery;
     ///
     /// let client = autharmor::Client::from_env()?;
-    /// let page = client.list_user_webauthn_credentials("ada@example.com", &PageQuery::new())?;
+    /// let page = client.list_user_webauthn_credentials("ada@example.com", PageQuery::new())?;
     /// println!("{} passkeys", page.records.len());
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn list_user_webauthn_credentials(
         &self,
         user: impl Into<UserKey>,
-        page: &PageQuery,
+        page: impl Into<PageQuery>,
     ) -> Result<Page<Credential>, Error> {
         self.send(&list_user_webauthn_credentials(user, page))
+    }
+
+    /// Iterates over all of a user's passkeys and security keys. Fetches page after page
+    /// with [`list_user_webauthn_credentials`](Self::list_user_webauthn_credentials),
+    /// as needed. Under v3 a username is looked up again for every page; pass
+    /// the user's id to save that.
+    ///
+    /// ```no_run
+    /// use autharmor::PageQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let user = client.get_user("ada@example.com")?;
+    /// for credential in client.webauthn_credentials(user.user_id, PageQuery::new()) {
+    ///     println!("{}", credential?.credential_id);
+    /// }
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn webauthn_credentials(
+        &self,
+        user: impl Into<UserKey>,
+        page: impl Into<PageQuery>,
+    ) -> Records<'_, Credential> {
+        let user = user.into();
+        pages(page.into(), move |page| {
+            self.list_user_webauthn_credentials(&user, page)
+        })
     }
 
     /// Lists one page of a user's addresses for magic links:
     /// `GET /v4/users/{user_id}/credentials/magiclink_email`, under v3 too,
     /// where a username costs one more GET. Fails as
     /// [`list_user_credentials`](Self::list_user_credentials) does.
+    /// [`magiclink_email_credentials`](Self::magiclink_email_credentials)
+    /// iterates over all pages.
     ///
     /// ```no_run
     /// use autharmor::PageQuery;
     ///
     /// let client = autharmor::Client::from_env()?;
-    /// let page = client.list_user_magiclink_email_credentials("ada@example.com", &PageQuery::new())?;
+    /// let page = client.list_user_magiclink_email_credentials("ada@example.com", PageQuery::new())?;
     /// println!("{} addresses", page.records.len());
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn list_user_magiclink_email_credentials(
         &self,
         user: impl Into<UserKey>,
-        page: &PageQuery,
+        page: impl Into<PageQuery>,
     ) -> Result<Page<Credential>, Error> {
         self.send(&list_user_magiclink_email_credentials(user, page))
     }
 
-    /// Looks one credential up:
+    /// Iterates over all of a user's addresses for magic links. Fetches page after page
+    /// with [`list_user_magiclink_email_credentials`](Self::list_user_magiclink_email_credentials),
+    /// as needed. Under v3 a username is looked up again for every page; pass
+    /// the user's id to save that.
+    ///
+    /// ```no_run
+    /// use autharmor::PageQuery;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let user = client.get_user("ada@example.com")?;
+    /// for credential in client.magiclink_email_credentials(user.user_id, PageQuery::new()) {
+    ///     println!("{}", credential?.credential_id);
+    /// }
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn magiclink_email_credentials(
+        &self,
+        user: impl Into<UserKey>,
+        page: impl Into<PageQuery>,
+    ) -> Records<'_, Credential> {
+        let user = user.into();
+        pages(page.into(), move |page| {
+            self.list_user_magiclink_email_credentials(&user, page)
+        })
+    }
+
+    /// Returns one credential:
     /// `GET /v4/users/{user_id}/credentials/{credential_id}`, under v3 too,
     /// where a username costs one more GET.
     ///
@@ -327,13 +450,13 @@ impl Client {
         self.send(&get_user_credential(user, credential))
     }
 
-    /// Disables one credential, so that nobody signs in with it any more:
+    /// Disables one credential, so that the user can no longer sign in with it:
     /// `POST /v4/users/{user_id}/credentials/{credential_id}/disable`, under v3
-    /// too, where a username costs one more GET. It answers with the
-    /// credential. No endpoint enables it again.
+    /// too, where a username costs one more GET. Returns the credential. No
+    /// endpoint enables it again.
     ///
-    /// Fails as [`get_user_credential`](Self::get_user_credential) does; if
-    /// [`Error::may_have_been_sent`] says so, it may be disabled nevertheless.
+    /// Fails as [`get_user_credential`](Self::get_user_credential) does. If
+    /// [`Error::may_have_been_sent`] is true, it may be disabled nevertheless.
     ///
     /// ```no_run
     /// let client = autharmor::Client::from_env()?;
@@ -346,7 +469,77 @@ impl Client {
         &self,
         user: impl Into<UserKey>,
         credential: impl Into<CredentialId>,
-    ) -> Result<Credential, Error> {
+    ) -> Result<DisableUserCredentialResponse, Error> {
         self.send(&disable_user_credential(user, credential))
+    }
+}
+
+/// Iterates over all pages of a list.
+fn pages<'a>(
+    mut page: PageQuery,
+    mut list: impl FnMut(&PageQuery) -> Result<Page<Credential>, Error> + Send + 'a,
+) -> Records<'a, Credential> {
+    Records::new(page.page_number, move |number| {
+        page.page_number = number;
+        list(&page)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestClient, respond, token};
+
+    /// Serves two pages of one credential each.
+    fn two_pages() -> TestClient {
+        TestClient::new(
+            |number, _, _| token(number, 600),
+            |number, _, _| {
+                let id = number + 1;
+                let body = format!(
+                    r#"{{"credential_records":[{{"credential_id":"c{id}"}}],
+                        "page_info":{{"currnet_page_number":{id},"total_record_count":2}}}}"#
+                );
+                respond(200, body)
+            },
+        )
+    }
+
+    #[test]
+    fn every_list_has_an_iterator() {
+        type Read = fn(&Client, Uuid, &PageQuery) -> Vec<Result<Credential, Error>>;
+        // By value and by reference.
+        let lists: [(&str, Read); 4] = [
+            ("", |client, user, query| {
+                client.credentials(user, query).collect()
+            }),
+            ("/authenticator", |client, user, query| {
+                let query = query.clone();
+                client.authenticator_credentials(user, query).collect()
+            }),
+            ("/webauthn", |client, user, query| {
+                client.webauthn_credentials(user, query).collect()
+            }),
+            ("/magiclink_email", |client, user, query| {
+                let query = query.clone();
+                client.magiclink_email_credentials(user, query).collect()
+            }),
+        ];
+        let user = Uuid::from_u128(7);
+        for (tail, read) in lists {
+            let test = two_pages();
+            let ids: Vec<_> = read(&test.client, user, &PageQuery::new().page_size(1))
+                .into_iter()
+                .map(|record| record.unwrap().credential_id.to_string())
+                .collect();
+            assert_eq!(ids, ["c1", "c2"]);
+            let route = format!("GET /v4/users/{user}/credentials{tail}");
+            let pages = [
+                "token".to_owned(),
+                format!("{route}?page_size=1"),
+                format!("{route}?page_number=2&page_size=1"),
+            ];
+            assert_eq!(test.seen(), pages);
+        }
     }
 }

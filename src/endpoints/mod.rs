@@ -1,4 +1,5 @@
-//! The endpoints, one area each.
+//! The endpoints: requests, responses, builder functions and the methods of
+//! [`Client`](crate::Client), in one file per method of signing in.
 
 pub mod auth;
 mod checks;

@@ -1,4 +1,4 @@
-//! Users: list them, look one up, rename one, read a user's sign-in history.
+//! Users: list them, find one, rename one, read a user's sign-in history.
 
 use std::hash::Hash;
 
@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::http::{Endpoint, Payload, Request};
 use crate::page::{Page, PageQuery, Record, Records};
 use crate::secret::Private;
-use crate::types::{Timestamp, null_as_default, open_number_enum};
+use crate::types::{Timestamp, empty_as_none, lenient, objects, open_number_enum};
 use crate::user_key::{UserKey, check_name};
 
-/// Which users to list: perhaps those of a name, and which page of them.
+/// Selects the users to list: all or those of a name, and which page of them.
 ///
 /// ```
 /// use autharmor::PageQuery;
@@ -33,15 +33,15 @@ pub struct UserQuery {
 }
 
 impl UserQuery {
-    /// Asks for all users.
+    /// Selects all users.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lists only users of this name. Whether the service compares the whole
+    /// Selects only users of this name. Whether the service compares the whole
     /// name or a part of it is unverified. The rules for the text are those of
-    /// [`UserKey::Username`], and it travels like one: in a header under v3,
+    /// [`UserKey::Username`], and it is sent like one: in a header under v3,
     /// and under v4 in the query, which the client must allow.
     #[must_use]
     pub fn username(mut self, name: impl Into<Private>) -> Self {
@@ -49,7 +49,7 @@ impl UserQuery {
         self
     }
 
-    /// Which page, and in which order.
+    /// Selects the page and the order.
     #[must_use]
     pub fn page(mut self, page: impl Into<PageQuery>) -> Self {
         self.page = page.into();
@@ -75,21 +75,24 @@ impl From<&Self> for UserQuery {
     }
 }
 
-/// What to change about a user: the name, which is all that can be changed
-/// this way.
-///
-/// An address is changed by
+/// The body of [`update_user`]: a new name. Nothing else can be changed this
+/// way. To change the address, call
 /// [`start_change_magiclink_email`](crate::Client::start_change_magiclink_email).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+///
+/// ```
+/// use autharmor::users::UpdateUser;
+///
+/// let update = UpdateUser::new("ada@example.org");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UpdateUser {
-    /// The name that the user gets.
-    pub new_username: Private,
+    pub(crate) new_username: Private,
 }
 
 impl UpdateUser {
     /// Gives the user a new name. The rules for it are those of
-    /// [`UserKey::Username`]; it travels in the body, so it need not be ASCII.
+    /// [`UserKey::Username`]. It is sent in the body, so it need not be ASCII.
     #[must_use]
     pub fn new(new_username: impl Into<Private>) -> Self {
         Self {
@@ -104,19 +107,19 @@ impl Payload for UpdateUser {
     }
 }
 
-/// A user, as listed and as changed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A user, as listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct User {
     /// The user's id, which stays when the name changes.
     pub user_id: Uuid,
     /// The user's name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub username: Option<Private>,
-    /// The user's mail address.
-    #[serde(default)]
+    /// The user's email address.
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub email_address: Option<Private>,
-    /// When the user was made.
+    /// When the user was created.
     #[serde(default)]
     pub date_created: Option<Timestamp>,
 }
@@ -140,49 +143,66 @@ impl Record for AuthInfo {
     }
 }
 
-/// A user and the ways in which that user can sign in.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// The response of [`update_user`]: the user with the new name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct UpdateUserResponse {
+    /// The user's id, which stays when the name changes.
+    #[serde(default, deserialize_with = "lenient")]
+    pub user_id: Option<Uuid>,
+    /// The user's name.
+    #[serde(default, deserialize_with = "lenient")]
+    pub username: Option<Private>,
+    /// The user's email address.
+    #[serde(default, deserialize_with = "lenient")]
+    pub email_address: Option<Private>,
+    /// When the user was created.
+    #[serde(default, deserialize_with = "lenient")]
+    pub date_created: Option<Timestamp>,
+}
+
+/// A user and the user's methods of signing in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UserDetails {
     /// The user's id, which stays when the name changes.
     pub user_id: Uuid,
     /// The user's name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub username: Option<Private>,
-    /// The user's mail address.
-    #[serde(default)]
+    /// The user's email address.
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub email_address: Option<Private>,
-    /// When the user was made.
+    /// When the user was created.
     #[serde(default)]
     pub date_created: Option<Timestamp>,
-    /// What the user has enrolled; empty if nothing, or if the service sent
-    /// nothing.
-    #[serde(default, deserialize_with = "null_as_default")]
+    /// The enrolled methods; empty if there are none or the service sent none.
+    #[serde(default, deserialize_with = "objects")]
     pub enrolled_auth_methods: Vec<EnrolledAuthMethod>,
 }
 
-/// One way in which a user can sign in.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A method by which a user can sign in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EnrolledAuthMethod {
-    /// Which way.
+    /// The method.
     #[serde(default)]
     pub auth_method_id: Option<AuthMethodId>,
     /// The service's name for it, such as `AuthArmorAuthenticator`.
     #[serde(default)]
     pub auth_method_name: Option<String>,
-    /// A part of what was enrolled, such as of a mail address, to be shown to
+    /// A part of what was enrolled, such as of an email address, to be shown to
     /// its owner.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_as_none")]
     pub auth_method_masked_info: Option<Private>,
 }
 
 open_number_enum! {
-    /// The number of an authentication method.
+    /// The number of a method of signing in.
     AuthMethodId {
         /// The Auth Armor app on a phone, `AuthArmorAuthenticator`.
         Authenticator = 4,
-        /// A link sent by mail, `Magiclink_Email`.
+        /// A magic link sent by email, `Magiclink_Email`.
         MagiclinkEmail = 20,
         /// A passkey or security key, `WebAuthN`.
         Webauthn = 30,
@@ -203,26 +223,26 @@ pub fn get_user(user: impl Into<UserKey>) -> Request<UserDetails> {
 }
 
 /// Builds the request of [`Client::update_user`].
-pub fn update_user(user: impl Into<UserKey>, update: &UpdateUser) -> Request<User> {
+pub fn update_user(user: impl Into<UserKey>, update: &UpdateUser) -> Request<UpdateUserResponse> {
     Request::new(Endpoint::UpdateUser).user(user).body(update)
 }
 
 /// Builds the request of [`Client::get_user_auth_history`].
 pub fn get_user_auth_history(
     user: impl Into<UserKey>,
-    page: &PageQuery,
+    page: impl Into<PageQuery>,
 ) -> Request<Page<AuthInfo>> {
     Request::new(Endpoint::GetUserAuthHistory)
         .user(user)
-        .query(page.pairs())
+        .query(page.into().pairs())
 }
 
-/// Users.
+/// Users, see [`users`](crate::users).
 impl Client {
     /// Lists one page of the users: `GET /v3/users`, `GET /v4/users`.
     ///
     /// A [`UserQuery`] may filter by name; a [`PageQuery`] alone lists all.
-    /// [`users`](Self::users) goes through all pages.
+    /// [`users`](Self::users) iterates over all pages.
     ///
     /// Fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if a number
     /// is too large or the filter breaks the rules for a name, and with
@@ -242,8 +262,8 @@ impl Client {
         self.send(&list_users(query))
     }
 
-    /// Goes through all users, fetching page after page with
-    /// [`list_users`](Self::list_users) as they are asked for.
+    /// Iterates over all users. Fetches page after page with
+    /// [`list_users`](Self::list_users), as needed.
     ///
     /// ```no_run
     /// use autharmor::users::UserQuery;
@@ -262,7 +282,7 @@ impl Client {
         })
     }
 
-    /// Looks a user up, with what the user has enrolled:
+    /// Returns a user, with the user's methods of signing in:
     /// `GET /v3/users/{user_id}`, `GET /v4/users/{user_id}`.
     ///
     /// Fails with [`NotFound`](crate::ErrorKind::NotFound) if there is no such
@@ -286,32 +306,32 @@ impl Client {
     ///
     /// Fails as [`get_user`](Self::get_user) does, and with
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the new name breaks
-    /// the rules for one. If [`Error::may_have_been_sent`] says so, the name
-    /// may have changed: a second try by the old name would not find the user,
-    /// so prefer the id.
+    /// the rules for one. If [`Error::may_have_been_sent`] is true, the name may
+    /// have changed. A second try by the old name would not find the user, so
+    /// prefer the id.
     ///
     /// ```no_run
     /// use autharmor::users::UpdateUser;
     ///
     /// let client = autharmor::Client::from_env()?;
     /// let user = client.update_user("ada@example.com", &UpdateUser::new("ada@example.org"))?;
-    /// println!("{}", user.user_id);
+    /// println!("{:?}", user.user_id);
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn update_user(
         &self,
         user: impl Into<UserKey>,
         update: &UpdateUser,
-    ) -> Result<User, Error> {
+    ) -> Result<UpdateUserResponse, Error> {
         self.send(&update_user(user, update))
     }
 
     /// Lists one page of a user's authentication requests, past and pending:
     /// `GET /v3/users/{user_id}/auth_history`, the same under `/v4`.
     ///
-    /// A record says what became of a request. It signs nobody in: only a
-    /// `validate_*` answer does. [`auth_history`](Self::auth_history) goes
-    /// through all pages.
+    /// A record holds the result of a request. **It does not sign a user in**:
+    /// only a `validate_*` response does.
+    /// [`auth_history`](Self::auth_history) iterates over all pages.
     ///
     /// Fails as [`get_user`](Self::get_user) does, and with
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if a number of the
@@ -321,28 +341,28 @@ impl Client {
     /// use autharmor::PageQuery;
     ///
     /// let client = autharmor::Client::from_env()?;
-    /// let page = client.get_user_auth_history("ada@example.com", &PageQuery::new())?;
+    /// let page = client.get_user_auth_history("ada@example.com", PageQuery::new())?;
     /// println!("{} requests", page.records.len());
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn get_user_auth_history(
         &self,
         user: impl Into<UserKey>,
-        page: &PageQuery,
+        page: impl Into<PageQuery>,
     ) -> Result<Page<AuthInfo>, Error> {
         self.send(&get_user_auth_history(user, page))
     }
 
-    /// Goes through all of a user's authentication requests, fetching page
-    /// after page with [`get_user_auth_history`](Self::get_user_auth_history)
-    /// as they are asked for.
+    /// Iterates over all of a user's authentication requests. Fetches page after
+    /// page with [`get_user_auth_history`](Self::get_user_auth_history), as
+    /// needed.
     ///
     /// ```no_run
     /// use autharmor::PageQuery;
     ///
     /// let client = autharmor::Client::from_env()?;
     /// let newest = PageQuery::new().page_size(100);
-    /// for request in client.auth_history("ada@example.com", &newest).take(500) {
+    /// for request in client.auth_history("ada@example.com", newest).take(500) {
     ///     println!("{:?}", request?.auth_request_status_id);
     /// }
     /// # Ok::<(), autharmor::Error>(())
@@ -350,12 +370,23 @@ impl Client {
     pub fn auth_history(
         &self,
         user: impl Into<UserKey>,
-        page: &PageQuery,
+        page: impl Into<PageQuery>,
     ) -> Records<'_, AuthInfo> {
-        let (user, mut page) = (user.into(), page.clone());
+        let (user, mut page) = (user.into(), page.into());
         Records::new(page.page_number, move |number| {
             page.page_number = number;
             self.get_user_auth_history(&user, &page)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn update_serialises_as_its_body() {
+        let json = serde_json::to_string(&UpdateUser::new("ada")).unwrap();
+        assert_eq!(json, r#"{"new_username":"ada"}"#);
     }
 }

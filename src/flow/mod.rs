@@ -1,24 +1,25 @@
-//! Flows: verified sign-in, verified registration, and waiting for a person.
+//! Verified sign-in and registration.
 //!
-//! The endpoints are an alphabet; this module has the sentences. Each begins
-//! with a `begin_*` method of [`Client`](crate::Client), which hands out a
-//! pending state, and ends with that state's `wait` or `complete`. What comes
-//! between is the person's part.
+//! Flows combine several endpoint calls into one verified operation. Each flow
+//! begins with a `begin_*` method of [`Client`](crate::Client), which returns a
+//! pending state, and ends with `wait` or `complete` of that state. In between,
+//! the user acts: approves on the phone, uses a passkey, or opens a magic link.
 //!
 //! | method | sign in | register |
 //! | --- | --- | --- |
 //! | authenticator app | [`begin_authenticator_sign_in`](crate::Client::begin_authenticator_sign_in) | [`begin_authenticator_registration`](crate::Client::begin_authenticator_registration), [`…_for_user`](crate::Client::begin_authenticator_registration_for_user) |
 //! | passkey, security key | [`begin_webauthn_sign_in`](crate::Client::begin_webauthn_sign_in) | [`begin_webauthn_registration`](crate::Client::begin_webauthn_registration), [`…_for_user`](crate::Client::begin_webauthn_registration_for_user) |
-//! | link in a mail | [`begin_magiclink_sign_in`](crate::Client::begin_magiclink_sign_in) | [`begin_magiclink_registration`](crate::Client::begin_magiclink_registration), [`…_for_user`](crate::Client::begin_magiclink_registration_for_user), [`begin_magiclink_change`](crate::Client::begin_magiclink_change) |
+//! | magic link by mail | [`begin_magiclink_sign_in`](crate::Client::begin_magiclink_sign_in) | [`begin_magiclink_registration`](crate::Client::begin_magiclink_registration), [`…_for_user`](crate::Client::begin_magiclink_registration_for_user), [`begin_magiclink_change`](crate::Client::begin_magiclink_change) |
 //! | the vendor's page SDK | [`complete_browser_sign_in`](crate::Client::complete_browser_sign_in) | |
 //!
-//! A `begin_*` is felt by a person, and so is sent at most once: after an error
-//! ask [`Error::may_have_been_sent`](crate::Error::may_have_been_sent) before
+//! A `begin_*` call may send a push notification or a mail, so it is never
+//! repeated unless the service provably did not process it. After an error,
+//! check [`Error::may_have_been_sent`](crate::Error::may_have_been_sent) before
 //! you begin again.
 //!
 //! # Authenticator app
 //!
-//! The phone rings, or the user scans the QR code; the program waits.
+//! The user gets a push notification, or scans the QR code. The program waits.
 //!
 //! ```no_run
 //! use autharmor::auth::StartAuthenticatorAuth;
@@ -40,23 +41,23 @@
 //!     match started.pending.wait(client, &WaitPolicy::new())? {
 //!         SignIn::SignedIn(user) => return Ok(Some(*user)),
 //!         SignIn::Declined => println!("you declined"),
-//!         SignIn::TimedOut | SignIn::StillPending => println!("nobody answered"),
-//!         other => println!("that did not work: {other:?}"),
+//!         SignIn::TimedOut | SignIn::StillPending => println!("nobody responded"),
+//!         other => println!("not signed in: {other:?}"),
 //!     }
 //!     Ok(None)
 //! }
 //! # fn main() {}
 //! ```
 //!
-//! Without a `user` in the request, whoever scans the code signs in: show
-//! clearly who that was. [`WaitPolicy`] sets how long to wait, reports progress
-//! and can give up.
+//! If the request names no `user`, whoever scans the QR code signs in: show
+//! clearly who that was. [`WaitPolicy`] sets how long to wait, reports progress,
+//! and can end the waiting.
 //!
 //! # Passkey or security key
 //!
-//! Two steps of a web program, with the browser between them. The first hands
-//! the options to the page and keeps the pending state in the session; the
-//! second takes what the page made of them.
+//! A web program does this in two steps. The first sends the options to the
+//! page and stores the pending state in the session. The second takes the JSON
+//! that the page sends back.
 //!
 //! ```no_run
 //! use autharmor::Client;
@@ -65,29 +66,29 @@
 //!
 //! type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 //!
-//! /// Returns what goes to the page, and what goes into the session.
+//! /// Returns the options for the page and the state for the session.
 //! fn begin(client: &Client, username: &str) -> Result<(String, String)> {
 //!     let request = StartWebauthnAuth::new()
 //!         .user(username)
 //!         .webauthn_client_id("from-your-dashboard")
 //!         .action_name("Sign in");
 //!     let started = client.begin_webauthn_sign_in(&request)?;
-//!     let for_the_session = serde_json::to_string(&started.pending)?;
-//!     Ok((started.fido2_json_options.into_string(), for_the_session))
+//!     let state = serde_json::to_string(&started.pending)?;
+//!     Ok((started.fido2_json_options.into_string(), state))
 //! }
 //!
-//! /// Takes the session's part out (it serves once) and the page's JSON.
-//! fn complete(client: &Client, from_the_session: &str, page_json: &str) -> Result<SignIn> {
-//!     let pending: PendingWebauthn = serde_json::from_str(from_the_session)?;
+//! /// `state` was removed from the session, since it can be used once.
+//! fn complete(client: &Client, state: &str, page_json: &str) -> Result<SignIn> {
+//!     let pending: PendingWebauthn = serde_json::from_str(state)?;
 //!     Ok(pending.complete(client, page_json)?)
 //! }
 //! # fn main() {}
 //! ```
 //!
-//! # Link in a mail
+//! # Magic link by mail
 //!
-//! The redirect URL must be on the allow list of your project. The link lands
-//! there with its tokens in the query.
+//! The link opens the redirect URL of the request, with the tokens in its
+//! query. The redirect URL must be on the allow list of your project.
 //!
 //! ```no_run
 //! use autharmor::Client;
@@ -96,7 +97,7 @@
 //!
 //! type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 //!
-//! /// Returns what goes into the session.
+//! /// Returns the state for the session.
 //! fn begin(client: &Client, address: &str) -> Result<String> {
 //!     let request = StartMagiclinkEmailAuth::new(address, "https://app.example/signed-in")
 //!         .action_name("Sign in")
@@ -105,22 +106,22 @@
 //! }
 //!
 //! /// `query` is that of `GET /signed-in?auth_request_id=…&auth_validation_token=…`.
-//! fn complete(client: &Client, from_the_session: &str, query: &str) -> Result<SignIn> {
-//!     let pending: PendingMagiclink = serde_json::from_str(from_the_session)?;
+//! fn complete(client: &Client, state: &str, query: &str) -> Result<SignIn> {
+//!     let pending: PendingMagiclink = serde_json::from_str(state)?;
 //!     Ok(pending.complete(client, query)?)
 //! }
 //! # fn main() {}
 //! ```
 //!
-//! A person may open the mail on another device, whose session has no pending
-//! state. Then ask to open the link where the sign-in began. To sign in a
-//! browser that began nothing would be login CSRF: anybody can mail a link of
-//! their own to somebody else.
+//! The user may open the mail on another device, whose session has no pending
+//! state. Then ask the user to open the link in the browser in which the
+//! sign-in began. Do not sign in a browser that did not begin the sign-in. That
+//! would be login CSRF: anybody can send a link of their own to somebody else.
 //!
 //! # The vendor's page SDK
 //!
-//! The page began the sign-in and hands over method, request id and token. The
-//! backend says whom it expects.
+//! The page began the sign-in and sends method, request id and token to the
+//! backend. The backend says which user it expects.
 //!
 //! ```no_run
 //! use autharmor::flow::{BrowserSignIn, ExpectedUser, Method, SignIn};
@@ -135,64 +136,65 @@
 //! # fn main() {}
 //! ```
 //!
-//! [`ExpectedUser::Anyone`] is for a login page that does not know who comes.
-//! Read there about login CSRF first.
+//! [`ExpectedUser::Anyone`] is for a login page that does not know who will sign
+//! in. Read there about login CSRF first.
 //!
-//! # What a sign-in can end in
+//! # Outcomes of a sign-in
 //!
-//! | | what it means | what to do |
+//! | outcome | meaning | what to do |
 //! | --- | --- | --- |
 //! | [`SignedIn`](SignIn::SignedIn) | every check passed | make a new session for [`user_id`](SignedInUser::user_id) |
-//! | [`Declined`](SignIn::Declined) | the user said no | say so; do not begin again by yourself: somebody else may have typed the name |
-//! | [`TimedOut`](SignIn::TimedOut) | the user did not answer | offer to begin again |
+//! | [`Declined`](SignIn::Declined) | the user declined | say so; do not begin again by yourself: somebody else may have typed the name |
+//! | [`TimedOut`](SignIn::TimedOut) | the user did not respond | offer to begin again |
 //! | [`ValidatedTooLate`](SignIn::ValidatedTooLate) | approved, but the validation was late | begin again; find out what took so long |
-//! | [`RefusedForSecurity`](SignIn::RefusedForSecurity) | such as another IP address than at the start | log it; begin again from the start |
-//! | [`FailedSignature`](SignIn::FailedSignature) | the device's signature is wrong | log it; it may be an attack |
-//! | [`StillPending`](SignIn::StillPending) | not answered yet, or you gave up | wait again with the same state, or leave it |
-//! | [`NotAuthorized`](SignIn::NotAuthorized) | not authorised, for no known reason | as declined |
-//! | an error of kind [`Mismatch`](crate::ErrorKind::Mismatch) | it is about somebody or something else, or contradicts itself | **nobody is signed in**; log it, it may be an attack |
-//! | any other error | nobody knows | nobody is signed in; if it [is transient](crate::Error::is_transient) and [certainly was not sent](crate::Error::may_have_been_sent), end it again, else begin again |
+//! | [`RefusedForSecurity`](SignIn::RefusedForSecurity) | for example, another IP address than at the start | log it; begin again from the start |
+//! | [`FailedSignature`](SignIn::FailedSignature) | the signature of the device is wrong | log it; it may be an attack |
+//! | [`StillPending`](SignIn::StillPending) | the user has not responded yet, or you ended the waiting | wait again with the same state, or drop it |
+//! | [`NotAuthorized`](SignIn::NotAuthorized) | not authorised, for no known reason | as for declined |
+//! | an error of kind [`Mismatch`](crate::ErrorKind::Mismatch) | the response is about another user or request, or contradicts itself | **nobody is signed in**; log it, it may be an attack |
+//! | any other error | the outcome is unknown | nobody is signed in; if the error [is transient](crate::Error::is_transient) and [certainly was not sent](crate::Error::may_have_been_sent), complete it again, else begin again |
 //!
-//! A validation token works once. An answer that was lost on its way may have
-//! used it up: then the user has to begin again.
+//! A validation token works once. A response that was lost may have used it up:
+//! then the user has to begin again.
 //!
-//! # What is checked
+//! # Checks
 //!
-//! Everything that is missing, null, unknown or of the wrong type fails closed.
+//! Every value that is missing, null, unknown or of the wrong type fails closed.
+//! An empty name and the nil UUID count as missing.
 //!
-//! | check | else |
+//! | check | otherwise |
 //! | --- | --- |
-//! | a pending state is of this format and this flow | it does not deserialise |
-//! | it was begun under the version of the API that the client speaks | [`InvalidInput`](crate::ErrorKind::InvalidInput) |
+//! | a pending state is of this format and this flow, and has all required values | it does not deserialise |
+//! | the client speaks the API version under which the flow was begun | [`InvalidInput`](crate::ErrorKind::InvalidInput) |
 //! | a link has each parameter once, and belongs to the request of the state | `InvalidInput`, [`Mismatch`](crate::ErrorKind::Mismatch); nothing is sent |
-//! | the finish answer of a passkey is about that request | `Mismatch` |
-//! | `authorized` in the validate answer is the JSON `true` | another [`SignIn`] |
-//! | no result code contradicts it: pending, declined, timed out, … | `Mismatch` |
-//! | the answer says who signed in, by an id that is not nil | `Mismatch` |
+//! | the finish response of a passkey is about that request, if it names one | `Mismatch` |
+//! | `authorized` in the validate response is the JSON `true` | another [`SignIn`] |
+//! | no status and no result code contradicts it: pending, declined, timed out, …, or one that this crate does not know | `Mismatch` |
+//! | the response says who signed in, by an id that is not nil | `Mismatch` |
 //! | the profile in its request part, if there is one, agrees | `Mismatch` |
-//! | the id is the one asked for, the one of the start answer, and the one of the finish answer, as far as they are known | `Mismatch` |
-//! | where a name was asked for and the start answer gave no id: the name is the same to the letter ([`ignore_username_case`](PendingAuthenticator::ignore_username_case) relaxes that) | `Mismatch` |
-//! | the message that the device signed, where it can be read, names this request and our nonce | `Mismatch` |
+//! | the id is the one of the request, of the start response, and of the finish response, as far as they are known | `Mismatch` |
+//! | if the request has a name and the start response had no id: the name is the same to the letter ([`ignore_username_case`](PendingAuthenticator::ignore_username_case) relaxes that) | `Mismatch` |
+//! | the message that the device signed, if it can be decoded, names this request and our nonce | `Mismatch` |
 //!
-//! A nonce from the TLS provider's secure random source goes with every request
-//! that can carry one (authenticator; WebAuthn under v4) and again with its
-//! validation. So do an IP address and a user agent, if the request has them;
-//! the service compares them.
+//! Every request that can carry a nonce gets one from the TLS provider's secure
+//! random source (authenticator; WebAuthn under v4), and so does its validation.
+//! IP address and user agent are repeated as well, if the request has them. The
+//! service compares them.
 //!
 //! Not checked: the signature itself, for which TLS and the service vouch, and
-//! `auth_history_id`, of which no source says that it is the request's id.
+//! `auth_history_id`, since no source says that it is the request's id.
 //!
 //! # Registration
 //!
-//! It goes the same way, for new users and for those that exist, and ends in a
-//! [`Registration`].
+//! A registration works the same way, for new users and for existing ones, and
+//! ends in a [`Registration`].
 //!
 //! ```no_run
 //! use autharmor::flow::{Registration, WaitPolicy};
 //! use autharmor::registrations::StartAuthenticatorRegistration;
 //! use autharmor::{Client, Error};
 //!
-//! fn enrol(client: &Client, username: &str) -> Result<(), Error> {
+//! fn register(client: &Client, username: &str) -> Result<(), Error> {
 //!     let request = StartAuthenticatorRegistration::new(username);
 //!     let started = client.begin_authenticator_registration(&request)?;
 //!     if let Some(qr_code) = &started.qr_code_data {
@@ -208,38 +210,42 @@
 //! ```
 //!
 //! **v3 is weaker here.** v4 has a validate call for each method, with a token
-//! that only the one who began has. v3 has it for mailed links alone:
+//! that only the program that began the registration has. v3 has one for magic
+//! links only:
 //!
 //! | | v4 | v3 |
 //! | --- | --- | --- |
 //! | authenticator app | validated by token | ends when the user has an authenticator that was not there before the start, **whoever enrolled it** |
-//! | passkey, security key | validated by token | ends with the finish answer |
-//! | link in a mail | validated by token and the registration's id | validated by token alone |
+//! | passkey, security key | validated by token | ends with the finish response |
+//! | magic link by mail | validated by token and the registration's id | validated by token alone |
 //!
 //! [`RegisteredUser::is_validated`] tells which it was. Under v3 do not sign a
-//! user in because of a registration: let the user sign in afterwards. All
-//! versions check that the answer is about the user that the registration was
-//! begun for, and, as far as it names them, the address and the purpose.
+//! user in because of a registration: let the user sign in afterwards. Both
+//! versions check that the response is about the user for whom the registration
+//! was begun, and, as far as the response has them, the address and the purpose.
 //!
-//! # Keeping a pending state
+//! # Storing a pending state
 //!
-//! The states are small and serialise with serde, so that another process can
-//! end what one began. They hold validation tokens, nonces and the name of the
-//! user who is expected. So:
+//! Pending states are small and serialise with serde, so that another process
+//! can complete the flow. They hold validation tokens, nonces and the name of
+//! the expected user. So:
 //!
-//! - Keep them in the session on your server, or in storage that is encrypted
-//!   *and* authenticated. Whoever can change one can sign in as somebody else;
-//!   whoever can read one can take part in the sign-in.
-//! - Bind them to the browser's session, so that only the browser that began can
-//!   end.
-//! - Take them out of the store when they are ended: each serves once.
-//! - Do not keep them across releases of this crate. A state of another format
+//! - Store them in the session on your server, or in storage that is encrypted
+//!   *and* authenticated. Whoever can change a state can sign in as somebody
+//!   else. Whoever can read one can take part in the sign-in.
+//! - Bind them to the browser's session, so that only the browser that began
+//!   the flow can complete it.
+//! - Remove them from the store when they are completed: each can be used once.
+//! - Do not store them across releases of this crate. A state of another format
 //!   is refused, and the user begins again.
 
-mod link;
+mod callback;
+mod page;
+mod pending;
 mod registration;
 mod sign_in;
-mod state;
+#[cfg(test)]
+mod testing;
 mod verify;
 mod wait;
 

@@ -1,5 +1,6 @@
-//! Who signed in: the one place that decides, and the only one that can make a
-//! [`SignedInUser`].
+//! Decides who signed in. Only this module can make a [`SignedInUser`].
+
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -16,25 +17,25 @@ use crate::secret::{Private, Secret};
 use crate::types::{ContextData, Timestamp};
 use crate::user_key::UserKey;
 
-/// How a sign-in ended.
+/// The outcome of a sign-in.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SignIn {
-    /// The user signed in: the service says so in the answer to a validate
-    /// call, and every check passed.
+    /// The user signed in: the response of a validate call says so, and every
+    /// check passed.
     SignedIn(Box<SignedInUser>),
     /// The user declined.
     Declined,
-    /// The user did not answer in time.
+    /// The user did not respond in time.
     TimedOut,
     /// The user approved, but the validation came too late.
     ValidatedTooLate,
-    /// The service refused for security reasons, such as an IP address or a
-    /// user agent other than at the start.
+    /// The service refused for security reasons, such as another IP address or
+    /// user agent than at the start.
     RefusedForSecurity,
     /// The signature of the user's device is wrong.
     FailedSignature,
-    /// The user has not answered yet.
+    /// The user has not responded yet.
     StillPending,
     /// The service does not authorise the sign-in and gives no reason that
     /// this crate knows.
@@ -42,7 +43,7 @@ pub enum SignIn {
 }
 
 impl SignIn {
-    /// The user, if one signed in.
+    /// Returns the user, if one signed in.
     #[must_use]
     pub fn user(&self) -> Option<&SignedInUser> {
         match self {
@@ -54,9 +55,9 @@ impl SignIn {
 
 /// A user who has signed in.
 ///
-/// Nothing else in this crate stands for a sign-in, and there is no other way
-/// to one of these than a flow whose validate answer said `authorized: true`
-/// and passed every check:
+/// No other type of this crate means that a user signed in. Only a flow makes
+/// one, and only if the validate response said `authorized: true` and passed
+/// every check. It cannot be constructed, changed or deserialised:
 ///
 /// ```compile_fail
 /// use autharmor::flow::SignedInUser;
@@ -85,106 +86,120 @@ pub struct SignedInUser {
 }
 
 impl SignedInUser {
-    /// The user's id.
+    /// Returns the user's id.
     #[must_use]
     pub fn user_id(&self) -> Uuid {
         self.user_id
     }
 
-    /// The user's name, if the service gave it.
+    /// Returns the user's name, if the response has it.
     #[must_use]
     pub fn username(&self) -> Option<&str> {
         self.username.as_deref()
     }
 
-    /// How the user signed in.
+    /// Returns the method by which the user signed in.
     #[must_use]
     pub fn method(&self) -> Option<&AuthMethod> {
         self.method.as_ref()
     }
 
-    /// What the user did to approve.
+    /// Returns what the user did to approve.
     #[must_use]
     pub fn use_type(&self) -> Option<&AuthMethodUseType> {
         self.use_type.as_ref()
     }
 
-    /// The request that was approved.
+    /// Returns the id of the request that was approved.
     #[must_use]
     pub fn auth_request_id(&self) -> Uuid {
         self.auth_request_id
     }
 
-    /// The context data that was given at the start; magic links only.
+    /// Returns the context data of the start call; magic links only.
     #[must_use]
     pub fn context_data(&self) -> &ContextData {
         &self.context_data
     }
 
-    /// When the user approved, by the service's clock.
+    /// Returns the time at which the user approved, by the service's clock.
     #[must_use]
     pub fn signed_in_at(&self) -> Option<&Timestamp> {
         self.signed_in_at.as_ref()
     }
 }
 
-/// Whom a sign-in must be by.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Expected {
-    /// Whom the program asked for; `None` is anybody.
+/// The user whom a response must be about.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    /// The user whom the program asked for; `None` is anybody.
     pub(super) user: Option<UserKey>,
-    /// Who that is by the word of the start answer.
+    /// The user's id in the start response.
     pub(super) started_for: Option<Uuid>,
-    /// Who that was by the word of the finish answer.
+    /// The user's id in the finish response.
     pub(super) finished_by: Option<Uuid>,
     /// Whether names may differ in ASCII case.
     pub(super) ignore_case: bool,
+}
+
+/// The sign-in that a validate response must be about.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    pub(super) identity: Identity,
     pub(super) auth_request_id: Uuid,
-    /// What went with the request, if anything did.
+    /// The nonce of the request, if it had one.
     pub(super) nonce: Option<Secret>,
 }
 
-/// Judges the answer to a validate call. Fails closed, with
-/// [`ErrorKind::Mismatch`], where the answer contradicts itself or is about
-/// somebody or something else.
-pub(super) fn judge(answer: ValidateAuthResponse, expected: &Expected) -> Result<SignIn, Error> {
-    let status = answer.auth_request_status_id;
-    let details = answer.validate_auth_response_details;
+/// Decides the outcome from the response of a validate call. Fails with
+/// [`ErrorKind::Mismatch`] if the response contradicts itself or is about
+/// another user or request.
+pub(super) fn judge(response: ValidateAuthResponse, expected: &Expected) -> Result<SignIn, Error> {
+    const NOBODY: &str = "the response does not say who signed in";
+    let status = response.auth_request_status_id;
+    let details = response.validate_auth_response_details;
     let code = details.as_ref().and_then(|details| details.result_code);
     let Some(details) = details.filter(|details| details.authorized == Some(true)) else {
         return Ok(refused(status, code));
     };
-    if let Some(code) = code.filter(|code| contradicts(*code)) {
+    // Only these agree with an authorisation. Every other value says something
+    // else, or something that this crate does not know.
+    if let Some(status) = status.filter(|status| *status != AuthRequestStatus::Completed) {
+        return mismatch(format!("authorized, but with status {}", status.number()));
+    }
+    if let Some(code) = code.filter(|code| *code != ResultCode::Success) {
         return mismatch(format!(
             "authorized, but with result code {}",
             code.number()
         ));
     }
     let Some(auth_details) = details.auth_details else {
-        return mismatch("it does not say who signed in");
+        return mismatch(NOBODY);
     };
     let Some(response) = auth_details.response_details else {
-        return mismatch("it does not say who signed in");
+        return mismatch(NOBODY);
     };
-    let who = response.auth_profile_details.as_ref();
-    let user_id = who.and_then(known_id);
-    let (Some(who), Some(user_id)) = (who, user_id) else {
-        return mismatch("it does not say who signed in");
+    let profile = response.auth_profile_details.as_ref();
+    let user_id = profile.and_then(|profile| known(profile.user_id));
+    let (Some(profile), Some(user_id)) = (profile, user_id) else {
+        return mismatch(NOBODY);
     };
-    let request = auth_details
+    let requested = auth_details
         .request_details
         .and_then(|request| request.auth_profile_details);
-    if request.is_some_and(|request| disagree(&request, who, expected.ignore_case)) {
-        return mismatch("its request is about another user than its response");
+    let ignore_case = expected.identity.ignore_case;
+    if requested.is_some_and(|requested| disagree(&requested, profile, ignore_case)) {
+        return mismatch("the request part is about another user than the response part");
     }
-    check_user(user_id, who.username.as_ref(), expected)?;
+    let username = known_text(profile.username.as_ref());
+    check_user(user_id, username, &expected.identity)?;
     check_signed_message(&response, expected)?;
     let (method, use_type) = response
         .auth_method
         .map_or((None, None), |method| (method.name, method.usetype));
     Ok(SignIn::SignedIn(Box::new(SignedInUser {
         user_id,
-        username: who.username.clone(),
+        username: username.cloned(),
         method,
         use_type,
         auth_request_id: expected.auth_request_id,
@@ -193,13 +208,14 @@ pub(super) fn judge(answer: ValidateAuthResponse, expected: &Expected) -> Result
     })))
 }
 
-pub(super) fn mismatch<T>(why: impl Into<std::borrow::Cow<'static, str>>) -> Result<T, Error> {
+/// Returns the error for a response that does not match the request.
+pub(super) fn mismatch<T>(why: impl Into<Cow<'static, str>>) -> Result<T, Error> {
     Err(Error::new(ErrorKind::Mismatch, why)
         .in_area("flow")
         .with_sent(true))
 }
 
-/// What a code means that comes without an authorisation.
+/// Returns the outcome of a request that is not authorized.
 pub(super) fn refused(status: Option<AuthRequestStatus>, code: Option<ResultCode>) -> SignIn {
     let is_pending = matches!(
         status,
@@ -222,76 +238,60 @@ pub(super) fn refused(status: Option<AuthRequestStatus>, code: Option<ResultCode
     }
 }
 
-/// Codes that cannot come with `authorized: true`.
-fn contradicts(code: ResultCode) -> bool {
-    match code {
-        ResultCode::Success | ResultCode::PendingValidation | ResultCode::Other(_) => false,
-        ResultCode::Unknown
-        | ResultCode::PendingApproval
-        | ResultCode::Declined
-        | ResultCode::InvalidSignature
-        | ResultCode::Timeout
-        | ResultCode::ValidationTimeout
-        | ResultCode::SecurityException => true,
-    }
+/// Returns the id, unless it is the nil UUID, which the service sends for
+/// "none".
+pub(super) fn known(id: Option<Uuid>) -> Option<Uuid> {
+    id.filter(|id| !id.is_nil())
 }
 
-/// An id that says something: the nil UUID stands for nobody.
-fn known_id(profile: &AuthProfileDetails) -> Option<Uuid> {
-    profile.user_id.filter(|id| !id.is_nil())
+/// Returns the text, unless it is empty, which means that it is unknown.
+pub(super) fn known_text(text: Option<&Private>) -> Option<&Private> {
+    text.filter(|text| !text.as_str().is_empty())
 }
 
 fn same_name(a: &str, b: &str, ignore_case: bool) -> bool {
     a == b || ignore_case && a.eq_ignore_ascii_case(b)
 }
 
-/// Whether two profiles cannot be the same user's.
+/// Returns whether two profiles cannot be the same user's.
 fn disagree(a: &AuthProfileDetails, b: &AuthProfileDetails, ignore_case: bool) -> bool {
-    let by_id = known_id(a).zip(known_id(b)).is_some_and(|(a, b)| a != b);
-    let by_name = a
-        .username
-        .as_ref()
-        .zip(b.username.as_ref())
-        .is_some_and(|(a, b)| !same_name(a, b, ignore_case));
-    by_id || by_name
+    let ids = known(a.user_id).zip(known(b.user_id));
+    let names = known_text(a.username.as_ref()).zip(known_text(b.username.as_ref()));
+    ids.is_some_and(|(a, b)| a != b) || names.is_some_and(|(a, b)| !same_name(a, b, ignore_case))
 }
 
-/// Whether this is the user who was asked for: by id where one was given, by
-/// name only where none is known.
+/// Checks that this is the expected user: by every id that is known, and by
+/// name if the program asked for a name and the start response had no id.
 pub(super) fn check_user(
     user_id: Uuid,
     username: Option<&Private>,
-    expected: &Expected,
+    expected: &Identity,
 ) -> Result<(), Error> {
-    let known = |id: Option<Uuid>| id.filter(|id| !id.is_nil());
-    let by_id = match expected.user {
+    let asked_for = match expected.user {
         Some(UserKey::Id(id)) => Some(id),
-        _ => known(expected.started_for),
+        _ => None,
     };
-    let ids = [
-        by_id,
-        known(expected.started_for),
-        known(expected.finished_by),
-    ];
+    let started_for = known(expected.started_for);
+    let ids = [asked_for, started_for, known(expected.finished_by)];
     if ids.iter().flatten().any(|id| *id != user_id) {
-        return mismatch("it is about another user");
+        return mismatch("the response is about another user");
     }
-    // The finish answer says who was there, not whose name was asked for, so
-    // its id does not stand for the name.
+    // The id of the finish response does not replace the name: it says who used
+    // the passkey, not who was asked for.
     match &expected.user {
-        Some(UserKey::Username(name)) if by_id.is_none() => {
+        Some(UserKey::Username(name)) if started_for.is_none() => {
             if username.is_some_and(|found| same_name(found, name, expected.ignore_case)) {
                 Ok(())
             } else {
-                mismatch("it is about a user of another name")
+                mismatch("the response is about a user of another name")
             }
         }
         _ => Ok(()),
     }
 }
 
-/// Compares what the user's device signed with what was asked, where it can be
-/// read. The signature itself is the service's to check.
+/// Compares the message that the user's device signed with the request, if the
+/// message can be decoded. The service checks the signature itself.
 fn check_signed_message(response: &AuthResponseDetails, expected: &Expected) -> Result<(), Error> {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &STANDARD,
@@ -306,7 +306,7 @@ fn check_signed_message(response: &AuthResponseDetails, expected: &Expected) -> 
     let Some(signed) = signed else { return Ok(()) };
     let (message, signing) = (signed.get("message_data"), signed.get("signing_data"));
     if message.or(signing).is_none() {
-        // Of an older form, which holds neither.
+        // Messages of an older form have neither.
         return Ok(());
     }
     let about = message.and_then(|message| message.get("auth_request_id"));

@@ -1,4 +1,4 @@
-//! Waiting for a person: [`WaitPolicy`], and polling within a deadline.
+//! Waiting for a user: [`WaitPolicy`], and polling within a deadline.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -7,30 +7,32 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::auth::{self, AuthInfo, AuthRequestStatus, ResultCode};
+use crate::auth::{self, AuthRequestStatus, ResultCode};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
-use crate::http::Request;
 use crate::registrations::{self, RegistrationStatus};
 use crate::user_key::UserKey;
 use crate::users::{self, AuthMethodId, EnrolledAuthMethod};
 
-/// How long to wait where nothing says how long: the longest time that a
-/// sign-in may be given.
-pub(super) const USUAL_LIFE: Duration = Duration::from_secs(300);
-/// Polls never follow each other faster.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(500);
-/// How often a caller who wants to see progress is called.
-const TICK: Duration = Duration::from_millis(100);
-/// What the last poll may take beyond the deadline.
-const GRACE: Duration = Duration::from_secs(5);
+/// The life of a request, in seconds, if neither the response nor the request
+/// says it: the longest time that a sign-in may have.
+const DEFAULT_LIFE: u64 = 300;
+/// The longest life that is taken from a response, in seconds.
+const MAX_LIFE: i64 = 60 * 60;
+/// The pauses before the first polls, in milliseconds.
+const FIRST_PAUSES: [u64; 4] = [1000, 1500, 2250, 3375];
+/// The pause before every later poll.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The pause between two calls of a progress callback.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// The time that the last poll may take beyond the deadline.
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
 
-/// How to wait for a person.
+/// Settings for waiting for a user.
 ///
 /// Polls begin 1 second after the start and become rarer, up to one every 5
-/// seconds; each pause is shortened at random by up to half, but never below
-/// 500 ms. The last poll comes when the time is over; it may take up to 5
-/// seconds more.
+/// seconds. Each pause is shortened at random by up to half. The last poll is
+/// sent when the time is over. It may take up to 5 seconds more.
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -54,19 +56,18 @@ pub struct WaitPolicy<'a> {
 type OnProgress<'a> = dyn Fn(&WaitProgress) -> ControlFlow<()> + 'a;
 
 impl<'a> WaitPolicy<'a> {
-    /// Waits as long as the request itself lives, 300 seconds where nobody
-    /// knows.
+    /// Waits as long as the request lives, or 300 seconds if that is not known.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Waits so long, whatever the request's own time is.
+    /// Waits for this time, whatever the life of the request is.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Calls this about ten times a second while waiting, to show progress;
+    /// Calls this about ten times a second while waiting, to show progress.
     /// [`ControlFlow::Break`] ends the waiting.
     pub fn on_progress(mut self, callback: impl Fn(&WaitProgress) -> ControlFlow<()> + 'a) -> Self {
         self.on_progress = Some(Box::new(callback));
@@ -82,7 +83,7 @@ impl fmt::Debug for WaitPolicy<'_> {
     }
 }
 
-/// Where a wait stands.
+/// The progress of a wait.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WaitProgress {
@@ -90,45 +91,45 @@ pub struct WaitProgress {
     pub elapsed: Duration,
     /// The time until it ends.
     pub remaining: Duration,
-    /// How often the service was asked.
+    /// The number of polls so far.
     pub polls: u32,
-    /// What went wrong with the last poll, if anything did.
+    /// The error of the last poll, if it failed.
     pub last_error: Option<Error>,
 }
 
-/// How waiting for a sign-in ended. **None of these is a sign-in**: only the
+/// The end of a wait for a sign-in. **None of these is a sign-in**: only the
 /// validate call tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthWait {
-    /// The user has answered, and the service waits for the validate call.
+    /// The user has approved, and the service waits for the validate call.
     ReadyToValidate,
-    /// The request is over: nothing can be validated any more. The code says
-    /// why, if the service does.
+    /// The request is over: nothing can be validated any more. The code is the
+    /// reason, if the service gives one.
     Ended(Option<ResultCode>),
-    /// The time is over and the user has not answered. The same request can be
-    /// waited for again.
+    /// The time is over, and the user has not responded. The same request can
+    /// be waited for again.
     StillPending,
     /// The progress callback ended the waiting.
     GivenUp,
 }
 
-/// How waiting for an enrolment ended.
+/// The end of a wait for a registration by phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegistrationWait {
-    /// The user has enrolled. Under v4 the service now waits for the validate
-    /// call.
+    /// The user has enrolled the phone. Under v4 the service waits for the
+    /// validate call.
     Enrolled,
     /// The registration is over and has failed.
     Ended(RegistrationStatus),
-    /// The time is over and the user has not enrolled.
+    /// The time is over, and the user has not enrolled the phone.
     StillPending,
     /// The progress callback ended the waiting.
     GivenUp,
 }
 
-/// What tells an enrolment that is waited for from others.
+/// The registration to wait for, and how to tell it from others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RegistrationWatch(Watch);
 
@@ -143,21 +144,21 @@ enum Watch {
 }
 
 impl RegistrationWatch {
-    /// Under v4: the registration, by its id. Polls
+    /// Under v4: watches the registration of this id. Polls
     /// `GET /v4/users/registrations/{registration_id}`.
     #[must_use]
     pub fn registration(registration_id: Uuid) -> Self {
         Self(Watch::Registration(registration_id))
     }
 
-    /// Under v3: the user's enrolled methods, compared with what they are now.
-    /// **Make it before the registration is started**, so that an old
-    /// enrolment does not count. A user who does not exist yet has none. An
-    /// enrolment that leaves the list as it was, such as the same phone's after
-    /// `reset_and_reinvite`, is not seen.
+    /// Under v3: watches the user's methods and compares them with the present
+    /// ones. **Call it before the registration is started**, so that an old
+    /// enrolment does not count. A user who does not exist yet has no methods.
+    /// An enrolment that leaves the list as it was, such as the same phone's
+    /// after `reset_and_reinvite`, is not seen.
     ///
-    /// Calls `GET /v3/users/{user_id}` and fails as [`Client::get_user`] does, but
-    /// for a 404.
+    /// Calls `GET /v3/users/{user_id}` and fails as [`Client::get_user`] does,
+    /// except for a 404.
     pub fn user(client: &Client, user: impl Into<UserKey>) -> Result<Self, Error> {
         let user = user.into();
         let before = match client.get_user(&user) {
@@ -170,12 +171,12 @@ impl RegistrationWatch {
 }
 
 impl Client {
-    /// Polls `GET /auth/{auth_request_id}` until the request leaves 'pending
-    /// approval' or the time is over.
+    /// Polls `GET /auth/{auth_request_id}` until the request is no longer
+    /// pending approval or the time is over.
     ///
-    /// 429, 5xx and broken connections are absorbed within the time; any other
-    /// failure (403, 404, an answer that cannot be read) ends the waiting with
-    /// its error. A status that is unknown goes on being polled.
+    /// 429, 5xx and broken connections do not end the waiting. Any other
+    /// failure (403, 404, a response that cannot be decoded) ends it with its
+    /// error. An unknown status counts as pending.
     ///
     /// ```no_run
     /// use autharmor::flow::{AuthWait, WaitPolicy};
@@ -184,7 +185,7 @@ impl Client {
     /// # let auth_request_id = uuid::Uuid::from_u128(7);
     /// match client.wait_for_auth(auth_request_id, &WaitPolicy::new())? {
     ///     AuthWait::ReadyToValidate => println!("now validate"),
-    ///     other => println!("no: {other:?}"),
+    ///     other => println!("not approved: {other:?}"),
     /// }
     /// # Ok::<(), autharmor::Error>(())
     /// ```
@@ -193,30 +194,31 @@ impl Client {
         auth_request_id: Uuid,
         policy: &WaitPolicy<'_>,
     ) -> Result<AuthWait, Error> {
-        self.wait_for_auth_within(auth_request_id, USUAL_LIFE, policy)
+        self.wait_for_auth_within(auth_request_id, DEFAULT_LIFE, policy)
     }
 
+    /// `life` is in seconds.
     pub(super) fn wait_for_auth_within(
         &self,
         auth_request_id: Uuid,
-        life: Duration,
+        life: u64,
         policy: &WaitPolicy<'_>,
     ) -> Result<AuthWait, Error> {
-        let request = auth::get_auth_info(auth_request_id);
-        let polled = poll(self, policy, life, &request, |answer| {
-            Ok(auth_wait(&answer?))
+        let waited = wait(self, policy, life, |timeout| {
+            poll_auth(self, auth_request_id, timeout)
         })?;
-        Ok(match polled {
-            Polled::Seen(wait) => wait,
-            Polled::TimeOver => AuthWait::StillPending,
-            Polled::GivenUp => AuthWait::GivenUp,
+        Ok(match waited {
+            Waited::Ended(end) => end,
+            Waited::TimeOver => AuthWait::StillPending,
+            Waited::GivenUp => AuthWait::GivenUp,
         })
     }
 
-    /// Polls until an enrolment is done, has failed, or the time is over.
+    /// Polls until the user has enrolled a phone, the registration has failed,
+    /// or the time is over.
     ///
-    /// Failures are treated as in [`wait_for_auth`](Self::wait_for_auth);
-    /// where a user is watched, a 404 means 'not yet'.
+    /// Failures are treated as in [`wait_for_auth`](Self::wait_for_auth). For
+    /// a watched user, a 404 counts as pending.
     ///
     /// ```no_run
     /// use autharmor::flow::{RegistrationWatch, WaitPolicy};
@@ -233,71 +235,94 @@ impl Client {
         watch: &RegistrationWatch,
         policy: &WaitPolicy<'_>,
     ) -> Result<RegistrationWait, Error> {
-        self.wait_for_registration_within(watch, USUAL_LIFE, policy)
+        self.wait_for_registration_within(watch, DEFAULT_LIFE, policy)
     }
 
+    /// `life` is in seconds.
     pub(super) fn wait_for_registration_within(
         &self,
         watch: &RegistrationWatch,
-        life: Duration,
+        life: u64,
         policy: &WaitPolicy<'_>,
     ) -> Result<RegistrationWait, Error> {
-        let polled = match &watch.0 {
-            Watch::Registration(id) => {
-                let request = registrations::get_registration_info(*id);
-                poll(self, policy, life, &request, |answer| {
-                    Ok(registration_wait(answer?.registration_status_code))
-                })?
-            }
-            Watch::User { user, before } => {
-                let request = users::get_user(user);
-                poll(self, policy, life, &request, |answer| match answer {
-                    Ok(details) => Ok(has_new(&details.enrolled_auth_methods, before)
-                        .then_some(RegistrationWait::Enrolled)),
-                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                    Err(error) => Err(error),
-                })?
-            }
-        };
-        Ok(match polled {
-            Polled::Seen(wait) => wait,
-            Polled::TimeOver => RegistrationWait::StillPending,
-            Polled::GivenUp => RegistrationWait::GivenUp,
+        let waited = wait(self, policy, life, |timeout| {
+            poll_registration(self, watch, timeout)
+        })?;
+        Ok(match waited {
+            Waited::Ended(end) => end,
+            Waited::TimeOver => RegistrationWait::StillPending,
+            Waited::GivenUp => RegistrationWait::GivenUp,
         })
     }
 }
 
-/// `None`: go on polling.
-fn auth_wait(info: &AuthInfo) -> Option<AuthWait> {
-    match info.auth_request_status_id? {
-        AuthRequestStatus::PendingValidation => Some(AuthWait::ReadyToValidate),
-        AuthRequestStatus::Completed => Some(AuthWait::Ended(
-            info.auth_response.as_ref().and_then(|it| it.result_code),
-        )),
+/// Returns how long a request lives, in seconds: as the response says, or as
+/// the request asked.
+pub(super) fn request_life(response: Option<i64>, request: Option<u32>) -> u64 {
+    response
+        .filter(|seconds| (0..=MAX_LIFE).contains(seconds))
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .or(request.map(u64::from))
+        .unwrap_or(DEFAULT_LIFE)
+}
+
+/// Polls a sign-in once. `None` means that it is pending.
+fn poll_auth(client: &Client, id: Uuid, timeout: Duration) -> Result<Option<AuthWait>, Error> {
+    let request = auth::get_auth_info(id).without_retries().timeout(timeout);
+    let info = client.send(&request)?;
+    Ok(match info.auth_request_status_id {
+        Some(AuthRequestStatus::PendingValidation) => Some(AuthWait::ReadyToValidate),
+        Some(AuthRequestStatus::Completed) => {
+            let code = info.auth_response.and_then(|response| response.result_code);
+            Some(AuthWait::Ended(code))
+        }
         _ => None,
+    })
+}
+
+/// Polls a registration once. `None` means that it is pending.
+fn poll_registration(
+    client: &Client,
+    watch: &RegistrationWatch,
+    timeout: Duration,
+) -> Result<Option<RegistrationWait>, Error> {
+    match &watch.0 {
+        Watch::Registration(id) => {
+            let request = registrations::get_registration_info(*id);
+            let info = client.send(&request.without_retries().timeout(timeout))?;
+            Ok(info.registration_status_code.and_then(registration_end))
+        }
+        Watch::User { user, before } => {
+            let request = users::get_user(user);
+            match client.send(&request.without_retries().timeout(timeout)) {
+                Ok(details) => {
+                    let is_enrolled = has_new(&details.enrolled_auth_methods, before);
+                    Ok(is_enrolled.then_some(RegistrationWait::Enrolled))
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
     }
 }
 
-fn registration_wait(status: Option<RegistrationStatus>) -> Option<RegistrationWait> {
-    match status? {
+fn registration_end(status: RegistrationStatus) -> Option<RegistrationWait> {
+    match status {
         RegistrationStatus::Registered | RegistrationStatus::PendingValidation => {
             Some(RegistrationWait::Enrolled)
         }
-        failed @ (RegistrationStatus::Declined
+        RegistrationStatus::Declined
         | RegistrationStatus::InvalidSignature
         | RegistrationStatus::Timeout
         | RegistrationStatus::ValidationTimeout
-        | RegistrationStatus::SecurityException) => Some(RegistrationWait::Ended(failed)),
+        | RegistrationStatus::SecurityException => Some(RegistrationWait::Ended(status)),
         _ => None,
     }
 }
 
-/// Whether there are more authenticators than before, or others.
+/// Returns whether there are more authenticators than before, or others.
 fn has_new(now: &[EnrolledAuthMethod], before: &[EnrolledAuthMethod]) -> bool {
-    let mut old: Vec<_> = before
-        .iter()
-        .filter(|method| is_authenticator(method))
-        .collect();
+    let mut old: Vec<_> = before.iter().filter(|old| is_authenticator(old)).collect();
     now.iter()
         .filter(|method| is_authenticator(method))
         .any(
@@ -317,25 +342,25 @@ fn is_authenticator(method: &EnrolledAuthMethod) -> bool {
             == Some(auth::AuthMethod::AuthArmorAuthenticator.as_str())
 }
 
-enum Polled<W> {
-    Seen(W),
+enum Waited<W> {
+    Ended(W),
     TimeOver,
     GivenUp,
 }
 
-/// Sends a request again and again until `judge` sees an end in its answer.
-fn poll<T: serde::de::DeserializeOwned, W>(
+/// Polls until `poll` returns an end or the time is over. `poll` gets the time
+/// that it may take. `life` is in seconds.
+fn wait<W>(
     client: &Client,
     policy: &WaitPolicy<'_>,
-    life: Duration,
-    request: &Request<T>,
-    judge: impl Fn(Result<T, Error>) -> Result<Option<W>, Error>,
-) -> Result<Polled<W>, Error> {
+    life: u64,
+    poll: impl Fn(Duration) -> Result<Option<W>, Error>,
+) -> Result<Waited<W>, Error> {
     let clock = client.clock();
-    let timeout = policy.timeout.unwrap_or(life);
+    let timeout = policy.timeout.unwrap_or(Duration::from_secs(life));
     let began = clock.now();
     let deadline = clock.deadline(timeout);
-    let left = || deadline.saturating_duration_since(clock.now());
+    let remaining = || deadline.saturating_duration_since(clock.now());
     let mut progress = WaitProgress {
         elapsed: Duration::ZERO,
         remaining: timeout,
@@ -343,49 +368,45 @@ fn poll<T: serde::de::DeserializeOwned, W>(
         last_error: None,
     };
 
-    // Before the n-th poll, with the server's own wish if it has one.
-    let mut wish = Duration::ZERO;
-    let mut intervals = [1000, 1500, 2250, 3375]
-        .into_iter()
-        .map(Duration::from_millis);
+    let mut retry_after = Duration::ZERO;
+    let mut pauses = FIRST_PAUSES.into_iter().map(Duration::from_millis);
     loop {
-        let interval = intervals.next().unwrap_or(Duration::from_secs(5));
-        let jittered = interval / 2 + clock.jitter(interval / 2);
-        let wake = clock.deadline(jittered.max(SHORTEST_INTERVAL).max(wish).min(left()));
+        let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+        let pause = pause / 2 + clock.jitter(pause / 2);
+        let next_poll = clock.deadline(pause.max(retry_after).min(remaining()));
         loop {
-            let pause = wake.saturating_duration_since(clock.now());
-            let Some(tell) = &policy.on_progress else {
+            let pause = next_poll.saturating_duration_since(clock.now());
+            let Some(on_progress) = &policy.on_progress else {
                 clock.sleep(pause);
                 break;
             };
             progress.elapsed = clock.now().saturating_duration_since(began);
-            progress.remaining = left();
-            if tell(&progress).is_break() {
-                return Ok(Polled::GivenUp);
+            progress.remaining = remaining();
+            if on_progress(&progress).is_break() {
+                return Ok(Waited::GivenUp);
             }
             if pause.is_zero() {
                 break;
             }
-            clock.sleep(pause.min(TICK));
+            clock.sleep(pause.min(PROGRESS_INTERVAL));
         }
-        let is_last = left().is_zero();
-        let patience = client.default_timeout().min(left().max(GRACE));
-        let answer = client.send(&request.clone().without_retries().timeout(patience));
+        let is_last = remaining().is_zero();
+        let polled = poll(client.default_timeout().min(remaining().max(GRACE_PERIOD)));
         progress.polls += 1;
-        match judge(answer) {
-            Ok(Some(end)) => return Ok(Polled::Seen(end)),
+        match polled {
+            Ok(Some(end)) => return Ok(Waited::Ended(end)),
             Ok(None) => {
-                wish = Duration::ZERO;
+                retry_after = Duration::ZERO;
                 progress.last_error = None;
             }
             Err(error) if error.is_transient() => {
-                wish = error.retry_after().unwrap_or_default();
+                retry_after = error.retry_after().unwrap_or_default();
                 progress.last_error = Some(error);
             }
             Err(error) => return Err(error),
         }
         if is_last {
-            return Ok(Polled::TimeOver);
+            return Ok(Waited::TimeOver);
         }
     }
 }

@@ -1,22 +1,38 @@
-//! [`Endpoint`]: the table of all routes.
+//! [`Endpoint`] and [`ApiVersion`]: the table of all routes.
+
+use std::fmt;
+use std::str::FromStr;
 
 use http::Method;
 use serde::{Deserialize, Serialize};
 
-/// Which version of the API a program speaks.
+use crate::error::Error;
+
+/// A version of the API.
+///
+/// Its `Display` is `v3` or `v4`; `FromStr` reads the same two.
+///
+/// ```
+/// use autharmor::ApiVersion;
+///
+/// let version: ApiVersion = "v4".parse()?;
+/// assert_eq!(version, ApiVersion::V4);
+/// assert_eq!(version.to_string(), "v4");
+/// # Ok::<(), autharmor::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ApiVersion {
-    /// v3 wherever v3 has the endpoint, v4 for the nine that v3 lacks. A
-    /// username travels in a header.
+    /// v3, and v4 for the nine endpoints that v3 does not have. A username is
+    /// sent in a header.
     #[default]
     V3,
-    /// v4 for everything. A username would travel in the URL.
+    /// v4 for all endpoints. A username would be part of the URL.
     V4,
 }
 
 impl ApiVersion {
-    /// The version's part of the URL's path: `v3` or `v4`.
+    /// Returns `v3` or `v4`, as in the path of the URL.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -26,15 +42,37 @@ impl ApiVersion {
     }
 }
 
-/// Declares the endpoints: variant, wire name, method, path under v3 (or
-/// `none`), path under v4 (or `same`).
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for ApiVersion {
+    type Err = Error;
+
+    /// Fails with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput)
+    /// unless the text is `v3` or `v4`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "v3" => Ok(Self::V3),
+            "v4" => Ok(Self::V4),
+            _ => Err(Error::invalid("the API version is not v3 or v4")),
+        }
+    }
+}
+
+/// Declares the endpoints: variant, name, method, path under v3 (or `none`),
+/// path under v4 (or `same`).
 macro_rules! endpoints {
     (@v3 none) => { None };
     (@v3 $v3:literal) => { Some($v3) };
     (@v4 $v3:literal same) => { $v3 };
     (@v4 $v3:tt $v4:literal) => { $v4 };
     ($($variant:ident $name:ident $method:ident $v3:tt $v4:tt;)+) => {
-        /// The 31 endpoints of the API.
+        /// An endpoint of the API. There are 31.
+        ///
+        /// Its `Display` is its [`name`](Self::name); `FromStr` reads the name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Endpoint {
@@ -42,16 +80,17 @@ macro_rules! endpoints {
         }
 
         impl Endpoint {
-            /// Every endpoint.
+            /// All endpoints.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The name of the endpoint and of its builder function.
+            /// Returns the name of the endpoint, which is also the name of its
+            /// builder function and of its method of [`Client`](crate::Client).
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($name),)+ }
             }
 
-            /// The HTTP method, the same in both versions.
+            /// Returns the HTTP method. It is the same in both versions.
             #[must_use]
             pub fn method(self) -> Method {
                 match self { $(Self::$variant => Method::$method,)+ }
@@ -103,17 +142,17 @@ endpoints! {
 }
 
 impl Endpoint {
-    /// The version that a program of the given version uses for this endpoint:
-    /// the same, but v4 for what v3 lacks.
+    /// Returns the version that a client of the given version uses for this
+    /// endpoint: the same one, or v4 if v3 does not have the endpoint.
     #[must_use]
-    pub fn version(self, program: ApiVersion) -> ApiVersion {
-        match program {
+    pub fn version(self, client: ApiVersion) -> ApiVersion {
+        match client {
             ApiVersion::V3 if self.v3().is_some() => ApiVersion::V3,
             _ => ApiVersion::V4,
         }
     }
 
-    /// The path below the version, with `{placeholders}`.
+    /// Returns the path after the version, with `{placeholders}`.
     #[must_use]
     pub fn route(self, version: ApiVersion) -> &'static str {
         match version {
@@ -122,27 +161,48 @@ impl Endpoint {
         }
     }
 
-    /// Whether the endpoint only reads. All others must happen at most once:
-    /// they make a phone ring, send a mail or change something.
+    /// Returns whether the endpoint only reads. A call of any other endpoint
+    /// must be processed at most once: it notifies the user or changes data.
     #[must_use]
     pub fn is_read(self) -> bool {
         self.method() == Method::GET
     }
 
-    /// Whether the endpoint judges a validation token, so that a 401 may be
-    /// about that token and not about the bearer.
+    /// Returns whether the endpoint takes a validation token. A 401 may then be
+    /// about that token and not about the access token.
     #[must_use]
     pub fn is_validate(self) -> bool {
         self.name().starts_with("validate_")
     }
 
-    /// Under v3 a registration's id stands in the body of its finish call.
+    /// Returns whether the registration id is sent in the body and not in the
+    /// path: the finish calls of v3.
     pub(super) fn carries_registration_id_in_body(self, version: ApiVersion) -> bool {
         version == ApiVersion::V3
             && matches!(
                 self,
                 Self::FinishWebauthnRegistration | Self::FinishWebauthnRegistrationForUser
             )
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = Error;
+
+    /// Fails with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput)
+    /// if the text is not the name of an endpoint.
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|endpoint| endpoint.name() == name)
+            .ok_or_else(|| Error::invalid("there is no endpoint of this name"))
     }
 }
 
@@ -157,6 +217,28 @@ mod tests {
             .filter(|endpoint| endpoint.version(ApiVersion::V3) == ApiVersion::V4)
             .count();
         assert_eq!((Endpoint::ALL.len(), v4_only), (31, 9));
+    }
+
+    #[test]
+    fn names_are_printed_and_parsed() {
+        for endpoint in Endpoint::ALL {
+            let name = endpoint.to_string();
+            assert_eq!(name, endpoint.name());
+            assert_eq!(name.parse::<Endpoint>().unwrap(), *endpoint);
+        }
+        for version in [ApiVersion::V3, ApiVersion::V4] {
+            let name = version.to_string();
+            assert_eq!(name.parse::<ApiVersion>().unwrap(), version);
+        }
+        for unknown in ["", "v5", "V4", "get_users", "get_user "] {
+            let errors = [
+                unknown.parse::<Endpoint>().unwrap_err(),
+                unknown.parse::<ApiVersion>().unwrap_err(),
+            ];
+            for error in errors {
+                assert_eq!(error.kind(), crate::ErrorKind::InvalidInput, "{unknown}");
+            }
+        }
     }
 
     #[test]

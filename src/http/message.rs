@@ -1,4 +1,4 @@
-//! [`HttpRequest`] and [`HttpResponse`]: what a transport carries.
+//! [`HttpRequest`] and [`HttpResponse`]: the input and the output of a transport.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 
 /// A complete HTTP request.
 ///
-/// Its `Debug` shows method, scheme, host, path and the names of the headers,
-/// never a query, a header's value or a body: those hold credentials and
-/// usernames. The body is wiped when dropped.
+/// Its `Debug` shows method, scheme, host, path and the names of the headers.
+/// It does not show the query, the values of headers and the body, which hold
+/// credentials and usernames. The body is wiped from memory when dropped.
 pub struct HttpRequest {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
@@ -18,34 +18,34 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    /// The method.
+    /// Returns the method.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// The whole URI.
+    /// Returns the complete URI.
     #[must_use]
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// The headers, without those that describe the connection or the length
-    /// of the body, which are the transport's.
+    /// Returns the headers. Those that describe the connection and the length of
+    /// the body are missing: the transport adds them.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The body. `None` is a request without one, which has no content type
-    /// either.
+    /// Returns the body. `None` is a request without body and content type.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         self.body.as_ref().map(|body| body.as_slice())
     }
 
-    /// Turns it into `http`'s type, for another HTTP stack. That type's own
-    /// `Debug` prints header values and bodies, and does not wipe its body.
+    /// Converts it into a request of the crate `http`, for another HTTP stack.
+    /// That type's `Debug` prints header values and the body, and its body is
+    /// not wiped.
     #[must_use]
     pub fn into_http(mut self) -> http::Request<Vec<u8>> {
         let body = self.body.as_mut().map(|body| std::mem::take(&mut **body));
@@ -75,8 +75,8 @@ impl fmt::Debug for HttpRequest {
 
 /// A complete HTTP response.
 ///
-/// Its `Debug` shows the status and the names of the headers, never a header's
-/// value or the body, which is wiped when dropped.
+/// Its `Debug` shows the status and the names of the headers, but not the values
+/// of the headers and not the body. The body is wiped from memory when dropped.
 pub struct HttpResponse {
     status: StatusCode,
     headers: HeaderMap,
@@ -84,19 +84,19 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The headers.
+    /// Returns the headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The whole body.
+    /// Returns the complete body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body

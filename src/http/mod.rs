@@ -1,12 +1,12 @@
-//! HTTP as values: requests, responses, URLs and the endpoint table. Pure: no
-//! I/O, no clock.
+//! Requests, responses, URLs and the table of endpoints. This module does no
+//! I/O and reads no clock.
 
+pub(crate) mod buffer;
 mod endpoint;
 mod message;
 mod request;
 pub(crate) mod response;
 mod retry_after;
-
 pub(crate) mod url;
 
 pub use self::endpoint::{ApiVersion, Endpoint};

@@ -1,4 +1,4 @@
-//! [`Request`]: one call of one endpoint, as a value.
+//! [`Request`], one call of an endpoint, and [`Target`], the service to call.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,6 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::buffer::WipedBuffer;
 use super::endpoint::{ApiVersion, Endpoint};
 use super::message::HttpRequest;
 use super::url::{self, BaseUrl};
@@ -20,21 +21,23 @@ use crate::user_key::{UserKey, check_name};
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const USERNAME: HeaderName = HeaderName::from_static("x-autharmor-usernamevalue");
 const USER_FILTER: HeaderName = HeaderName::from_static("x-autharmor-userfilterstring");
+/// Enough for most bodies.
+const BODY: usize = 512;
 const NIL_UUID: &str = "00000000-0000-0000-0000-000000000000";
 
-/// A body, and what a version of the API cannot carry of it.
+/// The body of a request.
 pub(crate) trait Payload: Serialize {
-    /// Checks lengths and ranges.
+    /// Checks the lengths and ranges of the values.
     fn check(&self) -> Result<(), Error> {
         Ok(())
     }
 
-    /// The name of a field that is set and that only v3 knows.
+    /// Returns the name of a field that is set and that only v3 has.
     fn v3_only(&self) -> Option<&'static str> {
         None
     }
 
-    /// The name of a field that is set and that only v4 knows.
+    /// Returns the name of a field that is set and that only v4 has.
     fn v4_only(&self) -> Option<&'static str> {
         None
     }
@@ -47,13 +50,12 @@ struct Body {
     v4_only: Option<&'static str>,
 }
 
-/// One call of one endpoint, whose answer is a `T`.
+/// One call of an endpoint, whose response is a `T`.
 ///
 /// The builder functions (such as [`users::get_user`](crate::users::get_user))
-/// make one; [`Client::send`](crate::Client::send) sends it, and
-/// [`to_http`](Self::to_http) turns it into an HTTP request for any other use.
-/// Building one never fails: what is wrong with its input comes out of those
-/// two.
+/// create one. [`Client::send`](crate::Client::send) sends it, and
+/// [`to_http`](Self::to_http) converts it into an HTTP request for any other
+/// use. Building a request never fails; these two methods report invalid input.
 ///
 /// ```
 /// use autharmor::{Request, Target, users};
@@ -72,10 +74,10 @@ pub struct Request<T> {
     id: Option<String>,
     query: Vec<(&'static str, String)>,
     body: Option<Body>,
-    fault: Option<Error>,
+    error: Option<Error>,
     timeout: Option<Duration>,
     no_retries: bool,
-    answer: PhantomData<fn() -> T>,
+    response: PhantomData<fn() -> T>,
 }
 
 impl<T> Request<T> {
@@ -87,10 +89,10 @@ impl<T> Request<T> {
             id: None,
             query: Vec::new(),
             body: None,
-            fault: None,
+            error: None,
             timeout: None,
             no_retries: false,
-            answer: PhantomData,
+            response: PhantomData,
         }
     }
 
@@ -104,7 +106,7 @@ impl<T> Request<T> {
         self
     }
 
-    /// The id in the route that is not the user's.
+    /// Sets the id in the path that is not the user's.
     pub(crate) fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
@@ -113,36 +115,37 @@ impl<T> Request<T> {
     pub(crate) fn query(mut self, pairs: Result<Vec<(&'static str, String)>, Error>) -> Self {
         match pairs {
             Ok(pairs) => self.query = pairs,
-            Err(error) => self.fault = Some(error),
+            Err(error) => self.error = Some(error),
         }
         self
     }
 
     pub(crate) fn body(mut self, payload: &impl Payload) -> Self {
-        let json = serde_json::to_vec(payload)
+        let mut json = WipedBuffer::with_capacity(BODY);
+        let written = serde_json::to_writer(&mut json, payload)
             .map_err(|_| Error::invalid("the body cannot be written as JSON"));
-        match payload.check().and(json) {
-            Ok(json) => {
+        match payload.check().and(written) {
+            Ok(()) => {
                 self.body = Some(Body {
-                    json: Zeroizing::new(json),
+                    json: json.into_inner(),
                     v3_only: payload.v3_only(),
                     v4_only: payload.v4_only(),
                 });
             }
-            Err(error) => self.fault = Some(error),
+            Err(error) => self.error = Some(error),
         }
         self
     }
 
-    /// How long this call may take, everything included, instead of the
-    /// client's [`timeout`](crate::ClientBuilder::timeout). Zero is refused
-    /// when the call is sent.
+    /// Sets how long the whole call may take, in place of the client's
+    /// [`timeout`](crate::ClientBuilder::timeout). Zero is refused when the call
+    /// is sent.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// For a caller who has a rhythm of its own.
+    /// Disables retries, for callers that poll.
     pub(crate) fn without_retries(mut self) -> Self {
         self.no_retries = true;
         self
@@ -152,13 +155,13 @@ impl<T> Request<T> {
         !self.no_retries
     }
 
-    /// The endpoint that it calls.
+    /// Returns the endpoint that is called.
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
         self.endpoint
     }
 
-    /// The user in the route, if the endpoint takes one.
+    /// Returns the user in the path, if the endpoint takes one.
     #[must_use]
     pub fn user_key(&self) -> Option<&UserKey> {
         self.user.as_ref()
@@ -168,35 +171,37 @@ impl<T> Request<T> {
         self.timeout
     }
 
-    /// The name that a look-up must replace by an id before this can go out.
+    /// Returns the username that has to be replaced by the user's id before this
+    /// can be sent: v3 does not have the endpoint, and v4 would put the name into
+    /// the URL.
     pub(crate) fn name_to_look_up(&self, target: &Target) -> Option<&Private> {
-        let crosses = target.version == ApiVersion::V3
+        let needs_id = target.version == ApiVersion::V3
             && self.endpoint.version(ApiVersion::V3) == ApiVersion::V4;
         match &self.user {
-            Some(UserKey::Username(name)) if crosses => Some(name),
+            Some(UserKey::Username(name)) if needs_id => Some(name),
             _ => None,
         }
     }
 
-    /// The same call about another user key.
+    /// Returns the same call for the user of this id.
     pub(crate) fn with_user(&self, user: Uuid) -> Self {
         self.clone().user(user)
     }
 
-    /// The HTTP request, without `Authorization` and `User-Agent`, which are
-    /// the client's to add.
+    /// Converts it into an HTTP request. The headers `Authorization` and
+    /// `User-Agent` are missing: the client adds them.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] if a value is not one that can
-    /// be sent, and with [`ErrorKind::UsernameInUrl`] if the version would put
-    /// a username into the URL and the target was not told that it may.
+    /// Fails with [`ErrorKind::InvalidInput`] if a value cannot be sent, and
+    /// with [`ErrorKind::UsernameInUrl`] if the username would be part of the URL
+    /// and the target does not allow that.
     pub fn to_http(&self, target: &Target) -> Result<HttpRequest, Error> {
         self.encode(target)
             .map_err(|error| error.in_area(self.endpoint.name()))
     }
 
     fn encode(&self, target: &Target) -> Result<HttpRequest, Error> {
-        if let Some(fault) = &self.fault {
-            return Err(fault.clone());
+        if let Some(error) = &self.error {
+            return Err(error.clone());
         }
         if self.name_to_look_up(target).is_some() {
             return Err(Error::invalid(
@@ -211,14 +216,22 @@ impl<T> Request<T> {
         let mut headers = HeaderMap::with_capacity(6);
         headers.insert(ACCEPT, JSON);
 
-        let names = Names {
-            version,
-            target,
-            headers: &mut headers,
-            in_query: None,
-        };
-        let (route_user, name_in_query) = names.place(self.user.as_ref(), self.filter.as_ref())?;
-        let mut path = self.path(version, route_user.as_deref())?;
+        let mut user_id = None;
+        let mut name_in_query = None;
+        if let Some(user) = &self.user {
+            user.check()?;
+            match user {
+                UserKey::Id(id) => user_id = Some(id.to_string()),
+                UserKey::Username(name) => {
+                    name_in_query = carry_name(name, USERNAME, version, target, &mut headers)?;
+                }
+            }
+        }
+        if let Some(filter) = &self.filter {
+            check_name(filter, "the user filter")?;
+            name_in_query = carry_name(filter, USER_FILTER, version, target, &mut headers)?;
+        }
+        let mut path = self.path(version, user_id.as_deref())?;
         let mut separator = '?';
         let name_in_query = name_in_query.map(|name| ("username", name));
         for (name, value) in name_in_query.into_iter().chain(self.query_pairs()) {
@@ -250,26 +263,23 @@ impl<T> Request<T> {
         path.push('/');
         path.push_str(version.as_str());
         let route = self.endpoint.route(version);
-        let mut id_is_placed = self.id.is_none();
+        let mut id_is_sent = self.id.is_none();
         for segment in route.split('/').skip(1) {
             path.push('/');
             match segment {
                 "{user_id}" => path.push_str(user.unwrap_or(NIL_UUID)),
                 _ if segment.starts_with('{') => {
                     let id = self.id.as_deref().ok_or_else(|| {
-                        Error::invalid(format!(
-                            "{version} needs the registration_id",
-                            version = version.as_str()
-                        ))
+                        Error::invalid(format!("{version} needs the registration_id"))
                     })?;
                     url::check_segment(id)?;
                     url::push_segment(&mut path, id);
-                    id_is_placed = true;
+                    id_is_sent = true;
                 }
                 literal => path.push_str(literal),
             }
         }
-        if id_is_placed || self.endpoint.carries_registration_id_in_body(version) {
+        if id_is_sent || self.endpoint.carries_registration_id_in_body(version) {
             Ok(path)
         } else {
             Err(unknown_to(version, "registration_id"))
@@ -287,75 +297,57 @@ impl<T> Request<T> {
         if let Some(field) = unknown {
             return Err(unknown_to(version, field));
         }
-        let mut json = body.json.clone();
-        if let Some(id) = &self.id {
-            if self.endpoint.carries_registration_id_in_body(version) {
-                // The id is a UUID, which needs no escaping, and the body an
-                // object that holds more than nothing.
-                json.splice(1..1, format!("\"registration_id\":\"{id}\",").into_bytes());
+        let id = self.id.as_ref();
+        let in_body = id.filter(|_| self.endpoint.carries_registration_id_in_body(version));
+        match (in_body, body.json.split_first()) {
+            (Some(id), Some((brace, rest))) => {
+                // The id is a UUID, which needs no escaping, and the object is
+                // not empty.
+                let id = format!("\"registration_id\":\"{id}\",");
+                let mut json = WipedBuffer::with_capacity(body.json.len() + id.len());
+                json.extend(&[*brace]);
+                json.extend(id.as_bytes());
+                json.extend(rest);
+                Ok(Some(json.into_inner()))
             }
+            _ => Ok(Some(body.json.clone())),
         }
-        Ok(Some(json))
     }
 }
 
 fn unknown_to(version: ApiVersion, field: &str) -> Error {
-    Error::invalid(format!("{} cannot carry {field}", version.as_str()))
+    Error::invalid(format!("{version} cannot carry {field}"))
 }
 
-/// Decides where names go: the one place that keeps them out of URLs.
-struct Names<'a> {
+/// Puts a username into a header (v3) or returns it for the query (v4). Only
+/// this function puts names into requests, and it puts none into a URL unless
+/// the target allows that.
+fn carry_name<'a>(
+    name: &'a str,
+    header: HeaderName,
     version: ApiVersion,
-    target: &'a Target,
-    headers: &'a mut HeaderMap,
-    in_query: Option<&'a str>,
-}
-
-impl<'a> Names<'a> {
-    /// Returns the user's id for the route, and the name for the query.
-    fn place(
-        mut self,
-        user: Option<&'a UserKey>,
-        filter: Option<&'a Private>,
-    ) -> Result<(Option<String>, Option<&'a str>), Error> {
-        let mut route = None;
-        if let Some(key) = user {
-            key.check()?;
-            match key {
-                UserKey::Id(id) => route = Some(id.to_string()),
-                UserKey::Username(name) => self.name(name, USERNAME)?,
-            }
-        }
-        if let Some(filter) = filter {
-            check_name(filter, "the user filter")?;
-            self.name(filter, USER_FILTER)?;
-        }
-        Ok((route, self.in_query))
-    }
-
-    fn name(&mut self, name: &'a str, header: HeaderName) -> Result<(), Error> {
-        match self.version {
-            ApiVersion::V3 => {
-                if !name.is_ascii() && !self.target.non_ascii_usernames {
-                    return Err(Error::invalid(
-                        "a username that is not ASCII may not survive its header: name the user \
-                         by id, or allow it with non_ascii_usernames(true)",
-                    ));
-                }
-                let mut value = HeaderValue::from_bytes(name.as_bytes())
-                    .map_err(|_| Error::invalid("the username does not fit a header"))?;
-                value.set_sensitive(true);
-                self.headers.insert(header, value);
-            }
-            ApiVersion::V4 if self.target.username_in_query => self.in_query = Some(name),
-            ApiVersion::V4 => {
-                return Err(Error::new(
-                    ErrorKind::UsernameInUrl,
-                    "name the user by id, use v3, or allow it with username_in_query(true)",
+    target: &Target,
+    headers: &mut HeaderMap,
+) -> Result<Option<&'a str>, Error> {
+    match version {
+        ApiVersion::V3 => {
+            if !name.is_ascii() && !target.non_ascii_usernames {
+                return Err(Error::invalid(
+                    "a username that is not ASCII may be misread in a header: name the user by \
+                     id, or allow it with non_ascii_usernames(true)",
                 ));
             }
+            let mut value = HeaderValue::from_bytes(name.as_bytes())
+                .map_err(|_| Error::invalid("the username does not fit a header"))?;
+            value.set_sensitive(true);
+            headers.insert(header, value);
+            Ok(None)
         }
-        Ok(())
+        ApiVersion::V4 if target.username_in_query => Ok(Some(name)),
+        ApiVersion::V4 => Err(Error::new(
+            ErrorKind::UsernameInUrl,
+            "name the user by id, use v3, or allow it with username_in_query(true)",
+        )),
     }
 }
 
@@ -368,15 +360,15 @@ impl<T> Clone for Request<T> {
             id: self.id.clone(),
             query: self.query.clone(),
             body: self.body.clone(),
-            fault: self.fault.clone(),
+            error: self.error.clone(),
             timeout: self.timeout,
             no_retries: self.no_retries,
-            answer: PhantomData,
+            response: PhantomData,
         }
     }
 }
 
-/// Shows the endpoint and whom it is about, never a name, a query or a body.
+/// Shows the endpoint and the user's id, but no name, no query and no body.
 impl<T> fmt::Debug for Request<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
@@ -386,7 +378,7 @@ impl<T> fmt::Debug for Request<T> {
     }
 }
 
-/// Where requests go: what [`Request::to_http`] needs to know.
+/// The service to call, and its settings, for [`Request::to_http`].
 #[derive(Clone, Debug)]
 pub struct Target {
     pub(crate) base: BaseUrl,
@@ -396,9 +388,10 @@ pub struct Target {
 }
 
 impl Target {
-    /// An API base URL such as `https://api.autharmor.com`, without a version.
-    /// Fails with [`ErrorKind::Config`] as
-    /// [`ClientBuilder::api_url`](crate::ClientBuilder::api_url) does.
+    /// Creates a target from an API base URL without a version, such as
+    /// `https://api.autharmor.com`. Fails with [`ErrorKind::Config`] for the URLs
+    /// that [`ClientBuilder::api_url`](crate::ClientBuilder::api_url) refuses,
+    /// and for any `http://` URL.
     pub fn new(base_url: &str) -> Result<Self, Error> {
         Ok(Self::at(BaseUrl::parse(base_url, "the base URL", false)?))
     }
@@ -412,23 +405,25 @@ impl Target {
         }
     }
 
-    /// The version to speak. Default: [`ApiVersion::V3`].
+    /// Sets the version of the API. Defaults to [`ApiVersion::V3`].
     #[must_use]
     pub fn version(mut self, version: ApiVersion) -> Self {
         self.version = version;
         self
     }
 
-    /// As [`ClientBuilder::username_in_query`](crate::ClientBuilder::username_in_query).
-    /// Default: `false`.
+    /// Allows usernames in the query, as
+    /// [`ClientBuilder::username_in_query`](crate::ClientBuilder::username_in_query)
+    /// does. Defaults to `false`.
     #[must_use]
     pub fn username_in_query(mut self, allow: bool) -> Self {
         self.username_in_query = allow;
         self
     }
 
-    /// As [`ClientBuilder::non_ascii_usernames`](crate::ClientBuilder::non_ascii_usernames).
-    /// Default: `false`.
+    /// Allows usernames that are not ASCII, as
+    /// [`ClientBuilder::non_ascii_usernames`](crate::ClientBuilder::non_ascii_usernames)
+    /// does. Defaults to `false`.
     #[must_use]
     pub fn non_ascii_usernames(mut self, allow: bool) -> Self {
         self.non_ascii_usernames = allow;

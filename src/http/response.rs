@@ -14,13 +14,21 @@ use super::retry_after::retry_after;
 use crate::error::{Error, ErrorKind};
 use crate::types::lenient_text;
 
-/// How much is kept of the message in an error body.
+/// The length limit of the message of an error body, in characters.
 const MESSAGE_LIMIT: usize = 300;
-/// How much is kept of a body that is not an error body.
+/// The length limit of the excerpt of any other body, in characters.
 const EXCERPT_LIMIT: usize = 200;
 
-/// Decodes one complete JSON object.
+/// Decodes a body that is one complete JSON object. An error body is an error,
+/// whatever the status is.
 pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, Error> {
+    if let Some(body) = ErrorBody::in_success(response.body()) {
+        let error = Error::new(ErrorKind::Api, "an error body with a success status")
+            .with_status(response.status().as_u16())
+            .with_retry_after(retry_after(response.headers()))
+            .with_sent(true);
+        return Err(with_body(error, &body));
+    }
     let refuse = |mut detail: String| {
         if is_html(response.headers()) {
             detail += ", but a web page, perhaps of a captive portal or a proxy";
@@ -48,21 +56,21 @@ pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, 
     })
 }
 
-/// serde would read an array as an object's fields, in the order in which we
-/// happen to declare them.
+/// Returns whether the body is an array. serde would read one as a struct,
+/// taking the fields in the order of their declaration.
 fn is_array(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"[")
 }
 
-/// The path to the field that does not fit. Decoding a second time, with the
-/// path recorded, is worth it only once the fast way has failed.
+/// Returns the path of the field that does not fit. It decodes the body a second
+/// time, as recording the path is slow.
 fn where_it_fails<T: DeserializeOwned>(body: &[u8]) -> String {
     let mut json = serde_json::Deserializer::from_slice(body);
     let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut json) else {
         return "unreadable".to_owned();
     };
-    // serde's message may quote the value. What is ours in it is the name of a
-    // missing field.
+    // serde's message may quote the value. Only the name of a missing field is
+    // certainly not from the server.
     let message = error.inner().to_string();
     match message
         .strip_prefix("missing field `")
@@ -74,7 +82,7 @@ fn where_it_fails<T: DeserializeOwned>(body: &[u8]) -> String {
     }
 }
 
-/// A type's name without its module path and parameters.
+/// Returns a type's name without module path and parameters.
 fn short_name<T>() -> &'static str {
     let name = type_name::<T>();
     let name = name.split('<').next().unwrap_or(name);
@@ -87,7 +95,7 @@ fn is_html(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
 }
 
-/// A result as the log shows it.
+/// Formats a result for the log.
 pub(crate) struct Outcome<'a>(pub(crate) &'a Result<HttpResponse, Error>);
 
 impl fmt::Display for Outcome<'_> {
@@ -99,24 +107,50 @@ impl fmt::Display for Outcome<'_> {
     }
 }
 
-/// An error body, in v4's spelling or v3's, or OAuth2's.
-#[derive(Default, Deserialize)]
+/// An error body in the spelling of v4, v3 or OAuth2.
+#[derive(Deserialize)]
+#[serde(from = "RawErrorBody")]
 pub(crate) struct ErrorBody {
-    #[serde(default, alias = "errorCode", deserialize_with = "lenient_text")]
-    error_code: Option<String>,
-    #[serde(default, alias = "errorMessage", deserialize_with = "lenient_text")]
-    error_message: Option<String>,
-    #[serde(
-        default,
-        alias = "trackingGuid",
-        alias = "trackingId",
-        deserialize_with = "lenient_text"
-    )]
+    code: Option<String>,
+    message: Option<String>,
     tracking_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient_text")]
+}
+
+/// An error body with a field for each spelling.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawErrorBody {
+    #[serde(deserialize_with = "lenient_text")]
+    error_code: Option<String>,
+    #[serde(rename = "errorCode", deserialize_with = "lenient_text")]
+    error_code_v3: Option<String>,
+    #[serde(deserialize_with = "lenient_text")]
     error: Option<String>,
-    #[serde(default, deserialize_with = "lenient_text")]
+    #[serde(deserialize_with = "lenient_text")]
+    error_message: Option<String>,
+    #[serde(rename = "errorMessage", deserialize_with = "lenient_text")]
+    error_message_v3: Option<String>,
+    #[serde(deserialize_with = "lenient_text")]
     error_description: Option<String>,
+    #[serde(deserialize_with = "lenient_text")]
+    tracking_id: Option<String>,
+    #[serde(rename = "trackingId", deserialize_with = "lenient_text")]
+    tracking_id_camel: Option<String>,
+    #[serde(rename = "trackingGuid", deserialize_with = "lenient_text")]
+    tracking_guid_v3: Option<String>,
+}
+
+impl From<RawErrorBody> for ErrorBody {
+    fn from(raw: RawErrorBody) -> Self {
+        let code = raw.error_code.or(raw.error_code_v3);
+        let message = raw.error_message.or(raw.error_message_v3);
+        let tracking_id = raw.tracking_id.or(raw.tracking_id_camel);
+        Self {
+            code: code.or(raw.error),
+            message: message.or(raw.error_description),
+            tracking_id: tracking_id.or(raw.tracking_guid_v3),
+        }
+    }
 }
 
 impl ErrorBody {
@@ -125,15 +159,35 @@ impl ErrorBody {
             return None;
         }
         let body: Self = serde_json::from_slice(body).ok()?;
-        let says_something = body.error_code.is_some()
-            || body.error_message.is_some()
-            || body.tracking_id.is_some()
-            || body.error.is_some();
-        says_something.then_some(body)
+        let is_error_body =
+            body.code.is_some() || body.message.is_some() || body.tracking_id.is_some();
+        is_error_body.then_some(body)
+    }
+
+    /// Reads the error body of a response whose status is a success.
+    ///
+    /// No response of the API has a field of these names. A tracking id alone is
+    /// not an error, and neither is a code that says success, so that a success
+    /// body may have such fields one day.
+    fn in_success(body: &[u8]) -> Option<Self> {
+        // Keeps the usual case fast: a body is read twice only if it has such a
+        // name somewhere.
+        if !std::str::from_utf8(body).is_ok_and(|text| text.contains("\"error")) {
+            return None;
+        }
+        Self::read(body).filter(Self::is_failure)
+    }
+
+    fn is_failure(&self) -> bool {
+        match self.code.as_deref() {
+            None | Some("") => self.message.as_ref().is_some_and(|text| !text.is_empty()),
+            Some("0" | "false") => false,
+            Some(code) => !(code.len() == 3 && code.starts_with('2')),
+        }
     }
 }
 
-/// The error for an answer that is not a success.
+/// Returns the error for a response whose status is not a success.
 pub(crate) fn refusal(response: &HttpResponse) -> Error {
     let status = response.status();
     let kind = match status.as_u16() {
@@ -148,7 +202,7 @@ pub(crate) fn refusal(response: &HttpResponse) -> Error {
     refusal_as(kind, response)
 }
 
-/// The same, of a kind that the caller knows better.
+/// Returns the same error with another kind.
 pub(crate) fn refusal_as(kind: ErrorKind, response: &HttpResponse) -> Error {
     let status = response.status();
     let detail = match status.as_u16() {
@@ -164,18 +218,17 @@ pub(crate) fn refusal_as(kind: ErrorKind, response: &HttpResponse) -> Error {
         .with_status(status.as_u16())
         .with_retry_after(retry_after(response.headers()))
         .with_sent(!refused_before_work);
-    let Some(body) = ErrorBody::read(response.body()) else {
-        return error.with_message(&String::from_utf8_lossy(response.body()), EXCERPT_LIMIT);
-    };
-    let code = body.error_code.or(body.error).unwrap_or_default();
-    let message = body
-        .error_message
-        .or(body.error_description)
-        .unwrap_or_default();
+    match ErrorBody::read(response.body()) {
+        Some(body) => with_body(error, &body),
+        None => error.with_message(&String::from_utf8_lossy(response.body()), EXCERPT_LIMIT),
+    }
+}
+
+fn with_body(error: Error, body: &ErrorBody) -> Error {
     error
-        .with_code(&code)
-        .with_tracking_id(&body.tracking_id.unwrap_or_default())
-        .with_message(&message, MESSAGE_LIMIT)
+        .with_code(body.code.as_deref().unwrap_or_default())
+        .with_tracking_id(body.tracking_id.as_deref().unwrap_or_default())
+        .with_message(body.message.as_deref().unwrap_or_default(), MESSAGE_LIMIT)
 }
 
 #[cfg(test)]
@@ -257,6 +310,83 @@ mod tests {
             );
             assert_eq!(error.server_message(), Some("no ada"));
             assert!(!format!("{error} {error:?}").contains("ada"));
+        }
+    }
+
+    #[test]
+    fn an_error_body_may_have_several_spellings() {
+        for body in [
+            r#"{"error_code":404,"errorCode":"404","error_message":"no ada","errorMessage":"no ada",
+                "tracking_id":"t-1","trackingId":"t-1","trackingGuid":"t-1","error":"not_found",
+                "error_description":"?"}"#,
+            r#"{"errorCode":404,"error_code":null,"errorMessage":"no ada","error_message":null,
+                "trackingGuid":"t-1","tracking_id":null}"#,
+        ] {
+            let error = refusal(&response(404, body));
+            assert_eq!(error.code(), Some("404"));
+            assert_eq!(error.tracking_id(), Some("t-1"));
+            assert_eq!(error.server_message(), Some("no ada"));
+        }
+    }
+
+    /// Every field of the type is optional, so that an error body decodes.
+    #[derive(Debug, Deserialize)]
+    struct Lenient {
+        #[expect(dead_code, reason = "decoded only")]
+        username: Option<String>,
+    }
+
+    #[test]
+    fn an_error_body_with_a_success_status_is_an_error() {
+        for (body, code, message) in [
+            (
+                r#"{"error_code":404,"error_message":"no ada","tracking_id":"t-1"}"#,
+                Some("404"),
+                Some("no ada"),
+            ),
+            (
+                r#"{"errorCode":"404","trackingGuid":"t-1"}"#,
+                Some("404"),
+                None,
+            ),
+            (
+                r#" {"username":null,"errorMessage":"no ada","trackingGuid":"t-1"}"#,
+                None,
+                Some("no ada"),
+            ),
+            (
+                r#"{"error":"invalid_client","trackingId":"t-1"}"#,
+                Some("invalid_client"),
+                None,
+            ),
+        ] {
+            for status in [200, 201, 202] {
+                let error = decode::<Lenient>(&response(status, body)).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Api, "{body}");
+                assert_eq!(error.status(), Some(status));
+                assert_eq!((error.code(), error.server_message()), (code, message));
+                assert_eq!(error.tracking_id(), Some("t-1"));
+                assert!(error.may_have_been_sent());
+                assert!(!format!("{error} {error:?}").contains("ada"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_success_body_is_not_taken_for_an_error_body() {
+        for body in [
+            "{}",
+            r#"{"username":"\"error_code\":404"}"#,
+            r#"{"username":"error","result_message":"error"}"#,
+            r#"{"username":"ada","tracking_id":"t-1"}"#,
+            r#"{"username":"ada","error_code":0,"error_message":""}"#,
+            r#"{"username":"ada","error_code":null,"error_message":null,"error":null}"#,
+            r#"{"username":"ada","errorCode":"200","errorMessage":"OK"}"#,
+            r#"{"username":"ada","error":false,"errors":[],"error_count":3}"#,
+            r#"{"username":"ada","fido2_json_options":{"errorMessage":"x","status":"ok"}}"#,
+            r#"{"username":"ada","context_data":{"error_code":"404"}}"#,
+        ] {
+            decode::<Lenient>(&response(200, body)).unwrap();
         }
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{DATE, HeaderName, RETRY_AFTER};
 
-/// The time to wait before the next request. `None` if the header is missing
-/// or invalid.
+/// Returns the time to wait before the next request. `None` if the header is
+/// missing or invalid.
 ///
-/// A date is compared with the response's own `Date`, so that a wrong local
-/// clock does not matter; a date in the past is a wait of zero.
+/// A date is compared with the `Date` of the same response, so that a wrong
+/// local clock does not matter. A date in the past is a wait of zero.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = text(headers, &RETRY_AFTER)?;
     // `parse` alone would accept a sign.

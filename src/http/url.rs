@@ -1,4 +1,4 @@
-//! Base URLs, and what may stand in a path and a query.
+//! Base URLs, and the encoding of path segments, queries and forms.
 
 use std::net::IpAddr;
 
@@ -8,19 +8,19 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::error::Error;
 
-/// The longest segment in bytes. To decode one again and again takes time that
+/// The length limit of a path segment, in bytes. Checking one takes time that
 /// grows with the square of its length.
 const MAX_SEGMENT_LEN: usize = 1024;
 
-/// Everything but RFC 3986's unreserved characters.
+/// Escapes everything but the unreserved characters of RFC 3986.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// What `application/x-www-form-urlencoded` escapes, but the space, which
-/// becomes a plus sign.
+/// Escapes what `application/x-www-form-urlencoded` escapes, except the space,
+/// which becomes a plus sign.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'-')
@@ -28,7 +28,7 @@ const FORM: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b' ');
 
-/// Where a service lives: scheme, host and perhaps a path prefix.
+/// A base URL: scheme, host, and possibly a port and a path prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
     scheme: Scheme,
@@ -38,8 +38,8 @@ pub(crate) struct BaseUrl {
 }
 
 impl BaseUrl {
-    /// `what` names the setting in the error, which does not repeat the URL:
-    /// it may hold credentials.
+    /// Parses and checks a base URL. `what` names the setting in the error. The
+    /// error does not repeat the URL, which may hold credentials.
     pub(crate) fn parse(url: &str, what: &str, allow_http: bool) -> Result<Self, Error> {
         let refuse = |why: &str| Err(Error::config(format!("{what} {why}")));
         if url.contains('#') {
@@ -61,9 +61,9 @@ impl BaseUrl {
         if authority.host().is_empty() {
             return refuse("has no host");
         }
-        let bare = authority.host().len() == authority.as_str().len();
-        if !bare && authority.port_u16().is_none_or(|port| port == 0) {
-            return refuse("has a port that is not one");
+        let has_port = authority.host().len() != authority.as_str().len();
+        if has_port && authority.port_u16().is_none_or(|port| port == 0) {
+            return refuse("has an invalid port");
         }
         if scheme == Scheme::HTTP {
             if !is_loopback(authority.host()) {
@@ -94,12 +94,12 @@ impl BaseUrl {
         })
     }
 
-    /// The URI of a path below this one. `path` is already encoded.
+    /// Appends a path, which is already encoded.
     pub(crate) fn join(&self, path: &str) -> Result<Uri, Error> {
-        let mut whole = String::with_capacity(self.prefix.len() + path.len());
-        whole += &self.prefix;
-        whole += path;
-        let path = PathAndQuery::try_from(whole)
+        let mut full = String::with_capacity(self.prefix.len() + path.len());
+        full += &self.prefix;
+        full += path;
+        let path = PathAndQuery::try_from(full)
             .map_err(|_| Error::invalid("the URL would be too long"))?;
         Uri::builder()
             .scheme(self.scheme.clone())
@@ -111,13 +111,14 @@ impl BaseUrl {
 }
 
 fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.parse()
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    address
+        .parse()
         .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// Refuses a path segment that a server might read as a step elsewhere, also
-/// after decoding it more than once.
+/// Refuses a path segment that a server could take for more than one segment or
+/// for a dot segment, even if it decodes the path several times.
 pub(super) fn check_segment(segment: &str) -> Result<(), Error> {
     if segment.len() > MAX_SEGMENT_LEN {
         return Err(Error::invalid(
@@ -136,7 +137,7 @@ pub(super) fn check_segment(segment: &str) -> Result<(), Error> {
         }
         if text
             .split(['/', '\\'])
-            .any(|step| step == "." || step == "..")
+            .any(|part| part == "." || part == "..")
         {
             return Err(Error::invalid("an id in the route is a dot segment"));
         }
@@ -148,12 +149,12 @@ pub(super) fn check_segment(segment: &str) -> Result<(), Error> {
     }
 }
 
-/// Appends text as exactly one path segment.
+/// Appends text, encoded as one path segment.
 pub(super) fn push_segment(path: &mut String, segment: &str) {
     path.extend(utf8_percent_encode(segment, SEGMENT));
 }
 
-/// Appends `name=value` to a query or form, with its separator.
+/// Appends a separator and `name=value` to a query or form.
 pub(crate) fn push_pair(query: &mut String, separator: char, name: &str, value: &str) {
     query.push(separator);
     query.push_str(name);
@@ -161,7 +162,7 @@ pub(crate) fn push_pair(query: &mut String, separator: char, name: &str, value: 
     push_form(query, value);
 }
 
-/// Appends text as `application/x-www-form-urlencoded` wants it.
+/// Appends text, encoded as `application/x-www-form-urlencoded`.
 pub(crate) fn push_form(form: &mut String, text: &str) {
     for (index, word) in text.split(' ').enumerate() {
         if index > 0 {
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_is_kept_and_slashes_do_not_double() {
+    fn a_path_prefix_is_kept_and_slashes_are_not_doubled() {
         assert_eq!(
             joined("https://api.example"),
             "https://api.example/v3/users"
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base_url_is_refused_without_being_repeated() {
+    fn invalid_base_urls_are_refused_and_not_repeated() {
         for url in [
             "",
             "api.example",
@@ -236,13 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_needs_loopback_and_leave() {
+    fn plain_http_needs_a_loopback_address_and_permission() {
         assert!(BaseUrl::parse("http://127.0.0.1:1", "api_url", false).is_err());
         assert!(BaseUrl::parse("http://127.9.9.9:1", "api_url", true).is_ok());
     }
 
     #[test]
-    fn dot_segments_are_seen_through_any_encoding() {
+    fn dot_segments_are_refused_in_any_encoding() {
         for segment in [
             "",
             ".",
@@ -264,9 +265,9 @@ mod tests {
         }
     }
 
-    /// Each decoding takes two bytes off: without a limit this took minutes.
+    /// Each decoding removes two bytes. Without a limit this took minutes.
     #[test]
-    fn a_long_segment_takes_no_time() {
+    fn a_long_segment_is_refused_at_once() {
         assert!(check_segment(&format!("%{}", "25".repeat(500_000))).is_err());
         assert!(check_segment(&"x".repeat(1024)).is_ok());
     }

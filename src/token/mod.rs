@@ -5,12 +5,11 @@ mod store;
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant, SystemTime};
 
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 
 use self::grant::{LONGEST_LIFE, TokenAnswer};
 use crate::clock::Clock;
@@ -106,15 +105,11 @@ pub(crate) struct TokenSettings {
     pub(crate) retry: RetryPolicy,
     pub(crate) max_response_body: usize,
     pub(crate) store: Option<Arc<dyn TokenStore>>,
-    /// Where the token will be used.
-    pub(crate) api: Uri,
 }
 
 /// The token cache of a client and all its clones.
 pub(crate) struct TokenCache {
     settings: TokenSettings,
-    /// Whether the API's host has been connected to ahead of its first use.
-    is_warm: AtomicBool,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     budget: Arc<Budget>,
@@ -192,7 +187,6 @@ impl TokenCache {
         };
         Self {
             settings,
-            is_warm: AtomicBool::new(false),
             transport,
             clock,
             budget,
@@ -401,25 +395,9 @@ impl TokenCache {
                 return Ok(Arc::new(token));
             }
         }
-        self.warm_up(deadline);
         let token = self.fetch(credentials, deadline)?;
         self.save(credentials, &token);
         Ok(Arc::new(token))
-    }
-
-    /// Before the first token is there, the API's host can be connected to: a
-    /// program that makes one call and ends is a third faster for it.
-    fn warm_up(&self, deadline: Instant) {
-        if self.is_warm.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let limits = self.limits(deadline);
-        if let Some(warm_up) = self.transport.warm_up(&self.settings.api, limits) {
-            // Where no thread is to be had, the call connects for itself.
-            let _ = thread::Builder::new()
-                .name("autharmor-warm-up".to_owned())
-                .spawn(warm_up);
-        }
     }
 
     fn limits(&self, deadline: Instant) -> Limits {

@@ -1,110 +1,102 @@
-//! [`AgentTransport`]: HTTP by ureq, over connections of our own.
+//! [`AgentTransport`]: sends requests with ureq, over the crate's own connections.
 
 use std::fmt;
-use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use ureq::config::AutoHeaderValue;
-use zeroize::Zeroizing;
+use ureq::unversioned::transport::Connector;
 
-use super::addresses::{Addresses, Resolve};
-use super::dial::{Dialer, Spares};
+use super::connection::{LONGEST_CALL, MAX_HEAD, NoResolver, OUTPUT, PreconnectConnector};
+use super::dialer::Dialer;
+use super::preconnect::Preconnect;
 use super::proxy::ProxySetting;
+use super::resolver::{Resolve, Resolver};
 use super::tls::{self, ClientCertificate, Roots};
-use super::wire::{LONGEST_CALL, MAX_HEAD, NoResolver, OUTPUT, WireConnector};
-use super::{Limits, Transport, TransportError, TransportErrorKind, WarmUp};
+use super::{Limits, Transport, TransportError, TransportErrorKind};
+use crate::clock::Clock;
 use crate::error::Error;
+use crate::http::buffer::WipedBuffer;
 use crate::http::{HttpRequest, HttpResponse};
 
-/// Threads that call in bursts shall find their connections again.
+/// Enough for many threads that call at the same time, again and again.
 const IDLE_PER_HOST: usize = 128;
 const IDLE: usize = 2 * IDLE_PER_HOST;
 
 /// Shorter than what servers and their load balancers commonly allow (60 s and
-/// more): a request that meets a connection which is just being closed fails,
-/// and one that must happen only once cannot be repeated.
+/// more). A request on a connection that the server is closing fails, and one
+/// that must not happen twice cannot be repeated.
 const IDLE_AGE: Duration = Duration::from_secs(30);
 
-/// Room for a response that does not announce its length. Enough for nearly
-/// all, so that no copies are left behind by growing.
+/// Buffer for a response without `Content-Length`. Enough for nearly all.
 const BODY: usize = 4 * 1024;
 
-/// What is announced is believed up to here.
-const BELIEVED_BODY: usize = 64 * 1024;
+/// Largest `Content-Length` trusted for preallocation.
+const MAX_PREALLOCATED_BODY: usize = 64 * 1024;
 
-/// How an [`AgentTransport`] connects.
+/// Settings of an [`AgentTransport`].
 pub(crate) struct TransportSettings {
     /// Bounds TCP, the proxy's tunnel and TLS together.
     pub(crate) connect_timeout: Duration,
     pub(crate) roots: Roots,
     pub(crate) client_certificate: Option<ClientCertificate>,
     pub(crate) proxy: ProxySetting,
+    /// The hosts that requests go to.
+    pub(crate) hosts: Vec<Uri>,
+    /// The `User-Agent` of requests to a proxy.
+    pub(crate) user_agent: HeaderValue,
     pub(crate) resolver: Option<Arc<Resolve>>,
+    /// Connected to while the first request goes to another host.
+    pub(crate) preconnect: Option<Uri>,
+    /// Tells how long resolved addresses are cached.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// The transport that a client has unless it is given another.
+/// The default transport of a client.
 pub(crate) struct AgentTransport {
     agent: ureq::Agent,
-    dialer: Arc<Dialer>,
+    pub(super) preconnect: Arc<Preconnect>,
 }
 
 impl AgentTransport {
-    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) where the
-    /// settings are wrong.
-    pub(crate) fn new(mut settings: TransportSettings) -> Result<Self, Error> {
-        let addresses = Addresses::new(settings.resolver.take());
-        Self::with_addresses(settings, addresses)
-    }
-
-    pub(crate) fn with_addresses(
-        settings: TransportSettings,
-        addresses: Addresses,
-    ) -> Result<Self, Error> {
+    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) if a setting
+    /// is wrong.
+    pub(crate) fn new(settings: TransportSettings) -> Result<Self, Error> {
         let TransportSettings {
             connect_timeout,
             roots,
             client_certificate,
             proxy,
-            resolver: _,
+            hosts,
+            user_agent,
+            resolver,
+            preconnect,
+            clock,
         } = settings;
         if connect_timeout.is_zero() {
             return Err(Error::config("the connect timeout is zero"));
         }
-        let proxy = proxy.resolve()?;
+        let proxy = proxy.resolve(&hosts)?;
         let tls = tls::client_config(&roots, client_certificate.as_ref())?;
-        // Who we are is the API's business, not the proxy's.
+        // A proxy does not get the client certificate.
         let proxy_tls = if client_certificate.is_some() && proxy.as_ref().is_some_and(|p| p.tls) {
             tls::client_config(&roots, None)?
         } else {
             tls.clone()
         };
         let dialer = Arc::new(Dialer {
-            addresses,
+            resolver: Resolver::new(resolver, clock),
             tls,
             proxy,
             proxy_tls,
+            user_agent,
             connect_timeout,
-            spares: Spares::default(),
         });
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            // The dialer's business.
-            .proxy(None)
-            .user_agent(AutoHeaderValue::None)
-            .accept(AutoHeaderValue::None)
-            .accept_encoding("identity")
-            .max_response_header_size(MAX_HEAD)
-            .max_idle_connections(IDLE)
-            .max_idle_connections_per_host(IDLE_PER_HOST)
-            .max_idle_age(IDLE_AGE)
-            .build();
-        let agent = ureq::Agent::with_parts(config, WireConnector(dialer.clone()), NoResolver);
-        Ok(Self { agent, dialer })
+        let preconnect = Arc::new(Preconnect::new(dialer, preconnect.as_ref()));
+        let agent = agent(PreconnectConnector(preconnect.clone()));
+        Ok(Self { agent, preconnect })
     }
 
     fn run<B: ureq::AsSendBody>(
@@ -121,6 +113,26 @@ impl AgentTransport {
     }
 }
 
+/// Makes an agent that does nothing on its own: no redirects, no proxy, no
+/// headers.
+pub(super) fn agent(connector: impl Connector) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // The dialer does that.
+        .proxy(None)
+        .user_agent(AutoHeaderValue::None)
+        .accept(AutoHeaderValue::None)
+        .accept_encoding("identity")
+        .max_response_header_size(MAX_HEAD)
+        .max_idle_connections(IDLE)
+        .max_idle_connections_per_host(IDLE_PER_HOST)
+        .max_idle_age(IDLE_AGE)
+        .build();
+    ureq::Agent::with_parts(config, connector, NoResolver)
+}
+
 impl Transport for AgentTransport {
     fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
         if limits.remaining().is_zero() {
@@ -133,6 +145,7 @@ impl Transport for AgentTransport {
             body,
         } = request;
         check_size(&uri, &headers)?;
+        self.preconnect.before_request(&uri, limits.deadline);
         let has_body = body.is_some() || matches!(method, Method::POST | Method::PUT);
         let mut head = Request::new(());
         *head.method_mut() = method;
@@ -149,22 +162,17 @@ impl Transport for AgentTransport {
         let body = read_body(body, limits.max_response_body)?;
         Ok(http::Response::from_parts(parts, body).into())
     }
-
-    fn warm_up(&self, uri: &Uri, limits: Limits) -> Option<WarmUp> {
-        let opening = Dialer::open_ahead(&self.dialer, uri, limits.deadline)?;
-        Some(Box::new(|| opening.dial()))
-    }
 }
 
 impl fmt::Debug for AgentTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AgentTransport")
-            .field("proxy", &self.dialer.proxy)
+            .field("preconnect", &self.preconnect)
             .finish_non_exhaustive()
     }
 }
 
-/// ureq would notice only after it had sent the headers before.
+/// ureq would find this out only after it had sent the headers before.
 fn check_size(uri: &Uri, headers: &HeaderMap) -> Result<(), TransportError> {
     // Method, version, separators.
     const REST: usize = 32;
@@ -180,7 +188,7 @@ fn check_size(uri: &Uri, headers: &HeaderMap) -> Result<(), TransportError> {
     Ok(())
 }
 
-/// Nothing but `identity` was accepted.
+/// The request accepts `identity` only.
 fn check_encoding(headers: &HeaderMap) -> Result<(), TransportError> {
     let plain = headers
         .get_all(CONTENT_ENCODING)
@@ -190,14 +198,14 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), TransportError> {
         Ok(())
     } else {
         Err(TransportError::new(TransportErrorKind::Protocol, true)
-            .with_detail("the answer is compressed"))
+            .with_detail("the response is compressed"))
     }
 }
 
 fn read_body(mut body: ureq::Body, limit: usize) -> Result<Vec<u8>, TransportError> {
     let too_large = || {
         TransportError::new(TransportErrorKind::Protocol, true)
-            .with_detail("the answer is too large")
+            .with_detail("the response is too large")
     };
     let announced = body
         .content_length()
@@ -205,26 +213,24 @@ fn read_body(mut body: ureq::Body, limit: usize) -> Result<Vec<u8>, TransportErr
     if announced > Some(limit) {
         return Err(too_large());
     }
-    let room = announced.unwrap_or(BODY).min(BELIEVED_BODY);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    // One more than allowed, to see whether there is more.
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    body.as_reader()
-        .take(most)
-        .read_to_end(&mut bytes)
+    // One more than announced, to find the end without growing.
+    let expected = announced.unwrap_or(BODY).min(MAX_PREALLOCATED_BODY) + 1;
+    let mut bytes = WipedBuffer::with_capacity(expected);
+    bytes
+        .read_from(body.as_reader(), limit)
         .map_err(|error| explain(ureq::Error::from(error)))?;
     if bytes.len() > limit {
         return Err(too_large());
     }
-    Ok(std::mem::take(&mut *bytes))
+    Ok(std::mem::take(&mut *bytes.into_inner()))
 }
 
-/// Says what an error of ureq means, and repeats none of its texts: there may
-/// be URLs in them, or what the server wrote.
+/// Translates an error of ureq. Its texts are left out: they may hold URLs, or
+/// what the server wrote.
 fn explain(error: ureq::Error) -> TransportError {
     use TransportErrorKind::{Broken, Protocol, Timeout};
     match error {
-        // From the dialer, which knows better.
+        // From the dialer.
         ureq::Error::Other(error) => error
             .downcast()
             .map_or_else(|_| TransportError::new(Broken, true), |error| *error),
@@ -234,7 +240,7 @@ fn explain(error: ureq::Error) -> TransportError {
         },
         ureq::Error::Timeout(_) => TransportError::new(Timeout, true),
         ureq::Error::LargeResponseHeader(..) => TransportError::new(Protocol, true)
-            .with_detail("the headers of the answer are too large"),
+            .with_detail("the headers of the response are too large"),
         // Found before anything was sent.
         ureq::Error::Http(_) | ureq::Error::BadUri(_) => {
             TransportError::new(Protocol, false).with_detail("the request cannot be put into HTTP")

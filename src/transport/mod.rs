@@ -1,26 +1,28 @@
-//! [`Transport`]: how bytes travel.
+//! [`Transport`]: sends HTTP requests.
 
-mod addresses;
 mod agent;
-mod dial;
+mod connection;
+mod dialer;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
+mod happy_eyeballs;
+mod no_proxy;
+mod preconnect;
 mod proxy;
 mod random;
+mod resolver;
 mod stream;
+mod target;
+mod threads;
 mod tls;
-mod wire;
 
-#[cfg(all(test, feature = "emulator"))]
-#[path = "../../tests/support/scripted.rs"]
-pub(crate) mod scripted;
 #[cfg(all(test, feature = "emulator"))]
 mod tests;
 
-#[cfg(all(test, feature = "emulator"))]
-pub(crate) use addresses::Addresses;
-pub(crate) use addresses::Resolve;
 pub(crate) use agent::{AgentTransport, TransportSettings};
 pub(crate) use proxy::ProxySetting;
 pub(crate) use random::random_secret;
+pub(crate) use resolver::Resolve;
 pub(crate) use tls::{ClientCertificate, Roots};
 
 use std::error::Error as StdError;
@@ -28,35 +30,31 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Uri;
-
 use crate::error::{Error, ErrorKind};
 use crate::http::{HttpRequest, HttpResponse};
 
-/// Carries one HTTP request there and its response back, blocking.
+/// Sends one HTTP request and returns its response, blocking.
 ///
-/// The client brings its own; bring another for a different HTTP stack, or a
-/// fake in a test. It must not follow redirects, must not send anything twice,
-/// must not decompress, and must return by the deadline. Any status is an
-/// `Ok`.
+/// A client has a transport of its own. Implement this trait to use another
+/// HTTP stack, or a fake in a test. A closure is a transport, too.
+///
+/// A transport must not follow redirects, must not send a request twice, must
+/// not decompress, and must return by the deadline. A response with any status
+/// is an `Ok`.
 ///
 /// ```
-/// use autharmor::{Client, HttpRequest, HttpResponse, Limits, Transport, TransportError};
+/// use autharmor::{Client, HttpRequest, Limits};
 ///
-/// struct Canned;
+/// let canned = |request: HttpRequest, _: Limits| {
+///     let body = if request.uri().path() == "/connect/token" {
+///         r#"{"access_token":"t","expires_in":600}"#
+///     } else {
+///         r#"{"user_id":"5b1d7d5e-0000-4000-8000-000000000001","username":"ada"}"#
+///     };
+///     Ok(http::Response::new(body.as_bytes().to_vec()).into())
+/// };
 ///
-/// impl Transport for Canned {
-///     fn send(&self, request: HttpRequest, _: Limits) -> Result<HttpResponse, TransportError> {
-///         let body = if request.uri().path() == "/connect/token" {
-///             r#"{"access_token":"t","expires_in":600}"#
-///         } else {
-///             r#"{"user_id":"5b1d7d5e-0000-4000-8000-000000000001","username":"ada"}"#
-///         };
-///         Ok(http::Response::new(body.as_bytes().to_vec()).into())
-///     }
-/// }
-///
-/// let client = Client::builder("id", "secret").transport(Canned).build()?;
+/// let client = Client::builder("id", "secret").transport(canned).build()?;
 /// let user = client.get_user("ada")?;
 /// assert_eq!(user.username.as_deref(), Some("ada"));
 /// # Ok::<(), autharmor::Error>(())
@@ -64,94 +62,89 @@ use crate::http::{HttpRequest, HttpResponse};
 pub trait Transport: Send + Sync {
     /// Sends the request and reads the whole response.
     fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError>;
-
-    /// Announces a request to the host of `uri` that will come soon, and
-    /// returns what there is to do for it: opening a connection, without
-    /// sending anything of HTTP. The client does that in a thread of its own,
-    /// while the access token is on its way. By default there is nothing to
-    /// do.
-    fn warm_up(&self, uri: &Uri, limits: Limits) -> Option<WarmUp> {
-        let _ = (uri, limits);
-        None
-    }
 }
 
 impl<T: Transport + ?Sized> Transport for Arc<T> {
     fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
         (**self).send(request, limits)
     }
+}
 
-    fn warm_up(&self, uri: &Uri, limits: Limits) -> Option<WarmUp> {
-        (**self).warm_up(uri, limits)
+impl<F> Transport for F
+where
+    F: Fn(HttpRequest, Limits) -> Result<HttpResponse, TransportError> + Send + Sync,
+{
+    fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
+        self(request, limits)
     }
 }
 
-/// What there is to do for [`Transport::warm_up`].
-pub type WarmUp = Box<dyn FnOnce() + Send>;
-
-/// What a [`Transport`] must keep to.
+/// Limits that a [`Transport`] must keep.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// When it must have returned.
+    /// When the transport must have returned.
     pub deadline: Instant,
-    /// The largest body in bytes that it may accept.
+    /// The largest response body to accept, in bytes.
     pub max_response_body: usize,
 }
 
 impl Limits {
-    /// The time that is left until the deadline.
+    /// Returns the time that is left until the deadline.
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 }
 
-/// What a [`Transport`] failed at.
+/// The step at which a [`Transport`] failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
     /// Resolving the host name.
     Dns,
-    /// Making a connection.
+    /// Connecting.
     Connect,
-    /// Getting through the proxy.
+    /// Reaching the host through the proxy.
     Proxy,
     /// The TLS handshake, or the server's certificate.
     Tls,
-    /// Keeping to the deadline, or to the time allowed for connecting.
+    /// Something that did not end by the deadline, or within the connect timeout.
     Timeout,
-    /// Keeping the connection until the response was complete.
+    /// The connection broke before the response was complete.
     Broken,
-    /// Reading HTTP: the peer spoke something else, or said too much.
+    /// Reading HTTP: the response is something else, or is too large.
     Protocol,
 }
 
-/// Why a [`Transport`] has no response.
+/// A failure of a [`Transport`].
 #[derive(Debug)]
 pub struct TransportError {
     kind: TransportErrorKind,
     may_have_been_sent: bool,
+    is_permanent: bool,
     detail: &'static str,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl TransportError {
-    /// `may_have_been_sent` decides whether a call that must happen only once
-    /// may be tried again: say `false` only if not one byte of the request can
-    /// have reached the server.
+    /// Creates an error. `may_have_been_sent` decides whether a call that
+    /// notifies a person may be repeated: pass `false` only if no byte of the
+    /// request can have reached the server.
     #[must_use]
     pub fn new(kind: TransportErrorKind, may_have_been_sent: bool) -> Self {
         Self {
             kind,
             may_have_been_sent,
+            is_permanent: false,
             detail: "",
             source: None,
         }
     }
 
-    /// Adds the cause. Its `Display` must hold no secret and no username: it
-    /// becomes the [`source`](StdError::source) of the client's error.
+    /// Adds the cause, which becomes the [`source`](StdError::source) of the
+    /// client's error. Its `Display` and `Debug` must hold no secret and no
+    /// username.
     #[must_use]
     pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
@@ -164,13 +157,19 @@ impl TransportError {
         self
     }
 
-    /// What failed.
+    /// Marks a failure that another attempt would only repeat.
+    pub(crate) fn permanent(mut self) -> Self {
+        self.is_permanent = true;
+        self
+    }
+
+    /// Returns the step that failed.
     #[must_use]
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
     }
 
-    /// Whether the request, or a part of it, may have reached the server.
+    /// Returns whether the request, or a part of it, may have reached the server.
     #[must_use]
     pub fn may_have_been_sent(&self) -> bool {
         self.may_have_been_sent
@@ -208,6 +207,11 @@ impl From<TransportError> for Error {
             TransportErrorKind::Protocol => ErrorKind::Protocol,
         };
         let new = Self::new(kind, error.detail).with_sent(error.may_have_been_sent);
+        let new = if error.is_permanent {
+            new.permanent()
+        } else {
+            new
+        };
         match error.source {
             Some(source) => new.with_source(source),
             None => new,

@@ -1,43 +1,45 @@
-//! [`Proxy`]: the way through an HTTP CONNECT proxy, and when to take it.
+//! [`Proxy`]: opens tunnels through an HTTP proxy.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::Uri;
+use http::{HeaderValue, Uri};
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-use super::addresses::{bare, port_of};
+use super::no_proxy::NoProxy;
 use super::stream::Stream;
+use super::target::{Target, port_of};
 use super::{TransportError, TransportErrorKind};
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// The largest head of a proxy's answer.
-const MAX_HEAD: usize = 8 * 1024;
+/// The largest head of a proxy's response.
+const MAX_HEAD: u64 = 8 * 1024;
 
 /// Which proxy to use.
 #[derive(Clone)]
 pub(crate) enum ProxySetting {
-    /// The one that the environment names, see [`Proxy::from_env`].
+    /// The proxy of the environment, see [`Proxy::from_env`].
     Environment(Arc<Environment>),
     /// None.
     Off,
-    /// This one, `http://user:password@host:port` or `https://..`, for every
+    /// This proxy, `http://user:password@host:port` or `https://..`, for every
     /// host.
     Url(Secret),
 }
 
 impl ProxySetting {
-    pub(super) fn resolve(&self) -> Result<Option<Proxy>, Error> {
+    /// Returns the proxy, if there is one. `hosts` are the only ones that will
+    /// be connected to.
+    pub(super) fn resolve(&self, hosts: &[Uri]) -> Result<Option<Proxy>, Error> {
         match self {
-            Self::Environment(env) => Proxy::from_env(env),
+            Self::Environment(env) => Proxy::from_env(env, hosts),
             Self::Off => Ok(None),
             Self::Url(url) => Proxy::parse(url.expose(), "the proxy setting").map(Some),
         }
@@ -50,52 +52,57 @@ pub(super) struct Proxy {
     pub(super) host: String,
     pub(super) port: u16,
     authorization: Option<Zeroizing<String>>,
-    exempt: Exempt,
-}
-
-/// The hosts that are reached without the proxy.
-#[derive(Default)]
-struct Exempt {
-    all: bool,
-    loopback: bool,
-    /// Lower case, without leading dots; each stands for its subdomains, too.
-    hosts: Vec<(String, Option<u16>)>,
+    exempt: NoProxy,
 }
 
 impl Proxy {
-    /// Reads `HTTPS_PROXY`, else `ALL_PROXY`, and `NO_PROXY`, each in upper or
-    /// lower case, where an empty one counts as unset.
-    ///
-    /// `NO_PROXY` lists `*`, domains, that include their subdomains with or
-    /// without a leading dot, or IP addresses; each may have a port. A proxy
-    /// from the environment is not used for loopback addresses: what listens
-    /// there is not to be found from the proxy's place.
-    pub(super) fn from_env(env: &Environment) -> Result<Option<Self>, Error> {
+    /// Reads `HTTPS_PROXY`, or else `ALL_PROXY`, and [`NO_PROXY`](NoProxy), each
+    /// in upper or lower case. An empty variable counts as unset. A proxy that
+    /// cannot be used is no error if none of `hosts` would use it.
+    pub(super) fn from_env(env: &Environment, hosts: &[Uri]) -> Result<Option<Self>, Error> {
         let urls = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-        let Some((name, url)) = first_set(env, &urls)? else {
-            return Ok(None);
+        let proxy = match first_set(env, &urls) {
+            Ok(None) => return Ok(None),
+            Ok(Some((name, url))) => Self::parse(&url, name),
+            Err(error) => Err(error),
         };
-        let mut proxy = Self::parse(&url, name)?;
-        let exempt = first_set(env, &["NO_PROXY", "no_proxy"])?;
-        proxy.exempt = Exempt::parse(exempt.as_ref().map_or("", |(_, list)| list));
-        Ok(Some(proxy))
+        let list = first_set(env, &["NO_PROXY", "no_proxy"])?;
+        let exempt = NoProxy::parse(list.as_ref().map_or("", |(_, list)| list));
+        let is_exempt = |uri: &Uri| {
+            Target::of(uri).is_ok_and(|target| exempt.matches(target.host(), target.port()))
+        };
+        match proxy {
+            Err(_) if hosts.iter().all(is_exempt) => Ok(None),
+            proxy => Ok(Some(Self { exempt, ..proxy? })),
+        }
     }
 
-    /// `place` is where the URL stands. Errors name that and not the URL, in
-    /// which there may be a password.
+    /// `place` says where the URL was set. Errors show it instead of the URL,
+    /// which may hold a password.
     fn parse(url: &str, place: &'static str) -> Result<Self, Error> {
         let wrong = || {
+            let hint = if url.contains('@') {
+                "; in user and password, percent-encode characters such as # / ? \\ @"
+            } else {
+                ""
+            };
             Error::config(format!(
-                "{place} is not a URL like http://proxy.example:3128"
+                "{place} is not a URL like http://proxy.example:3128{hint}"
             ))
         };
+        // A `#`, for one, would cut the URL within the password.
+        let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let user_info = after_scheme.rsplit_once('@').map_or("", |(user, _)| user);
+        if user_info.contains(['#', '/', '?', '\\', '@']) {
+            return Err(wrong());
+        }
         let uri: Uri = url.trim().parse().map_err(|_| wrong())?;
         let authority = uri.authority().ok_or_else(wrong)?;
         let (tls, default_port) = match uri.scheme_str() {
             Some("http") => (false, Some(80)),
             Some("https") => (true, Some(443)),
-            // As everybody else reads `proxy.example:3128`. A lone word is
-            // more likely a mistake.
+            // Other programs read `proxy.example:3128` as this, too. A name
+            // without a port is more likely a mistake.
             None => (false, None),
             Some(scheme) if scheme.starts_with("socks") => {
                 return Err(Error::config(format!(
@@ -113,44 +120,55 @@ impl Proxy {
             host: authority.host().to_owned(),
             port,
             authorization: authorization(authority.as_str()),
-            exempt: Exempt::default(),
+            exempt: NoProxy::default(),
         })
     }
 
-    /// Whether the way to this host leads through the proxy.
-    pub(super) fn serves(&self, host: &str, port: u16) -> bool {
-        !self.exempt.covers(host, port)
+    /// Whether it gets a user and a password with each `CONNECT`.
+    pub(super) fn has_credentials(&self) -> bool {
+        self.authorization.is_some()
     }
 
-    /// Asks for a tunnel. `stream` leads to the proxy before and to the target
-    /// afterwards. A failure is always unsent.
+    /// Whether this host is reached through the proxy.
+    pub(super) fn applies_to(&self, host: &str, port: u16) -> bool {
+        !self.exempt.matches(host, port)
+    }
+
+    /// Asks for a tunnel. Afterwards `stream`, a connection to the proxy, leads
+    /// to the target. After a failure nothing of the request was sent.
     pub(super) fn open_tunnel(
         &self,
         stream: &mut Stream,
-        host: &str,
-        port: u16,
+        target: &Target,
+        user_agent: &HeaderValue,
     ) -> Result<(), TransportError> {
-        let mut head = Zeroizing::new(format!(
-            "CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n"
-        ));
+        let (host, port) = (target.host(), target.port());
+        let user_agent = user_agent.to_str().unwrap_or_default();
+        let head = format!(
+            "CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: {user_agent}\r\n"
+        );
+        let mut parts = vec![head.as_str()];
         if let Some(authorization) = &self.authorization {
-            for part in ["Proxy-Authorization: Basic ", authorization, "\r\n"] {
-                head.push_str(part);
-            }
+            parts.extend(["Proxy-Authorization: Basic ", authorization, "\r\n"]);
         }
-        head.push_str("\r\n");
-        let answer = stream
-            .write_all(head.as_bytes())
+        parts.push("\r\n");
+        let request = Zeroizing::new(parts.concat());
+        let status = stream
+            .write_all(request.as_bytes())
             .and_then(|()| stream.flush())
             .and_then(|()| read_status(stream));
-        match answer {
+        match status {
             Ok(Some(200..=299)) => Ok(()),
-            Ok(Some(status)) => Err(failure(match status {
-                407 => "it wants a user and a password, or others than it got",
-                _ => "it refused to connect to the host",
-            })
-            .with_source(ProxyStatus(status))),
-            Ok(None) => Err(failure("its answer is not HTTP")),
+            // Repeated attempts with wrong credentials get accounts locked.
+            Ok(Some(407)) => Err(
+                failure("it wants a user and a password, or others than it got")
+                    .with_source(ProxyStatus(407))
+                    .permanent(),
+            ),
+            Ok(Some(status)) => {
+                Err(failure("it refused to connect to the host").with_source(ProxyStatus(status)))
+            }
+            Ok(None) => Err(failure("its response is not HTTP, or too large")),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 Err(TransportError::new(TransportErrorKind::Timeout, false)
                     .with_detail("while waiting for the proxy"))
@@ -170,60 +188,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-impl Exempt {
-    fn parse(list: &str) -> Self {
-        let mut exempt = Self {
-            loopback: true,
-            ..Self::default()
-        };
-        for entry in list.split(|c: char| c == ',' || c.is_whitespace()) {
-            let entry = entry.trim_start_matches('*');
-            if entry.is_empty() {
-                continue;
-            }
-            exempt.hosts.push(host_and_port(entry));
-        }
-        exempt.all = list.split(',').any(|entry| entry.trim() == "*");
-        exempt
-    }
-
-    fn covers(&self, host: &str, port: u16) -> bool {
-        let host = bare(host).to_ascii_lowercase();
-        let address = host.parse::<IpAddr>().ok();
-        let is_loopback = match address {
-            Some(address) => address.is_loopback(),
-            None => host == "localhost" || host.ends_with(".localhost"),
-        };
-        let named = |(domain, only): &(String, Option<u16>)| {
-            let is_within = || {
-                host.strip_suffix(domain.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-            };
-            only.is_none_or(|only| only == port)
-                && if address.is_some() {
-                    address == domain.parse().ok()
-                } else {
-                    is_within()
-                }
-        };
-        self.all || (self.loopback && is_loopback) || self.hosts.iter().any(named)
-    }
-}
-
-/// Takes an entry of `NO_PROXY` apart.
-fn host_and_port(entry: &str) -> (String, Option<u16>) {
-    let (host, port) = match entry.rsplit_once(':') {
-        // More than one colon is an IPv6 address without a port.
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-            (host, port.parse().ok())
-        }
-        _ => (entry, None),
-    };
-    let host = bare(host.trim_start_matches('.')).to_ascii_lowercase();
-    (host, port)
-}
-
-/// `user:password` of an authority as HTTP Basic wants it.
+/// Encodes `user:password` of an authority for HTTP Basic.
 fn authorization(authority: &str) -> Option<Zeroizing<String>> {
     let (user_info, _) = authority.rsplit_once('@')?;
     let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
@@ -248,37 +213,89 @@ fn first_set(
     Ok(None)
 }
 
-/// Reads the head of the answer and nothing of what follows: that belongs to
-/// the tunnel. `None` if it is not HTTP.
-fn read_status(stream: &mut Stream) -> io::Result<Option<u16>> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        if head.len() == MAX_HEAD {
+/// Reads the status of the response to `CONNECT`. Interim responses (1xx) are
+/// skipped. Of a 2xx response it reads the head and nothing of what follows,
+/// which belongs to the tunnel. `None` if it is not HTTP, or larger than
+/// [`MAX_HEAD`].
+pub(super) fn read_status(stream: &mut impl Read) -> io::Result<Option<u16>> {
+    let mut head = stream.take(MAX_HEAD);
+    let status = read_heads(&mut head);
+    match status {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && head.limit() == 0 => Ok(None),
+        status => status,
+    }
+}
+
+fn read_heads(head: &mut impl Read) -> io::Result<Option<u16>> {
+    loop {
+        let status = read_status_line(head)?;
+        match status {
+            Some(100 | 102..=199) => skip_headers(head)?,
+            Some(200..=299) => {
+                skip_headers(head)?;
+                return Ok(status);
+            }
+            _ => return Ok(status),
+        }
+    }
+}
+
+/// Stops at the first byte that is not HTTP, so that nobody waits for more.
+fn read_status_line(head: &mut impl Read) -> io::Result<Option<u16>> {
+    const PREFIX: &[u8] = b"HTTP/1.";
+    let mut line = Vec::new();
+    loop {
+        match read_byte(head)? {
+            b'\n' => break,
+            byte => line.push(byte),
+        }
+        if !line.starts_with(PREFIX) && !PREFIX.starts_with(&line) {
             return Ok(None);
         }
-        stream.read_exact(&mut byte)?;
-        head.extend(byte);
     }
-    let status = head
-        .strip_prefix(b"HTTP/1.")
-        .and_then(|rest| rest.get(2..5))
-        .and_then(|digits| std::str::from_utf8(digits).ok())
-        .and_then(|digits| digits.parse().ok());
-    Ok(status)
+    let digits = match line.strip_prefix(PREFIX) {
+        Some([b'0'..=b'9', b' ', a, b, c] | [b'0'..=b'9', b' ', a, b, c, b' ' | b'\r', ..]) => {
+            [*a, *b, *c]
+        }
+        _ => return Ok(None),
+    };
+    let status = std::str::from_utf8(&digits)
+        .ok()
+        .and_then(|it| it.parse().ok());
+    Ok(status.filter(|_| digits.iter().all(u8::is_ascii_digit)))
+}
+
+/// Reads up to the empty line.
+fn skip_headers(head: &mut impl Read) -> io::Result<()> {
+    let mut is_empty = true;
+    loop {
+        match read_byte(head)? {
+            b'\n' if is_empty => return Ok(()),
+            b'\n' => is_empty = true,
+            b'\r' => {}
+            _ => is_empty = false,
+        }
+    }
+}
+
+fn read_byte(head: &mut impl Read) -> io::Result<u8> {
+    let mut byte = [0];
+    head.read_exact(&mut byte)?;
+    let [byte] = byte;
+    Ok(byte)
 }
 
 fn failure(detail: &'static str) -> TransportError {
     TransportError::new(TransportErrorKind::Proxy, false).with_detail(detail)
 }
 
-/// What a proxy answered instead of a tunnel.
+/// The status with which a proxy refused a tunnel.
 #[derive(Debug)]
 struct ProxyStatus(u16);
 
 impl fmt::Display for ProxyStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the proxy answered with status {}", self.0)
+        write!(f, "the proxy responded with status {}", self.0)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Random values that nobody can guess.
+//! Random secrets.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// 32 bytes from the TLS provider's secure source, as base64url.
+/// Returns 32 bytes of the TLS provider's secure random source, as base64url.
 pub(crate) fn random_secret() -> Result<Secret, Error> {
     let mut bytes = Zeroizing::new([0; 32]);
     rustls::crypto::ring::default_provider()

@@ -1,4 +1,4 @@
-//! [`Stream`]: a TCP connection, bare or within TLS, that keeps to a deadline.
+//! [`Stream`]: a TCP or TLS connection with a deadline.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustls::{ClientConnection, StreamOwned};
 
-/// How often an idle connection may be asked for more before it is given up:
-/// session tickets are welcome, a flood is not.
+/// How many reads may find TLS messages, such as session tickets, on an idle
+/// connection before it is given up.
 const PROBES: usize = 16;
 
 /// A TCP connection whose reads and writes end at a deadline.
@@ -68,9 +68,9 @@ impl Write for Socket {
     }
 }
 
-/// Repeats `step` until it has a result or the deadline is there, which is a
-/// [`TimedOut`](io::ErrorKind::TimedOut). `armed` is the timeout that the
-/// operating system has for `step`.
+/// Repeats `step` until it has a result. Fails with
+/// [`TimedOut`](io::ErrorKind::TimedOut) at the deadline. `armed` is the timeout
+/// that is set in the operating system.
 fn until<T>(
     deadline: Instant,
     armed: &mut Option<Duration>,
@@ -82,8 +82,8 @@ fn until<T>(
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        // A timeout that is too short only costs a turn of this loop. So it is
-        // rounded down, and the calls that follow need not set it again.
+        // A timeout that is too short only costs one more turn of this loop.
+        // Rounded down, it need not be set again for each call.
         if armed.is_none_or(|armed| armed > left) {
             let wait = match left.as_secs() {
                 0 | 1 => left,
@@ -91,8 +91,8 @@ fn until<T>(
             };
             match arm(wait) {
                 Ok(()) => *armed = Some(wait),
-                // macOS refuses once the peer has closed; what the peer sent
-                // can still be read, and reading does not block any more.
+                // macOS refuses once the peer has closed. What the peer sent
+                // can still be read, and reading no longer blocks.
                 Err(e) if cfg!(target_os = "macos") && e.kind() == io::ErrorKind::InvalidInput => {}
                 Err(e) => return Err(e),
             }
@@ -112,15 +112,15 @@ fn until<T>(
     }
 }
 
-/// Bytes to and from the other end.
+/// A connection that bytes are read from and written to.
 pub(super) enum Stream {
     Plain(Socket),
-    /// Within another stream, since TLS to the API may run in TLS to a proxy.
+    /// TLS within another stream: TLS to the API may run in TLS to a proxy.
     Tls(Box<StreamOwned<ClientConnection, Stream>>),
 }
 
 impl Stream {
-    /// Whatever is read or written from here on ends at this deadline.
+    /// Sets the deadline of all reads and writes that follow.
     pub(super) fn set_deadline(&mut self, deadline: Instant) {
         self.socket().deadline = deadline;
     }
@@ -129,7 +129,7 @@ impl Stream {
         matches!(self, Self::Tls(_))
     }
 
-    /// Whether bytes have arrived that nobody asked for.
+    /// Whether decrypted bytes are left that no response accounts for.
     pub(super) fn has_leftovers(&mut self) -> bool {
         match self {
             Self::Plain(_) => false,
@@ -137,8 +137,8 @@ impl Stream {
         }
     }
 
-    /// Whether an idle connection can carry another request: the peer has
-    /// neither closed it nor said anything, TLS's own messages aside.
+    /// Whether an idle connection can take another request: the peer has neither
+    /// closed it nor sent anything, except messages of TLS itself.
     pub(super) fn is_open(&mut self) -> bool {
         self.socket().set_probing(true).is_ok()
             && self.hears_nothing()

@@ -1,4 +1,4 @@
-//! TLS: whom to trust, who we are, and what a failed handshake means.
+//! TLS: root certificates, the client certificate, and handshakes.
 
 use std::io;
 use std::sync::Arc;
@@ -11,43 +11,42 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
-use super::addresses::bare;
 use super::stream::Stream;
+use super::target::without_brackets;
 use super::{TransportError, TransportErrorKind};
 use crate::error::Error;
 
-/// Which root certificates vouch for a server. Own ones are PEM, each text
-/// with one certificate or more.
+/// The root certificates to trust. Own ones are PEM, each text with one
+/// certificate or more.
 #[derive(Clone)]
 pub(crate) enum Roots {
-    /// Mozilla's, as compiled in.
+    /// Mozilla's roots, which are compiled in.
     Bundled,
-    /// Mozilla's and these.
+    /// Mozilla's roots and these.
     BundledAnd(Vec<Vec<u8>>),
-    /// These and no others.
+    /// Only these.
     Only(Vec<Vec<u8>>),
-    /// Whatever the operating system trusts.
+    /// What the operating system trusts.
     #[cfg(feature = "platform-verifier")]
     Platform,
 }
 
-/// What a server that asks for a certificate is shown.
+/// The certificate for a server that asks for one.
 #[derive(Clone)]
 pub(crate) struct ClientCertificate {
-    /// PEM, our own certificate first.
+    /// PEM, the client's own certificate first.
     pub(crate) chain: Vec<u8>,
     /// PEM: PKCS #8, PKCS #1 or SEC 1, not encrypted.
     pub(crate) key: Zeroizing<Vec<u8>>,
 }
 
-/// The settings of all handshakes of a transport. They hold the tickets for
-/// session resumption, too, so there must be one only.
+/// Makes the settings for all handshakes of a transport. They also hold the
+/// tickets for session resumption, so a transport needs one and keeps it.
 pub(super) fn client_config(
     roots: &Roots,
     identity: Option<&ClientCertificate>,
 ) -> Result<Arc<ClientConfig>, Error> {
-    // Named here, because the process-wide default depends on which other
-    // crates are in the program, and may be missing.
+    // The process-wide default may be missing, or be set by another crate.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
@@ -100,7 +99,7 @@ fn root_store(bundled: bool, pems: &[Vec<u8>]) -> Result<RootCertStore, Error> {
     Ok(store)
 }
 
-/// Why parsing failed is not said, because the parser's errors quote its input.
+/// The parser's error is left out, because it quotes its input.
 fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'static>>, Error> {
     CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
@@ -119,13 +118,14 @@ fn rejected(detail: &'static str, error: TlsError) -> Error {
     Error::config(detail).with_source(Arc::new(error))
 }
 
-/// Makes `stream` a TLS connection with `host`. A failure is always unsent.
+/// Makes `stream` a TLS connection with `host`. After a failure nothing of the
+/// request was sent.
 pub(super) fn handshake(
     config: &Arc<ClientConfig>,
     host: &str,
     mut stream: Stream,
 ) -> Result<Stream, TransportError> {
-    let name = ServerName::try_from(bare(host).to_owned()).map_err(|_| {
+    let name = ServerName::try_from(without_brackets(host).to_owned()).map_err(|_| {
         TransportError::new(TransportErrorKind::Tls, false)
             .with_detail("no certificate can be for such a host name")
     })?;
@@ -145,12 +145,12 @@ pub(super) fn handshake(
     }
 }
 
-/// rustls hides its errors in `io::Error`s.
+/// Unwraps an error of rustls from the `io::Error` that carries it.
 pub(super) fn as_tls_error(error: io::Error) -> Result<TlsError, io::Error> {
     error.downcast()
 }
 
-/// What the two ends could not agree on.
+/// Describes a failed handshake or a TLS error after it.
 pub(super) fn refused(error: TlsError, may_have_been_sent: bool) -> TransportError {
     use CertificateError as Bad;
     let hint = match &error {

@@ -1,4 +1,4 @@
-//! The emulator for other languages: plain HTTP, and nothing but routes.
+//! The control routes, over plain HTTP.
 
 use std::{
     collections::BTreeSet,
@@ -9,40 +9,40 @@ use autharmor::emulator::{Emulator, RecordedRequest};
 use serde_json::{Value, json};
 
 use crate::{
+    client::{Api, Connection, Response, text},
     shapes,
-    wire::{Answer, Api, Wire, text},
 };
 
 const REDIRECT: &str = "http://localhost:3000/landing";
 const JSON: &str = "Content-Type: application/json\r\n";
 
-/// A call of a control route that has to succeed.
+/// Calls a control route. The call has to succeed.
 pub(crate) fn control(api: &mut Api, method: &str, path: &str, body: &Value) -> Value {
-    let answer = answer(api, method, path, body);
-    assert_eq!(answer.0, 200, "{method} {path}: {}", answer.1);
-    serde_json::from_str(&answer.1).unwrap()
+    let response = response(api, method, path, body);
+    assert_eq!(response.0, 200, "{method} {path}: {}", response.1);
+    serde_json::from_str(&response.1).unwrap()
 }
 
-fn answer(api: &mut Api, method: &str, path: &str, body: &Value) -> (u16, String) {
+fn response(api: &mut Api, method: &str, path: &str, body: &Value) -> (u16, String) {
     let target = format!("/_emulator/{path}");
-    let answer = if body.is_null() {
-        api.wire.send(method, &target, "", b"")
+    let response = if body.is_null() {
+        api.connection.send(method, &target, "", b"")
     } else {
-        api.wire
+        api.connection
             .send(method, &target, JSON, body.to_string().as_bytes())
     };
-    (answer.status, answer.text())
+    (response.status, response.text())
 }
 
-/// What a person's browser finds in the query of the page it lands on.
-pub(crate) fn land(api: &mut Api) -> Value {
+/// Opens the newest magic link and returns the parameters of the redirect.
+pub(crate) fn open_link(api: &mut Api) -> Value {
     let outbox = control(api, "GET", "outbox", &Value::Null);
     let mail = outbox["mails"].as_array().unwrap().last().unwrap().clone();
     let link = text(&mail, "/link");
     let path = &link[link.find("/_emulator").unwrap()..];
-    let landing = api.wire.send("GET", path, "", b"");
-    assert_eq!(landing.status, 302);
-    let url = landing.header("location").unwrap().to_owned();
+    let redirect = api.connection.send("GET", path, "", b"");
+    assert_eq!(redirect.status, 302);
+    let url = redirect.header("location").unwrap().to_owned();
     let (_, query) = url.split_once('?').unwrap();
     query
         .split('&')
@@ -56,9 +56,8 @@ fn options(started: &Value) -> Value {
     started["fido2_json_options"].clone()
 }
 
-/// Registers and signs in by all methods and looks at everything, under one
-/// version and with nothing but routes.
-pub(crate) fn tour(api: &mut Api, v: &str) {
+/// Calls every endpoint of one version: registers and signs in by all methods.
+pub(crate) fn call_all_endpoints(api: &mut Api, v: &str) {
     let v3 = v == "v3";
     let user = format!("{v}-phone");
     let path =
@@ -134,13 +133,13 @@ pub(crate) fn tour(api: &mut Api, v: &str) {
         true
     );
 
-    more(api, v, &user_id);
-    others(api, v);
-    look(api, v, &user, &user_id);
+    other_methods(api, v, &user_id);
+    other_users(api, v);
+    read_and_change(api, v, &user, &user_id);
 }
 
-/// The other methods for the same user.
-fn more(api: &mut Api, v: &str, user_id: &str) {
+/// Registers the other methods for the same user.
+fn other_methods(api: &mut Api, v: &str, user_id: &str) {
     let v3 = v == "v3";
     let register = if v3 {
         format!("/v3/users/{user_id}/authenticator/register/start")
@@ -152,8 +151,8 @@ fn more(api: &mut Api, v: &str, user_id: &str) {
     magiclink(api, v, Some(user_id));
 }
 
-/// New users by the other methods.
-fn others(api: &mut Api, v: &str) {
+/// Registers new users by the other methods.
+fn other_users(api: &mut Api, v: &str) {
     let other = passkey(api, v, None);
     let started = api.ok(
         "POST",
@@ -184,11 +183,11 @@ fn others(api: &mut Api, v: &str) {
     let address = magiclink(api, v, None);
     let body = json!({"username": address, "auth_redirect_url": REDIRECT});
     api.ok("POST", &format!("/{v}/auth/magiclink_email/start"), &body);
-    let landed = land(api);
+    let parameters = open_link(api);
     let signed_in = api.ok(
         "POST",
         &format!("/{v}/auth/magiclink_email/validate"),
-        &landed,
+        &parameters,
     );
     assert_eq!(
         signed_in["validate_auth_response_details"]["authorized"],
@@ -196,8 +195,8 @@ fn others(api: &mut Api, v: &str) {
     );
 }
 
-/// The rest: looking at a user and changing it.
-fn look(api: &mut Api, v: &str, user: &str, user_id: &str) {
+/// Reads and changes a user.
+fn read_and_change(api: &mut Api, v: &str, user: &str, user_id: &str) {
     let v3 = v == "v3";
     api.ok("GET", &format!("/{v}/users/{user_id}"), &Value::Null);
     api.ok(
@@ -234,7 +233,7 @@ fn look(api: &mut Api, v: &str, user: &str, user_id: &str) {
     }
 }
 
-/// Registers a passkey for a user or a new one; gives the new one's name.
+/// Registers a passkey for a user or for a new one, whose name it returns.
 fn passkey(api: &mut Api, v: &str, user: Option<&str>) -> String {
     let name = format!("{v}-passkey");
     let (start, body) = match (v, user) {
@@ -283,7 +282,7 @@ fn passkey(api: &mut Api, v: &str, user: Option<&str>) -> String {
     name
 }
 
-/// The same by mail.
+/// Registers an address for magic links in the same way.
 fn magiclink(api: &mut Api, v: &str, user: Option<&str>) -> String {
     let address = format!(
         "{v}-{}@example.com",
@@ -297,13 +296,14 @@ fn magiclink(api: &mut Api, v: &str, user: Option<&str>) -> String {
     };
     let body = json!({"email_address": address, "registration_redirect_url": REDIRECT});
     api.ok("POST", &start, &body);
-    let landed = land(api);
-    let token = json!({"registration_validation_token": landed["registration_validation_token"]});
+    let parameters = open_link(api);
+    let token =
+        json!({"registration_validation_token": parameters["registration_validation_token"]});
     let validate = match v {
         "v3" => "/v3/users/register/magiclink_email/validate".to_owned(),
         _ => format!(
             "/v4/users/registrations/magiclink_email/{}/validate",
-            text(&landed, "/registration_id")
+            text(&parameters, "/registration_id")
         ),
     };
     api.ok("POST", &validate, &token);
@@ -311,7 +311,7 @@ fn magiclink(api: &mut Api, v: &str, user: Option<&str>) -> String {
 }
 
 #[test]
-fn every_route_of_both_versions_answers_with_success() {
+fn every_endpoint_of_both_versions_succeeds() {
     let seen: Arc<Mutex<BTreeSet<(String, String)>>> = Arc::default();
     let emulator = {
         let seen = Arc::clone(&seen);
@@ -327,8 +327,8 @@ fn every_route_of_both_versions_answers_with_success() {
             .unwrap()
     };
     let mut api = Api::open(&emulator);
-    tour(&mut api, "v3");
-    tour(&mut api, "v4");
+    call_all_endpoints(&mut api, "v3");
+    call_all_endpoints(&mut api, "v4");
     let mut expected = BTreeSet::from([("connect".to_owned(), "token".to_owned())]);
     for endpoint in shapes::endpoints() {
         if endpoint.v3.is_some() {
@@ -349,15 +349,15 @@ fn the_same_seed_gives_the_same_run() {
             .start()
             .unwrap();
         let mut api = Api::open(&emulator);
-        tour(&mut api, "v3");
-        tour(&mut api, "v4");
+        call_all_endpoints(&mut api, "v3");
+        call_all_endpoints(&mut api, "v4");
         let history = control(&mut api, "GET", "users", &Value::Null);
         let outbox: Vec<String> = emulator
             .outbox()
             .iter()
             .map(|mail| mail.link.rsplit('/').next().unwrap().to_owned())
             .collect();
-        // Ids and tokens are in the requests that hand them back.
+        // Request lines hold ids and tokens.
         let lines: Vec<String> = emulator
             .requests()
             .iter()
@@ -370,18 +370,18 @@ fn the_same_seed_gives_the_same_run() {
     assert_ne!(a.0, c.0);
     assert_ne!(a.1, c.1);
 
-    // And so does a reset.
-    let mut api = Api::with(Wire::open(&a.4), String::new());
+    // So does a reset.
+    let mut api = Api::with(Connection::open(&a.4), String::new());
     control(&mut api, "POST", "reset", &json!({}));
-    api.token = crate::wire::token(&mut api.wire, &a.4);
+    api.token = crate::client::token(&mut api.connection, &a.4);
     assert_eq!(api.token, a.0);
-    tour(&mut api, "v3");
-    tour(&mut api, "v4");
+    call_all_endpoints(&mut api, "v3");
+    call_all_endpoints(&mut api, "v4");
     assert_eq!(control(&mut api, "GET", "users", &Value::Null), a.1);
 }
 
 #[test]
-fn the_other_control_routes() {
+fn control_routes_work() {
     let emulator = Emulator::builder()
         .plain_http()
         .clock_at(0)
@@ -392,7 +392,7 @@ fn the_other_control_routes() {
         control(&mut api, "GET", "health", &Value::Null)["status"],
         "ok"
     );
-    let page = api.wire.send("GET", "/_emulator/", "", b"");
+    let page = api.connection.send("GET", "/_emulator/", "", b"");
     assert_eq!(
         page.header("content-type"),
         Some("text/html; charset=utf-8")
@@ -401,7 +401,7 @@ fn the_other_control_routes() {
 
     let body = json!({"username": "ada", "email_address": "ada@example.com"});
     let added = control(&mut api, "POST", "users", &body);
-    assert_eq!(answer(&mut api, "POST", "users", &body).0, 409);
+    assert_eq!(response(&mut api, "POST", "users", &body).0, 409);
     let users = control(&mut api, "GET", "users", &Value::Null);
     assert_eq!(users["users"][0]["user_id"], added["user_id"]);
     let methods = json!(["AuthArmorAuthenticator", "Magiclink_Email"]);
@@ -419,7 +419,7 @@ fn the_other_control_routes() {
     );
     let id = json!({"auth_request_id": started["auth_request_id"]});
     control(&mut api, "POST", "decline", &id);
-    assert_eq!(answer(&mut api, "POST", "decline", &id).0, 409);
+    assert_eq!(response(&mut api, "POST", "decline", &id).0, 409);
 
     for decline in [true, false] {
         let started = api.ok(
@@ -443,11 +443,11 @@ fn the_other_control_routes() {
     let url = control(&mut api, "POST", "click", &json!({"id": mail["id"]}));
     assert!(text(&url, "/url").starts_with(REDIRECT));
     assert_eq!(
-        answer(&mut api, "POST", "click", &json!({"link": mail["link"]})).0,
+        response(&mut api, "POST", "click", &json!({"link": mail["link"]})).0,
         404
     );
     let path = text(&mail, "/link").replace(emulator.base_url(), "");
-    assert_eq!(api.wire.send("GET", &path, "", b"").status, 410);
+    assert_eq!(api.connection.send("GET", &path, "", b"").status, 410);
 
     let recorded = control(&mut api, "GET", "recorded", &Value::Null);
     let all = recorded.to_string();
@@ -464,13 +464,13 @@ fn the_other_control_routes() {
 }
 
 #[test]
-fn control_routes_are_strict_as_well() {
+fn malformed_control_requests_are_refused() {
     let emulator = Emulator::builder()
         .plain_http()
         .user("ada")
         .start()
         .unwrap();
-    let mut api = Api::with(Wire::open(&emulator), String::new());
+    let mut api = Api::with(Connection::open(&emulator), String::new());
     for (method, path, body, status) in [
         ("GET", "nothing", Value::Null, 404),
         ("GET", "approve", Value::Null, 405),
@@ -494,6 +494,15 @@ fn control_routes_are_strict_as_well() {
         ("POST", "scan", json!({}), 400),
         ("POST", "click", json!({}), 400),
         ("POST", "clock/advance", json!({"seconds": -1}), 400),
+        ("POST", "requests/wait", json!({}), 400),
+        ("POST", "requests/wait", json!({"seconds": 0}), 404),
+        ("POST", "requests/automatic", json!({}), 400),
+        (
+            "POST",
+            "requests/automatic",
+            json!({"decision": "nonsense"}),
+            400,
+        ),
         ("POST", "faults", json!({"kind": "nonsense"}), 400),
         ("POST", "faults", json!({"kind": "status"}), 400),
         (
@@ -504,27 +513,29 @@ fn control_routes_are_strict_as_well() {
         ),
     ] {
         assert_eq!(
-            answer(&mut api, method, path, &body).0,
+            response(&mut api, method, path, &body).0,
             status,
             "{method} {path} {body}"
         );
     }
 }
 
-/// The answer to a request with these headers and no others.
-fn with_headers(api: &mut Api, method: &str, path: &str, headers: &str) -> Answer {
+/// The response to a request with exactly these headers.
+fn with_headers(api: &mut Api, method: &str, path: &str, headers: &str) -> Response {
     let head = format!("{method} /_emulator/{path} HTTP/1.1\r\n{headers}\r\n");
-    api.wire.write(head.as_bytes()).unwrap();
-    api.wire.read().unwrap()
+    api.connection.write(head.as_bytes()).unwrap();
+    api.connection.read().unwrap()
 }
 
-const ROUTES: [(&str, &str); 24] = [
+const ROUTES: [(&str, &str); 26] = [
     ("GET", ""),
     ("GET", "health"),
     ("POST", "reset"),
     ("GET", "users"),
     ("POST", "users"),
     ("GET", "requests/pending"),
+    ("POST", "requests/wait"),
+    ("POST", "requests/automatic"),
     ("POST", "approve"),
     ("POST", "decline"),
     ("GET", "registrations/pending"),
@@ -546,7 +557,7 @@ const ROUTES: [(&str, &str); 24] = [
 ];
 
 #[test]
-fn no_website_gets_through_a_browser_to_any_control_route() {
+fn websites_cannot_reach_control_routes() {
     let emulator = Emulator::builder()
         .plain_http()
         .user("ada")
@@ -555,60 +566,60 @@ fn no_website_gets_through_a_browser_to_any_control_route() {
     let mut api = Api::open(&emulator);
     for (method, path) in ROUTES {
         for headers in [
-            // A name of the site's own that its DNS turns to this machine.
+            // A foreign name that its DNS resolves to this machine.
             "Host: evil.example\r\n",
             "Host: evil.example\r\nOrigin: http://evil.example\r\n",
             "Host: 127.0.0.1.evil.example\r\n",
-            // A form, a script, a frame without an origin.
+            // A form, a script, a sandboxed frame.
             "Host: localhost\r\nOrigin: http://evil.example\r\n",
             "Host: localhost\r\nOrigin: null\r\n",
-            // The website under test, on another port of this machine.
+            // A website on another port of this machine.
             "Host: localhost:1\r\nOrigin: http://localhost:2\r\n",
-            // An image, or whatever else a browser fetches without an origin.
+            // An image, which a browser fetches without `Origin`.
             "Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n",
             "Host: localhost\r\nSec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\n",
         ] {
-            let answer = with_headers(&mut api, method, path, headers);
-            assert_eq!(answer.status, 403, "{method} {path} {headers}");
-            assert!(answer.header("access-control-allow-origin").is_none());
+            let response = with_headers(&mut api, method, path, headers);
+            assert_eq!(response.status, 403, "{method} {path} {headers}");
+            assert!(response.header("access-control-allow-origin").is_none());
         }
-        // A form that posts by navigating.
+        // A form that is submitted by navigation.
         let headers =
             "Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n";
-        let answer = with_headers(&mut api, method, path, headers);
-        assert_eq!(answer.status == 403, method != "GET", "{method} {path}");
-        // The page itself, under any name of this machine.
+        let response = with_headers(&mut api, method, path, headers);
+        assert_eq!(response.status == 403, method != "GET", "{method} {path}");
+        // The emulator's page, under any name of this machine.
         for headers in [
             "Host: 127.0.0.1:1\r\nOrigin: http://127.0.0.1:1\r\nSec-Fetch-Site: same-origin\r\n",
             "Host: [::1]:1\r\nOrigin: http://[::1]:1\r\n",
             "Host: localhost\r\n",
         ] {
-            let answer = with_headers(&mut api, method, path, headers);
-            assert_ne!(answer.status, 403, "{method} {path} {headers}");
+            let response = with_headers(&mut api, method, path, headers);
+            assert_ne!(response.status, 403, "{method} {path} {headers}");
         }
     }
-    // Nothing that was refused had an effect, and a body without its type,
-    // which is all that a form can send, has none either.
+    // The refused requests had no effect. A form cannot send JSON with its
+    // content type, and other bodies are refused, too.
     assert_eq!(emulator.users().len(), 1);
     let body = json!({"username": "eve"}).to_string();
     for kind in ["text/plain", "application/x-www-form-urlencoded"] {
         let headers = format!("Content-Type: {kind}\r\n");
-        let answer = api
-            .wire
+        let response = api
+            .connection
             .send("POST", "/_emulator/users", &headers, body.as_bytes());
-        assert_eq!(answer.status, 415);
+        assert_eq!(response.status, 415);
     }
     assert_eq!(emulator.users().len(), 1);
 }
 
 #[test]
-fn every_control_answer_keeps_out_of_frames_and_caches() {
+fn every_control_response_forbids_frames_and_caches() {
     let emulator = Emulator::builder().plain_http().start().unwrap();
     let mut api = Api::open(&emulator);
     for (method, path) in ROUTES {
         for host in ["localhost", "evil.example"] {
-            let answer = with_headers(&mut api, method, path, &format!("Host: {host}\r\n"));
-            let policy = answer.header("content-security-policy").unwrap();
+            let response = with_headers(&mut api, method, path, &format!("Host: {host}\r\n"));
+            let policy = response.header("content-security-policy").unwrap();
             assert!(policy.starts_with("default-src 'none'"), "{path}");
             assert!(policy.ends_with("; frame-ancestors 'none'"), "{path}");
             for (name, value) in [
@@ -616,7 +627,7 @@ fn every_control_answer_keeps_out_of_frames_and_caches() {
                 ("cache-control", "no-store"),
                 ("referrer-policy", "no-referrer"),
             ] {
-                assert_eq!(answer.header(name), Some(value), "{method} {path}");
+                assert_eq!(response.header(name), Some(value), "{method} {path}");
             }
         }
     }

@@ -1,5 +1,4 @@
-//! A recorded run of everything that v4 can answer, held against what its
-//! description declares.
+//! Checks every kind of response of v4 against its OpenAPI description.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,8 +9,8 @@ use autharmor::emulator::{Emulator, NewUser};
 use serde_json::{Value, json};
 
 use crate::{
+    client::{Api, Exchange, text},
     control, shapes,
-    wire::{Api, Exchange, text},
 };
 
 const ADA: &str = "ada@example.com";
@@ -20,9 +19,9 @@ const AUTHENTICATOR: &str = "/v4/auth/authenticator";
 const WEBAUTHN: &str = "/v4/auth/webauthn";
 const MAGICLINK: &str = "/v4/auth/magiclink_email";
 
-/// How a sign-in goes on after its start.
+/// What happens to a sign-in after its start.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Step {
     Stay,
     Decline,
     TimeOut,
@@ -33,54 +32,55 @@ enum Turn {
     Validate,
 }
 
-fn look(api: &mut Api, id: &str) {
+fn get_info(api: &mut Api, id: &str) {
     api.ok("GET", &format!("/v4/auth/{id}"), &Value::Null);
 }
 
-/// Looks at a sign-in after its turn and validates it where there is a token.
-fn conclude(emulator: &Emulator, api: &mut Api, turn: Turn, path: &str, mut body: Value) {
+/// Reads the state of a sign-in after its step and validates it if there is a
+/// token.
+fn conclude(emulator: &Emulator, api: &mut Api, step: Step, path: &str, mut body: Value) {
     let id = text(&body, "/auth_request_id").to_owned();
-    look(api, &id);
-    match turn {
-        Turn::Forge | Turn::Approve => return,
-        Turn::TooLate => emulator.advance(Duration::from_secs(61)),
-        Turn::Mismatch => body["ip_address"] = json!("192.0.2.99"),
+    get_info(api, &id);
+    match step {
+        Step::Forge | Step::Approve => return,
+        Step::TooLate => emulator.advance(Duration::from_secs(61)),
+        Step::Mismatch => body["ip_address"] = json!("192.0.2.99"),
         _ => body["ip_address"] = json!("192.0.2.1"),
     }
     if body.get("auth_validation_token").is_some() {
         api.ok("POST", &format!("{path}/validate"), &body);
-        look(api, &id);
+        get_info(api, &id);
     }
 }
 
-fn by_phone(emulator: &Emulator, api: &mut Api, turn: Turn) {
+fn by_phone(emulator: &Emulator, api: &mut Api, step: Step) {
     let body = json!({"username": ADA, "ip_address": "192.0.2.1", "use_visual_verify": true});
     let started = api.ok("POST", &format!("{AUTHENTICATOR}/start"), &body);
     let id = text(&started, "/auth_request_id").parse().unwrap();
-    match turn {
-        Turn::Stay => {}
-        Turn::Decline => emulator.decline(id).unwrap(),
-        Turn::TimeOut => emulator.advance(Duration::from_secs(301)),
+    match step {
+        Step::Stay => {}
+        Step::Decline => emulator.decline(id).unwrap(),
+        Step::TimeOut => emulator.advance(Duration::from_secs(301)),
         _ => emulator.approve(id).unwrap(),
     }
     let body = json!({
         "auth_request_id": id, "auth_validation_token": started["auth_validation_token"],
     });
-    conclude(emulator, api, turn, AUTHENTICATOR, body);
+    conclude(emulator, api, step, AUTHENTICATOR, body);
 }
 
-fn by_passkey(emulator: &Emulator, api: &mut Api, turn: Turn) {
+fn by_passkey(emulator: &Emulator, api: &mut Api, step: Step) {
     let body = json!({"username": "v4-passkey", "ip_address": "192.0.2.1"});
     let started = api.ok("POST", &format!("{WEBAUTHN}/start"), &body);
     let mut body = json!({"auth_request_id": started["auth_request_id"]});
-    match turn {
-        Turn::Stay => {}
-        Turn::TimeOut => emulator.advance(Duration::from_secs(301)),
+    match step {
+        Step::Stay => {}
+        Step::TimeOut => emulator.advance(Duration::from_secs(301)),
         _ => {
             let options = text(&started, "/fido2_json_options");
             let made = emulator.use_passkey(options, emulator.origin()).unwrap();
             let mut made: Value = serde_json::from_str(&made).unwrap();
-            if turn == Turn::Forge {
+            if step == Step::Forge {
                 made["signature"] = json!("AAAA");
             }
             let finish = json!({
@@ -88,7 +88,7 @@ fn by_passkey(emulator: &Emulator, api: &mut Api, turn: Turn) {
                 "authenticator_response_data": made.to_string(),
             });
             let path = format!("{WEBAUTHN}/finish");
-            if turn == Turn::Forge {
+            if step == Step::Forge {
                 assert_eq!(api.post(&path, &finish).status, 400);
             } else {
                 let finished = api.ok("POST", &path, &finish);
@@ -96,83 +96,83 @@ fn by_passkey(emulator: &Emulator, api: &mut Api, turn: Turn) {
             }
         }
     }
-    conclude(emulator, api, turn, WEBAUTHN, body);
+    conclude(emulator, api, step, WEBAUTHN, body);
 }
 
-fn by_mail(emulator: &Emulator, api: &mut Api, turn: Turn) {
+fn by_mail(emulator: &Emulator, api: &mut Api, step: Step) {
     let body = json!({
         "username": ADA, "ip_address": "192.0.2.1", "auth_redirect_url": REDIRECT,
         "context_data": {"basket": "7", "empty": null},
     });
     let started = api.ok("POST", &format!("{MAGICLINK}/start"), &body);
     let mut body = json!({"auth_request_id": started["auth_request_id"]});
-    match turn {
-        Turn::Stay => {}
-        Turn::TimeOut => emulator.advance(Duration::from_secs(301)),
+    match step {
+        Step::Stay => {}
+        Step::TimeOut => emulator.advance(Duration::from_secs(301)),
         _ => {
-            let landed = control::land(api);
-            body["auth_validation_token"] = landed["auth_validation_token"].clone();
+            let parameters = control::open_link(api);
+            body["auth_validation_token"] = parameters["auth_validation_token"].clone();
         }
     }
-    conclude(emulator, api, turn, MAGICLINK, body);
+    conclude(emulator, api, step, MAGICLINK, body);
 }
 
 fn sign_ins(emulator: &Emulator, api: &mut Api) {
-    // Time passes in between, in which tokens expire.
+    // Some steps advance the clock past the end of tokens.
     let fresh = |api: &mut Api| {
         let new = Api::open(emulator);
         api.token = new.token;
     };
-    for turn in [
-        Turn::Stay,
-        Turn::Decline,
-        Turn::TimeOut,
-        Turn::Approve,
-        Turn::TooLate,
-        Turn::Mismatch,
-        Turn::Validate,
+    for step in [
+        Step::Stay,
+        Step::Decline,
+        Step::TimeOut,
+        Step::Approve,
+        Step::TooLate,
+        Step::Mismatch,
+        Step::Validate,
     ] {
         fresh(api);
-        by_phone(emulator, api, turn);
+        by_phone(emulator, api, step);
     }
-    for turn in [
-        Turn::Stay,
-        Turn::TimeOut,
-        Turn::Approve,
-        Turn::Forge,
-        Turn::TooLate,
-        Turn::Mismatch,
-        Turn::Validate,
+    for step in [
+        Step::Stay,
+        Step::TimeOut,
+        Step::Approve,
+        Step::Forge,
+        Step::TooLate,
+        Step::Mismatch,
+        Step::Validate,
     ] {
         fresh(api);
-        by_passkey(emulator, api, turn);
+        by_passkey(emulator, api, step);
     }
-    for turn in [
-        Turn::Stay,
-        Turn::TimeOut,
-        Turn::Approve,
-        Turn::TooLate,
-        Turn::Mismatch,
-        Turn::Validate,
+    for step in [
+        Step::Stay,
+        Step::TimeOut,
+        Step::Approve,
+        Step::TooLate,
+        Step::Mismatch,
+        Step::Validate,
     ] {
         fresh(api);
-        by_mail(emulator, api, turn);
+        by_mail(emulator, api, step);
     }
-    // For nobody in particular.
+    // Without a user.
     let started = api.ok("POST", &format!("{AUTHENTICATOR}/start"), &json!({}));
-    look(api, text(&started, "/auth_request_id"));
+    get_info(api, text(&started, "/auth_request_id"));
     let started = api.ok("POST", &format!("{WEBAUTHN}/start"), &json!({}));
-    look(api, text(&started, "/auth_request_id"));
+    get_info(api, text(&started, "/auth_request_id"));
 }
 
-/// Registrations in every state but those that the tour has shown.
+/// Registrations in the states that `call_all_endpoints` does not reach.
 fn registrations(emulator: &Emulator, api: &mut Api) {
     let status = |api: &mut Api, id: &str| {
         let path = format!("/v4/users/registrations/{id}");
         api.ok("GET", &path, &Value::Null);
     };
     let phone = "/v4/users/registrations/authenticator/start";
-    for (at, turn) in ["wait", "accept", "decline", "time out", "too late"]
+    for (at, step) in ["wait", "accept", "decline", "time out", "too late"]
         .into_iter()
         .enumerate()
     {
@@ -181,7 +181,7 @@ fn registrations(emulator: &Emulator, api: &mut Api) {
         let started = api.ok("POST", phone, &body);
         let id = text(&started, "/registration_id").to_owned();
         let uuid = id.parse().unwrap();
-        match turn {
+        match step {
             "accept" => emulator.accept_registration(uuid).unwrap(),
             "decline" => emulator.decline_registration(uuid).unwrap(),
             "time out" => emulator.advance(Duration::from_secs(121)),
@@ -216,17 +216,17 @@ fn registrations(emulator: &Emulator, api: &mut Api) {
     let path = format!("/v4/users/registrations/webauthn/{id}/finish");
     assert_eq!(api.post(&path, &body).status, 400);
     status(api, &id);
-    // A link that is opened elsewhere than it was asked for.
+    // A magic link that is opened at another address than that of the start.
     let body = json!({
         "email_address": "mover@example.com", "registration_redirect_url": REDIRECT,
         "ip_address": "192.0.2.1", "context_data": {"a": "b"},
     });
     let path = "/v4/users/registrations/magiclink_email";
     api.ok("POST", &format!("{path}/start"), &body);
-    let landed = control::land(api);
-    let id = text(&landed, "/registration_id").to_owned();
+    let parameters = control::open_link(api);
+    let id = text(&parameters, "/registration_id").to_owned();
     let mut body = json!({
-        "registration_validation_token": landed["registration_validation_token"],
+        "registration_validation_token": parameters["registration_validation_token"],
         "ip_address": "192.0.2.2",
     });
     assert_eq!(
@@ -240,9 +240,9 @@ fn registrations(emulator: &Emulator, api: &mut Api) {
         "ip_address": "192.0.2.1", "context_data": {"a": "b"},
     });
     api.ok("POST", &format!("{path}/start"), &start);
-    let landed = control::land(api);
-    let id = text(&landed, "/registration_id").to_owned();
-    body["registration_validation_token"] = landed["registration_validation_token"].clone();
+    let parameters = control::open_link(api);
+    let id = text(&parameters, "/registration_id").to_owned();
+    body["registration_validation_token"] = parameters["registration_validation_token"].clone();
     body["ip_address"] = json!("192.0.2.1");
     api.ok("POST", &format!("{path}/{id}/validate"), &body);
     status(api, &id);
@@ -253,14 +253,15 @@ fn registrations(emulator: &Emulator, api: &mut Api) {
     });
     let change = format!("/v4/users/{}/magiclink_email/update/start", user.unwrap().0);
     api.ok("POST", &change, &start);
-    let landed = control::land(api);
-    let body = json!({"registration_validation_token": landed["registration_validation_token"]});
-    let id = text(&landed, "/registration_id").to_owned();
+    let parameters = control::open_link(api);
+    let body =
+        json!({"registration_validation_token": parameters["registration_validation_token"]});
+    let id = text(&parameters, "/registration_id").to_owned();
     let changed = api.ok("POST", &format!("{path}/{id}/validate"), &body);
     assert_eq!(changed["magiclink_email_registration_type"], "change_email");
 }
 
-/// Users with everything and with nothing, and lists with nothing on them.
+/// Users with and without credentials, and empty lists.
 fn users(emulator: &Emulator, api: &mut Api) {
     for (id, name) in emulator.users() {
         let user = format!("/v4/users/{id}");
@@ -299,55 +300,55 @@ fn run(nulls: bool) -> Vec<Exchange> {
         .unwrap();
     let mut api = Api::open(&emulator);
     api.nulls = nulls;
-    control::tour(&mut api, "v4");
+    control::call_all_endpoints(&mut api, "v4");
     sign_ins(&emulator, &mut api);
     registrations(&emulator, &mut api);
     users(&emulator, &mut api);
     api.record
 }
 
-/// What an answer says of a sign-in: status, result and whether it counts.
-fn state(answer: &Value) -> (i64, i64, bool) {
-    let details = match &answer["auth_response"] {
-        Value::Null => &answer["validate_auth_response_details"],
+/// Status, result code and `authorized` of a response.
+fn state(response: &Value) -> (i64, i64, bool) {
+    let details = match &response["auth_response"] {
+        Value::Null => &response["validate_auth_response_details"],
         details => details,
     };
     (
-        answer["auth_request_status_id"].as_i64().unwrap(),
+        response["auth_request_status_id"].as_i64().unwrap(),
         details["result_code"].as_i64().unwrap(),
         details["authorized"].as_bool().unwrap(),
     )
 }
 
-fn everything_is_declared(nulls: bool) {
+fn check_all_responses(nulls: bool) {
     let record = run(nulls);
     let mut successes: BTreeMap<&str, usize> = BTreeMap::new();
     let mut states: BTreeMap<&str, BTreeSet<(i64, i64, bool)>> = BTreeMap::new();
     let mut registrations = BTreeSet::new();
     for exchange in &record {
         let endpoint = shapes::endpoint_of(&exchange.method, &exchange.target);
-        let answer: Value = serde_json::from_slice(&exchange.body).unwrap();
+        let response: Value = serde_json::from_slice(&exchange.body).unwrap();
         if exchange.status != 200 {
-            let fields: Vec<&String> = answer.as_object().unwrap().keys().collect();
+            let fields: Vec<&String> = response.as_object().unwrap().keys().collect();
             assert_eq!(fields, ["error_code", "error_message", "tracking_id"]);
             continue;
         }
-        shapes::check(endpoint.response, &answer);
+        shapes::check(endpoint.response, &response);
         *successes.entry(endpoint.name).or_default() += 1;
-        if answer.get("auth_request_status_id").is_some() {
+        if response.get("auth_request_status_id").is_some() {
             states
                 .entry(endpoint.name)
                 .or_default()
-                .insert(state(&answer));
+                .insert(state(&response));
         }
-        for past in answer["auth_history_records"]
+        for past in response["auth_history_records"]
             .as_array()
             .into_iter()
             .flatten()
         {
             states.entry(endpoint.name).or_default().insert(state(past));
         }
-        registrations.extend(answer["registration_status_code"].as_i64());
+        registrations.extend(response["registration_status_code"].as_i64());
     }
     let names: BTreeSet<&str> = shapes::endpoints().map(|endpoint| endpoint.name).collect();
     assert_eq!(names.len(), 31);
@@ -367,35 +368,35 @@ fn everything_is_declared(nulls: bool) {
             signed_in, declined, forged, timed_out, late, mismatch
         ]))
     );
-    // By validation tokens, which the person's answer gives out for passkeys
-    // and links.
-    let answered = BTreeSet::from([signed_in, late, mismatch]);
-    assert_eq!(states["validate_webauthn_auth"], answered);
-    assert_eq!(states["validate_magiclink_email_auth"], answered);
+    // For passkeys and magic links there is a validation token only after the
+    // approval.
+    let by_token = BTreeSet::from([signed_in, late, mismatch]);
+    assert_eq!(states["validate_webauthn_auth"], by_token);
+    assert_eq!(states["validate_magiclink_email_auth"], by_token);
     let others = BTreeSet::from([waiting, declined, timed_out]);
-    assert_eq!(states["validate_authenticator_auth"], &answered | &others);
+    assert_eq!(states["validate_authenticator_auth"], &by_token | &others);
     assert_eq!(registrations, BTreeSet::from([1, 2, 3, 4, 5, 6, 8, 9, 10]));
 }
 
 #[test]
-fn every_answer_holds_what_is_declared_for_it() {
-    everything_is_declared(false);
+fn every_response_matches_its_schema() {
+    check_all_responses(false);
 }
 
 #[test]
 fn explicit_nulls_change_nothing() {
-    everything_is_declared(true);
+    check_all_responses(true);
 }
 
-/// A check that lets everything pass would show nothing above.
+/// The check itself can fail.
 #[test]
-fn the_check_itself_finds_what_is_wrong() {
+fn the_check_finds_wrong_values() {
     let good = json!({
         "auth_request_id": uuid::Uuid::nil(), "user_id": uuid::Uuid::nil(),
         "timeout_in_seconds": 60, "timeout_utc_datetime": "2026-01-01T00:00:00.5Z",
     });
     let schema = "start_magiclink_email_auth_response";
-    assert_eq!(shapes::verdict(schema, &good), Ok(()));
+    assert_eq!(shapes::try_check(schema, &good), Ok(()));
     for (name, value) in [
         ("auth_request_id", json!("x")),
         ("auth_request_id", Value::Null),
@@ -407,14 +408,14 @@ fn the_check_itself_finds_what_is_wrong() {
     ] {
         let mut bad = good.clone();
         bad[name] = value;
-        assert!(shapes::verdict(schema, &bad).is_err(), "{bad}");
+        assert!(shapes::try_check(schema, &bad).is_err(), "{bad}");
     }
     for name in ["auth_request_id", "timeout_utc_datetime"] {
         let mut bad = good.clone();
         bad.as_object_mut().unwrap().remove(name);
-        assert!(shapes::verdict(schema, &bad).is_err(), "{bad}");
+        assert!(shapes::try_check(schema, &bad).is_err(), "{bad}");
     }
-    assert!(shapes::verdict(schema, &json!({})).is_err());
-    assert!(shapes::verdict("get_users_response", &json!({"user_records": [1]})).is_err());
-    assert!(shapes::verdict("auth_methods", &json!("Pigeon")).is_err());
+    assert!(shapes::try_check(schema, &json!({})).is_err());
+    assert!(shapes::try_check("get_users_response", &json!({"user_records": [1]})).is_err());
+    assert!(shapes::try_check("auth_methods", &json!("Pigeon")).is_err());
 }

@@ -1,11 +1,11 @@
-//! Failures on demand.
+//! Faults.
 
 use std::{io::ErrorKind, time::Duration};
 
 use autharmor::emulator::{Emulator, Fault};
 use serde_json::{Value, json};
 
-use crate::wire::{Api, FORM, Wire};
+use crate::client::{Api, Connection, FORM};
 
 fn start() -> (Emulator, Api) {
     let emulator = Emulator::builder().user("ada").start().unwrap();
@@ -13,8 +13,7 @@ fn start() -> (Emulator, Api) {
     (emulator, api)
 }
 
-/// The start call that a fault is going to spoil; what came back is up to the
-/// caller.
+/// Makes a start call and returns the raw response, which a fault may damage.
 fn start_call(api: &mut Api) -> Vec<u8> {
     let body = json!({"username": "ada"}).to_string();
     let head = format!(
@@ -23,8 +22,8 @@ fn start_call(api: &mut Api) -> Vec<u8> {
         api.token,
         body.len()
     );
-    api.wire.write(head.as_bytes()).unwrap();
-    match api.wire.rest() {
+    api.connection.write(head.as_bytes()).unwrap();
+    match api.connection.rest() {
         Ok(bytes) => bytes,
         Err(e) => {
             assert_eq!(e.kind(), ErrorKind::UnexpectedEof);
@@ -34,7 +33,7 @@ fn start_call(api: &mut Api) -> Vec<u8> {
 }
 
 #[test]
-fn a_status_for_the_next_calls_of_a_route() {
+fn a_status_fault_counts_the_calls_of_its_endpoint() {
     let (emulator, mut api) = start();
     emulator.fault(
         Fault::status(429)
@@ -46,13 +45,13 @@ fn a_status_for_the_next_calls_of_a_route() {
     let id = emulator.users()[0].0;
     assert_eq!(api.get(&format!("/v3/users/{id}")).status, 200);
     for _ in 0..2 {
-        let answer = api.get("/v3/users");
+        let response = api.get("/v3/users");
         assert_eq!(
-            (answer.status, answer.header("retry-after")),
+            (response.status, response.header("retry-after")),
             (429, Some("2"))
         );
-        assert_eq!(answer.header("content-type"), Some("text/html"));
-        assert_eq!(answer.text(), "<h1>slow down</h1>");
+        assert_eq!(response.header("content-type"), Some("text/html"));
+        assert_eq!(response.text(), "<h1>slow down</h1>");
     }
     assert_eq!(api.get("/v3/users").status, 200);
 
@@ -65,7 +64,7 @@ fn a_status_for_the_next_calls_of_a_route() {
 }
 
 #[test]
-fn a_refused_call_has_no_effect_unless_asked_for() {
+fn a_status_fault_has_no_effect_unless_processed() {
     let (emulator, mut api) = start();
     let body = json!({"username": "ada"});
     for (processed, pending) in [(None, 0), (Some(true), 1)] {
@@ -80,13 +79,13 @@ fn a_refused_call_has_no_effect_unless_asked_for() {
 }
 
 #[test]
-fn spoilt_answers_after_an_effect() {
+fn damaged_responses_and_the_effect_of_the_call() {
     let (emulator, mut api) = start();
     let faults = [
-        (Fault::drop_before_answer(), false),
-        (Fault::drop_before_answer().processed(true), true),
-        (Fault::drop_in_answer(), true),
-        (Fault::drop_in_answer().processed(false), false),
+        (Fault::drop_before_response(), false),
+        (Fault::drop_before_response().processed(true), true),
+        (Fault::drop_in_response(), true),
+        (Fault::drop_in_response().processed(false), false),
         (Fault::garbage(), true),
         (Fault::truncated_body(), true),
         (Fault::broken_chunks(), true),
@@ -116,58 +115,58 @@ fn spoilt_answers_after_an_effect() {
         }
         let after = emulator.pending_requests().len();
         assert_eq!(after, before + usize::from(effect), "fault {at}");
-        // The next connection is as good as new.
-        api.wire = Wire::open(&emulator);
+        // The next connection works.
+        api.connection = Connection::open(&emulator);
         assert_eq!(api.get("/v3/users").status, 200);
     }
 }
 
 #[test]
-fn tokens_that_expire_and_a_token_endpoint_that_is_down() {
+fn revoked_tokens_and_an_unavailable_token_endpoint() {
     let (emulator, mut api) = start();
     emulator.fault(Fault::expired_token().on("list_users").times(1));
     assert_eq!(api.get("/v3/users").status, 401);
-    assert_eq!(api.get("/v3/users").status, 401, "it stays expired");
+    assert_eq!(api.get("/v3/users").status, 401, "still revoked");
     emulator.fault(Fault::token_endpoint_down());
     let form = format!(
         "grant_type=client_credentials&client_id={}&client_secret={}",
         emulator.client_id(),
         emulator.client_secret()
     );
-    let answer = api
-        .wire
+    let response = api
+        .connection
         .send("POST", "/connect/token", FORM, form.as_bytes());
-    assert_eq!(answer.status, 503);
+    assert_eq!(response.status, 503);
     emulator.clear_faults();
-    api.token = crate::wire::token(&mut api.wire, &emulator);
+    api.token = crate::client::token(&mut api.connection, &emulator);
     assert_eq!(api.get("/v3/users").status, 200);
 }
 
 #[test]
-fn a_slow_call_is_seen_and_does_not_outlive_the_emulator() {
+fn a_delayed_call_is_recorded_and_ends_with_the_emulator() {
     let (emulator, mut api) = start();
     emulator.fault(Fault::latency(Duration::from_secs(3600)).on("list_users"));
     let head = format!(
         "GET /v3/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
         api.token
     );
-    api.wire.write(head.as_bytes()).unwrap();
+    api.connection.write(head.as_bytes()).unwrap();
     while emulator.request_count() < 2 {
         std::thread::yield_now();
     }
-    // Others are not held up.
+    // Other calls are not delayed.
     let id = emulator.users()[0].0;
     assert_eq!(
         Api::open(&emulator).get(&format!("/v3/users/{id}")).status,
         200
     );
     drop(emulator);
-    // An answer that is not waited for, or none.
-    let _ = api.wire.read();
+    // A response before the end of the delay, or none.
+    let _ = api.connection.read();
 }
 
 #[test]
-fn latency_goes_with_another_fault() {
+fn latency_combines_with_another_fault() {
     let (emulator, mut api) = start();
     emulator.fault(Fault::latency(Duration::from_millis(1)).times(1));
     emulator.fault(Fault::status(502).times(1));
@@ -186,22 +185,25 @@ fn faults_over_http() {
     let json = "Content-Type: application/json\r\n";
     let set = |api: &mut Api, body: &Value| {
         let text = body.to_string();
-        api.wire
+        api.connection
             .send("POST", "/_emulator/faults", json, text.as_bytes())
             .status
     };
     assert_eq!(set(&mut api, &body), 200);
-    let listed = api.wire.send("GET", "/_emulator/faults", "", b"").json();
+    let listed = api
+        .connection
+        .send("GET", "/_emulator/faults", "", b"")
+        .json();
     assert_eq!(listed["faults"][0]["times"], 1);
-    let answer = api.get("/v4/users");
+    let response = api.get("/v4/users");
     assert_eq!(
-        (answer.status, answer.header("retry-after")),
+        (response.status, response.header("retry-after")),
         (429, Some("7"))
     );
-    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(response.header("content-type"), Some("application/json"));
     for kind in [
-        "drop_before_answer",
-        "drop_in_answer",
+        "drop_before_response",
+        "drop_in_response",
         "garbage",
         "truncated_body",
         "broken_chunks",
@@ -210,12 +212,12 @@ fn faults_over_http() {
         let token = api.token.clone();
         let headers = format!("Authorization: Bearer {token}\r\n");
         assert!(
-            api.wire
+            api.connection
                 .try_send("GET", "/v4/users", &headers, b"")
                 .is_err(),
             "{kind}"
         );
-        api.wire = Wire::open(&emulator);
+        api.connection = Connection::open(&emulator);
     }
     assert_eq!(
         set(&mut api, &json!({"kind": "expired_token", "times": 1})),
@@ -227,7 +229,9 @@ fn faults_over_http() {
         200
     );
     assert_eq!(
-        api.wire.send("DELETE", "/_emulator/faults", "", b"").status,
+        api.connection
+            .send("DELETE", "/_emulator/faults", "", b"")
+            .status,
         200
     );
 }

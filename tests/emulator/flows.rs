@@ -1,15 +1,15 @@
-//! Every way to register and to sign in, under both versions.
+//! Every method of registering and signing in, in both versions.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use autharmor::emulator::{Emulator, EmulatorError, MailKind, NewUser, Scanned};
 use serde_json::{Value, json};
 
-use crate::wire::{Api, text};
+use crate::client::{Api, text};
 
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 const ADA: &str = "ada@example.com";
-const REDIRECT: &str = "https://app.example/landing?from=mail";
+const REDIRECT: &str = "https://app.example/redirect?from=mail";
 
 fn start() -> (Emulator, Api) {
     let emulator = Emulator::builder().user(ADA).start().unwrap();
@@ -31,7 +31,7 @@ fn details(validated: &Value) -> &Value {
     &validated["validate_auth_response_details"]
 }
 
-/// Starts, approves and gives the body for validate.
+/// Starts and approves a sign-in. Returns the body of its validate call.
 fn approved(emulator: &Emulator, api: &mut Api, v: &str, extra: &Value) -> Value {
     let mut body = json!({"username": ADA, "send_push": true});
     for (name, value) in extra.as_object().unwrap() {
@@ -99,7 +99,7 @@ fn authenticator_sign_in() {
         assert_eq!(details(&signed_in)["authorized"], true);
         let profile = "/auth_details/response_details/auth_profile_details/username";
         assert_eq!(text(details(&signed_in), profile), ADA);
-        // The token has done its work.
+        // A token works once.
         assert_eq!(api.post(&path, &validate).status, 403);
         check_signed_message(details(&signed_in), &id, "n-1");
     }
@@ -158,14 +158,14 @@ fn sign_ins_expire_by_the_emulators_clock() {
 
         let late = approved(&emulator, &mut api, v, &json!({}));
         emulator.advance(Duration::from_secs(61));
-        let answer = api.ok("POST", &format!("/{v}/auth/authenticator/validate"), &late);
-        assert_eq!(details(&answer)["result_code"], 9);
-        assert_eq!(details(&answer)["authorized"], false);
+        let response = api.ok("POST", &format!("/{v}/auth/authenticator/validate"), &late);
+        assert_eq!(details(&response)["result_code"], 9);
+        assert_eq!(details(&response)["authorized"], false);
     }
 }
 
 #[test]
-fn what_was_paired_has_to_agree() {
+fn the_pairing_has_to_be_that_of_the_start() {
     for v in ["v3", "v4"] {
         for field in ["nonce", "ip_address", "user_agent"] {
             for given in [json!("other"), Value::Null] {
@@ -173,10 +173,10 @@ fn what_was_paired_has_to_agree() {
                 let mut body = approved(&emulator, &mut api, v, &json!({ (field): "one" }));
                 body[field] = given;
                 let path = format!("/{v}/auth/authenticator/validate");
-                let answer = api.ok("POST", &path, &body);
-                assert_eq!(details(&answer)["result_code"], 10, "{field}");
-                assert_eq!(details(&answer)["authorized"], false, "{field}");
-                // It is over, also for the right value.
+                let response = api.ok("POST", &path, &body);
+                assert_eq!(details(&response)["result_code"], 10, "{field}");
+                assert_eq!(details(&response)["authorized"], false, "{field}");
+                // The sign-in has ended, also for the right value.
                 body[field] = json!("one");
                 assert_eq!(details(&api.ok("POST", &path, &body))["authorized"], false);
             }
@@ -185,7 +185,7 @@ fn what_was_paired_has_to_agree() {
 }
 
 #[test]
-fn a_sign_in_of_whoever_scans_the_code() {
+fn a_sign_in_without_a_user_is_for_whoever_scans_the_code() {
     for v in ["v3", "v4"] {
         let (emulator, mut api) = start();
         let path = format!("/{v}/auth/authenticator/start");
@@ -213,14 +213,14 @@ fn a_sign_in_of_whoever_scans_the_code() {
         let body = json!({
             "auth_request_id": id, "auth_validation_token": started["auth_validation_token"],
         });
-        let answer = api.ok("POST", &format!("/{v}/auth/authenticator/validate"), &body);
+        let response = api.ok("POST", &format!("/{v}/auth/authenticator/validate"), &body);
         let profile = "/auth_details/response_details/auth_profile_details/username";
-        assert_eq!(text(details(&answer), profile), ADA);
+        assert_eq!(text(details(&response), profile), ADA);
     }
 }
 
 #[test]
-fn a_code_for_one_user_is_for_no_other() {
+fn a_qr_code_of_one_user_is_refused_for_another() {
     let (emulator, mut api) = start();
     emulator.add_user("bob").unwrap();
     let started = api.ok(
@@ -236,7 +236,7 @@ fn a_code_for_one_user_is_for_no_other() {
 
 #[test]
 fn authenticator_registration_of_a_new_user() {
-    // v3 ends when the phone has enrolled.
+    // A registration of v3 ends when the phone has enrolled.
     let (emulator, mut api) = start();
     let body = json!({"username": "bob", "timeout_in_seconds": 60});
     let started = api.ok("POST", "/v3/users/authenticator/register/start", &body);
@@ -269,7 +269,7 @@ fn authenticator_registration_of_a_new_user() {
     );
     assert_eq!(user["enrolled_auth_methods"][0]["auth_method_id"], 4);
 
-    // v4 ends with validate.
+    // A registration of v4 ends with the validate call.
     let started = api.ok(
         "POST",
         "/v4/users/registrations/authenticator/start",
@@ -468,7 +468,7 @@ fn passkey_registration_and_sign_in() {
     for v in ["v3", "v4"] {
         let (emulator, mut api) = start();
         register_passkey(&emulator, &mut api, v, "bob");
-        // For a user, and for whoever has a passkey.
+        // With and without a user.
         for body in [json!({"username": "bob", "nonce": "n"}), json!({})] {
             let started = api.ok("POST", &format!("/{v}/auth/webauthn/start"), &body);
             let options = text(&started, "/fido2_json_options");
@@ -566,7 +566,7 @@ fn a_passkey_for_a_user() {
         } else {
             format!("/v4/users/{id}/registrations/webauthn/{registration}/finish")
         };
-        // Not by the route for new users.
+        // Refused by the endpoint for new users.
         let other = if v == "v3" {
             "/v3/users/webauthn/register/finish".to_owned()
         } else {
@@ -611,22 +611,22 @@ fn magic_link_sign_in() {
         };
         assert_eq!((mail.to.as_str(), mail.kind), (ADA, MailKind::SignIn));
         assert_eq!(mail.subject, "Login at Emulated Project");
-        let landing = emulator.click(&mail.link).unwrap();
+        let redirect = emulator.click(&mail.link).unwrap();
         assert!(
-            landing.starts_with("https://app.example/landing?from=mail&"),
-            "{landing}"
+            redirect.starts_with("https://app.example/redirect?from=mail&"),
+            "{redirect}"
         );
         assert_eq!(emulator.click(&mail.link), Err(EmulatorError::UnknownLink));
-        let id = parameter(&landing, "auth_request_id").unwrap();
+        let id = parameter(&redirect, "auth_request_id").unwrap();
         assert_eq!(id, text(&started, "/auth_request_id"));
         let info = api.ok("GET", &format!("/{v}/auth/{id}"), &Value::Null);
         assert_eq!(info["auth_request_status_id"], 4);
         let validate = json!({
             "auth_request_id": id,
-            "auth_validation_token": parameter(&landing, "auth_validation_token"),
+            "auth_validation_token": parameter(&redirect, "auth_validation_token"),
             "ip_address": "192.0.2.1",
         });
-        // Not by the route of another method.
+        // Refused by the endpoint of another method.
         assert_eq!(
             api.post(&format!("/{v}/auth/authenticator/validate"), &validate)
                 .status,
@@ -641,7 +641,7 @@ fn magic_link_sign_in() {
 }
 
 #[test]
-fn a_link_that_is_too_old() {
+fn a_magic_link_expires() {
     let (emulator, mut api) = start();
     let body = json!({"username": ADA, "auth_redirect_url": REDIRECT, "timeout_in_seconds": 15});
     api.ok("POST", "/v4/auth/magiclink_email/start", &body);
@@ -653,7 +653,7 @@ fn a_link_that_is_too_old() {
 }
 
 #[test]
-fn redirects_have_to_be_on_their_list() {
+fn redirects_have_to_be_on_the_allow_list() {
     let emulator = Emulator::builder()
         .user(ADA)
         .allow_auth_redirect("https://app.example/in")
@@ -683,15 +683,15 @@ fn redirects_have_to_be_on_their_list() {
     assert_eq!(emulator.outbox().len(), 1);
 }
 
-/// Clicks the newest mail and validates what comes of it.
+/// Opens the newest magic link and validates the registration.
 fn finish_magiclink(emulator: &Emulator, api: &mut Api, v: &str, extra: &Value) -> Value {
     let mail = emulator.outbox().pop().unwrap();
-    let landing = emulator.click(&mail.link).unwrap();
-    let registration = parameter(&landing, "registration_id");
+    let redirect = emulator.click(&mail.link).unwrap();
+    let registration = parameter(&redirect, "registration_id");
     assert_eq!(registration.is_some(), v == "v4");
     let mut body = extra.clone();
     body["registration_validation_token"] =
-        json!(parameter(&landing, "registration_validation_token"));
+        json!(parameter(&redirect, "registration_validation_token"));
     let path = match registration {
         Some(id) => format!("/v4/users/registrations/magiclink_email/{id}/validate"),
         None => "/v3/users/register/magiclink_email/validate".to_owned(),
@@ -729,7 +729,7 @@ fn magic_link_registration_and_address_change() {
         assert_eq!(text(&done, "/username"), "bob@example.com");
         assert_eq!(text(&done, "/context_data/plan"), "free");
         let bob = text(&done, "/user_id").to_owned();
-        // In use now; and nonsense is no address.
+        // Addresses in use and malformed ones are refused.
         for (address, status) in [("BOB@example.com", 409), (ADA, 409), ("bob", 400)] {
             body["email_address"] = json!(address);
             assert_eq!(api.post(&format!("/{v}/{new}"), &body).status, status);
@@ -759,7 +759,7 @@ fn magic_link_registration_and_address_change() {
             text(&done, "/magiclink_email_registration_type"),
             "change_email"
         );
-        // The name does not follow by itself.
+        // The username does not change with the address.
         let user = api.ok("GET", &format!("/{v}/users/{bob}"), &Value::Null);
         assert_eq!(text(&user, "/username"), "bob@example.com");
         assert_eq!(text(&user, "/email_address"), "robert@example.com");
@@ -768,7 +768,7 @@ fn magic_link_registration_and_address_change() {
         assert_eq!(text(&user, "/username"), "robert@example.com");
         let body = json!({"new_username": "CARL"});
         assert_eq!(api.put(&format!("/{v}/users/{bob}"), &body).status, 409);
-        // Mail goes to the new address.
+        // Magic links go to the new address.
         let body = json!({"username": "robert@example.com", "auth_redirect_url": REDIRECT});
         api.ok("POST", &format!("/{v}/auth/magiclink_email/start"), &body);
         assert_eq!(emulator.outbox().pop().unwrap().to, "robert@example.com");
@@ -776,7 +776,7 @@ fn magic_link_registration_and_address_change() {
 }
 
 #[test]
-fn a_registration_by_mail_keeps_its_pairing() {
+fn the_pairing_of_a_magic_link_registration_is_checked() {
     for v in ["v3", "v4"] {
         let (emulator, mut api) = start();
         let new = match v {
@@ -788,9 +788,9 @@ fn a_registration_by_mail_keeps_its_pairing() {
             "ip_address": "192.0.2.1",
         });
         api.ok("POST", new, &body);
-        let landing = emulator.click(&emulator.outbox()[0].link).unwrap();
-        let token = parameter(&landing, "registration_validation_token");
-        let path = match parameter(&landing, "registration_id") {
+        let redirect = emulator.click(&emulator.outbox()[0].link).unwrap();
+        let token = parameter(&redirect, "registration_validation_token");
+        let path = match parameter(&redirect, "registration_id") {
             Some(id) => format!("/v4/users/registrations/magiclink_email/{id}/validate"),
             None => "/v3/users/register/magiclink_email/validate".to_owned(),
         };
@@ -833,7 +833,7 @@ fn disabling_a_credential_takes_effect() {
     assert_eq!(user["enrolled_auth_methods"].as_array().unwrap().len(), 1);
 }
 
-/// Disables every credential of a user; only v4 can.
+/// Disables every credential of a user, which only v4 can do.
 fn disable_all(api: &mut Api, user: &str) {
     let path = format!("/v4/users/{user}/credentials");
     let list = api.ok("GET", &path, &Value::Null);
@@ -843,7 +843,7 @@ fn disable_all(api: &mut Api, user: &str) {
     }
 }
 
-/// Has a link mailed; gives it.
+/// Starts a sign-in by magic link and returns the link.
 fn mailed_link(emulator: &Emulator, api: &mut Api, v: &str) -> String {
     let body = json!({"username": ADA, "auth_redirect_url": REDIRECT});
     api.ok("POST", &format!("/{v}/auth/magiclink_email/start"), &body);
@@ -852,30 +852,30 @@ fn mailed_link(emulator: &Emulator, api: &mut Api, v: &str) -> String {
 
 fn refused_for_security(api: &mut Api, path: &str, body: &Value) {
     for _ in 0..2 {
-        let answer = api.ok("POST", path, body);
-        assert_eq!(answer["auth_request_status_id"], 2);
-        assert_eq!(details(&answer)["result_code"], 10);
-        assert_eq!(details(&answer)["authorized"], false);
-        assert!(details(&answer)["context_data"].is_null());
+        let response = api.ok("POST", path, body);
+        assert_eq!(response["auth_request_status_id"], 2);
+        assert_eq!(details(&response)["result_code"], 10);
+        assert_eq!(details(&response)["authorized"], false);
+        assert!(details(&response)["context_data"].is_null());
     }
 }
 
-fn body_of_landing(landing: &str) -> Value {
+fn body_of_redirect(redirect: &str) -> Value {
     json!({
-        "auth_request_id": parameter(landing, "auth_request_id"),
-        "auth_validation_token": parameter(landing, "auth_validation_token"),
+        "auth_request_id": parameter(redirect, "auth_request_id"),
+        "auth_validation_token": parameter(redirect, "auth_validation_token"),
     })
 }
 
 #[test]
-fn disabling_a_credential_takes_effect_on_what_is_pending() {
+fn disabling_a_credential_takes_effect_on_pending_sign_ins() {
     for v in ["v3", "v4"] {
         let (emulator, mut api) = start();
         let ada = emulator.users()[0].0.to_string();
         let approved = approved(&emulator, &mut api, v, &json!({}));
         let unclicked = mailed_link(&emulator, &mut api, v);
         let clicked = mailed_link(&emulator, &mut api, v);
-        let clicked = body_of_landing(&emulator.click(&clicked).unwrap());
+        let clicked = body_of_redirect(&emulator.click(&clicked).unwrap());
         disable_all(&mut api, &ada);
         let path = format!("/{v}/auth/authenticator/validate");
         refused_for_security(&mut api, &path, &approved);
@@ -886,7 +886,7 @@ fn disabling_a_credential_takes_effect_on_what_is_pending() {
 }
 
 #[test]
-fn a_passkey_disabled_after_its_use_signs_nobody_in() {
+fn a_passkey_that_is_disabled_after_finish_cannot_sign_in() {
     for v in ["v3", "v4"] {
         let (emulator, mut api) = start();
         register_passkey(&emulator, &mut api, v, "bob");
@@ -910,13 +910,13 @@ fn a_passkey_disabled_after_its_use_signs_nobody_in() {
 }
 
 #[test]
-fn links_to_an_old_address_end_with_its_change() {
+fn magic_links_to_a_replaced_address_are_refused() {
     for v in ["v3", "v4"] {
         let (emulator, mut api) = start();
         let ada = emulator.users()[0].0;
         let unclicked = mailed_link(&emulator, &mut api, v);
         let clicked = mailed_link(&emulator, &mut api, v);
-        let clicked = body_of_landing(&emulator.click(&clicked).unwrap());
+        let clicked = body_of_redirect(&emulator.click(&clicked).unwrap());
         let path = format!("/{v}/users/{ada}/magiclink_email/update/start");
         let body = json!({
             "new_email_address": "lovelace@example.com", "registration_redirect_url": REDIRECT,
@@ -926,9 +926,9 @@ fn links_to_an_old_address_end_with_its_change() {
         let path = format!("/{v}/auth/magiclink_email/validate");
         refused_for_security(&mut api, &path, &clicked);
         assert_eq!(emulator.click(&unclicked), Err(EmulatorError::NotEnrolled));
-        // The new one works.
+        // Links to the new address work.
         let link = mailed_link(&emulator, &mut api, v);
-        let body = body_of_landing(&emulator.click(&link).unwrap());
+        let body = body_of_redirect(&emulator.click(&link).unwrap());
         assert_eq!(details(&api.ok("POST", &path, &body))["authorized"], true);
     }
 }
@@ -943,7 +943,7 @@ fn an_address_has_one_owner() {
         let [_, carl, bob] = &emulator.users()[..] else {
             panic!()
         };
-        // Not as the name of another, by renaming or by registering.
+        // Refused as another user's name, by renaming and by registering.
         let taken = json!({"new_username": "Carl@example.com"});
         let path = format!("/{v}/users/{}", bob.0);
         assert_eq!(api.put(&path, &taken).status, 409);
@@ -963,7 +963,7 @@ fn an_address_has_one_owner() {
             emulator.add_user("carl@example.com"),
             Err(EmulatorError::BadUser)
         );
-        // One's own address is one's to take, and stays one's own.
+        // A user may take the own address as name.
         let path = format!("/{v}/users/{}", carl.0);
         api.ok("PUT", &path, &taken);
         let path = format!("/{v}/users/{}", bob.0);
@@ -972,7 +972,7 @@ fn an_address_has_one_owner() {
 }
 
 #[test]
-fn a_disabled_passkey_signs_nobody_in() {
+fn a_disabled_passkey_cannot_sign_in() {
     let (emulator, mut api) = start();
     register_passkey(&emulator, &mut api, "v4", "bob");
     let bob = emulator.users().pop().unwrap().0;
@@ -999,7 +999,7 @@ fn a_disabled_passkey_signs_nobody_in() {
 }
 
 #[test]
-fn history_shows_every_end() {
+fn history_shows_every_state() {
     for v in ["v3", "v4"] {
         let (emulator, mut api) = start();
         let id = emulator.users()[0].0;
@@ -1083,7 +1083,7 @@ fn users_are_paged_sorted_and_filtered() {
             "sort_column=username&sort_direction=desc&page_size=1",
         );
         assert_eq!(names, ["user-44@example.com"]);
-        // Without a column, and by age, they are in the order of their making.
+        // Without a column, and by date, users are in the order of creation.
         for query in ["", "&sort_column=date_created"] {
             let query = format!("sort_direction=desc&page_size=20{query}");
             let (names, _) = list(&mut api, &query);
@@ -1126,6 +1126,6 @@ fn users_are_paged_sorted_and_filtered() {
     assert_eq!(
         api.get("/v3/users?username=x").status,
         400,
-        "v3 keeps names out of URLs"
+        "v3 has no names in URLs"
     );
 }

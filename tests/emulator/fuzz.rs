@@ -1,15 +1,14 @@
-//! Broken and hostile input over raw sockets.
+//! Malformed and hostile input over raw sockets.
 //!
-//! A few thousand inputs with every run of the tests; as many as wanted with
+//! A few thousand inputs in every test run; any number of them with
 //!
 //! ```sh
 //! AUTHARMOR_EMULATOR_FUZZ=1000000 cargo test --release --test emulator fuzz
 //! ```
 //!
-//! Inputs are requests for all routes, control routes too, that fit the state
-//! of the emulator and are then spoilt in their JSON, their HTTP or their
-//! bytes. Only those are counted that the emulator answered, or on which it
-//! closed the connection.
+//! An input is a request for any route, also a control route, with ids and
+//! tokens of the emulator's present state, changed in its JSON, its HTTP or its
+//! bytes. It counts if the emulator responded or closed the connection.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,13 +29,13 @@ use serde_json::{Map, Value, json};
 use crate::shapes;
 
 const COUNT: &str = "AUTHARMOR_EMULATOR_FUZZ";
-/// How many inputs one emulator gets before the next takes over.
+/// Inputs for one emulator.
 const BATCH: usize = 4000;
-/// Longer than anything takes here, but for latency that was asked for.
+/// Longer than any response takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How many threads of emulators panicked. The emulator survives that, so it
-/// would show nowhere else.
+/// The number of emulator threads that panicked. The emulator goes on after a
+/// panic, so nothing else would show it.
 fn panics() -> usize {
     static PANICS: AtomicUsize = AtomicUsize::new(0);
     static ONCE: Once = Once::new();
@@ -56,36 +55,36 @@ fn panics() -> usize {
     PANICS.load(Ordering::SeqCst)
 }
 
-/// xorshift64: the same seed, the same inputs, as far as the emulator's own
-/// randomness allows.
-struct Dice(u64);
+/// xorshift64: the same inputs in every run, but for the emulator's own random
+/// keys.
+struct Rng(u64);
 
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
+impl Rng {
+    fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % below.max(1)
+        usize::try_from(self.0 >> 33).unwrap() % limit.max(1)
     }
 
     fn one_in(&mut self, chances: usize) -> bool {
-        self.roll(chances) == 0
+        self.below(chances) == 0
     }
 
     fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.roll(all.len())]
+        &all[self.below(all.len())]
     }
 
     fn word(&mut self, all: &[&'static str]) -> &'static str {
-        all[self.roll(all.len())]
+        all[self.below(all.len())]
     }
 
     fn byte(&mut self) -> u8 {
-        u8::try_from(self.roll(256)).unwrap()
+        u8::try_from(self.below(256)).unwrap()
     }
 }
 
-/// A request in parts, so that each can be spoilt by itself.
+/// A request in parts, each of which can be changed.
 #[derive(Clone)]
 struct Request {
     method: String,
@@ -96,7 +95,7 @@ struct Request {
     chunked: bool,
 }
 
-/// What the answers have given: the last values by the names of their fields.
+/// The last value of each field in the responses.
 #[derive(Default)]
 struct Memory(HashMap<String, Value>);
 
@@ -110,7 +109,7 @@ impl Memory {
                         self.0.insert(name.clone(), value.clone());
                     }
                 }
-                // What the page sends back for a passkey.
+                // The response of a passkey, for a finish call.
                 if fields.contains_key("client_data") {
                     self.0.insert("made".to_owned(), value.clone());
                 }
@@ -120,15 +119,16 @@ impl Memory {
         }
     }
 
-    fn value(&self, name: &str, dice: &mut Dice) -> Value {
+    fn value(&self, name: &str, rng: &mut Rng) -> Value {
         let get = |name: &str| self.0.get(name).cloned();
         let known = match name {
-            "aa_sig" => get(if dice.one_in(2) { "aa_guid" } else { "aa_sig" }),
+            "aa_sig" => get(if rng.one_in(2) { "aa_guid" } else { "aa_sig" }),
             "options" => get("fido2_json_options"),
+            "decision" => Some(json!(rng.word(&["approve", "decline", "ignore"]))),
             "email_address" | "new_email_address" => {
-                Some(json!(format!("user-{}@example.com", dice.roll(50))))
+                Some(json!(format!("user-{}@example.com", rng.below(50))))
             }
-            "username" | "new_username" => Some(json!(format!("user-{}", dice.roll(50)))),
+            "username" | "new_username" => Some(json!(format!("user-{}", rng.below(50)))),
             _ => get(name),
         };
         known.unwrap_or(Value::Null)
@@ -142,6 +142,7 @@ const CONTROL: &[(&str, &str, &[&str])] = &[
     ("GET", "users", &[]),
     ("POST", "users", &["username", "email_address"]),
     ("GET", "requests/pending", &[]),
+    ("POST", "requests/automatic", &["decision", "seconds"]),
     ("POST", "approve", &["auth_request_id"]),
     ("POST", "decline", &["auth_request_id"]),
     ("GET", "registrations/pending", &[]),
@@ -163,23 +164,18 @@ const CONTROL: &[(&str, &str, &[&str])] = &[
     ("DELETE", "recorded", &[]),
 ];
 
-/// A request that fits, as far as the memory goes.
-fn request(
-    dice: &mut Dice,
-    memory: &Memory,
-    endpoints: &[shapes::Endpoint],
-    token: &str,
-) -> Request {
+/// A valid request, with values of earlier responses.
+fn request(rng: &mut Rng, memory: &Memory, endpoints: &[shapes::Endpoint], token: &str) -> Request {
     let mut request = Request {
         method: "GET".to_owned(),
         target: String::new(),
         version: "HTTP/1.1",
         headers: vec![("Host".to_owned(), "localhost".to_owned())],
         body: Vec::new(),
-        chunked: dice.one_in(8),
+        chunked: rng.one_in(8),
     };
     let mut body = None;
-    match dice.roll(40) {
+    match rng.below(40) {
         0 => {
             "POST".clone_into(&mut request.method);
             "/connect/token".clone_into(&mut request.target);
@@ -194,27 +190,27 @@ fn request(
         1 => {
             "POST".clone_into(&mut request.method);
             "/_emulator/faults".clone_into(&mut request.target);
-            let kind = *dice.pick(&[
+            let kind = *rng.pick(&[
                 "status",
-                "drop_before_answer",
-                "drop_in_answer",
+                "drop_before_response",
+                "drop_in_response",
                 "garbage",
                 "truncated_body",
                 "broken_chunks",
                 "expired_token",
             ]);
-            let endpoint = dice.pick(endpoints).name;
+            let endpoint = rng.pick(endpoints).name;
             body = Some(json!({"kind": kind, "endpoint": endpoint, "times": 1, "status": 429}));
         }
         2..=11 => {
-            let (method, path, fields) = *dice.pick(CONTROL);
+            let (method, path, fields) = *rng.pick(CONTROL);
             method.clone_into(&mut request.method);
             request.target = format!("/_emulator/{path}");
             if !fields.is_empty() {
                 let fields = fields.iter().map(|name| {
                     let value = match *name {
-                        "seconds" => json!(dice.roll(4)),
-                        name => memory.value(name, dice),
+                        "seconds" => json!(rng.below(4)),
+                        name => memory.value(name, rng),
                     };
                     ((*name).to_owned(), value)
                 });
@@ -222,21 +218,21 @@ fn request(
             }
         }
         _ => {
-            let endpoint = dice.pick(endpoints);
+            let endpoint = rng.pick(endpoints);
             endpoint.method.clone_into(&mut request.method);
-            let v3 = endpoint.v3.filter(|_| dice.one_in(2));
+            let v3 = endpoint.v3.filter(|_| rng.one_in(2));
             request.target = fill(v3.unwrap_or(endpoint.v4), memory);
             let bearer = format!("Bearer {token}");
             request.headers.push(("Authorization".to_owned(), bearer));
             if let Some(schema) = endpoint.body {
                 let mut fields = Map::new();
                 for (name, kind) in shapes::fields(schema) {
-                    if let Some(value) = field(dice, memory, name, kind) {
+                    if let Some(value) = field(rng, memory, name, kind) {
                         fields.insert(name.to_owned(), value);
                     }
                 }
                 if v3.is_some() && endpoint.name.starts_with("finish_webauthn_registration") {
-                    let id = memory.value("registration_id", dice);
+                    let id = memory.value("registration_id", rng);
                     fields.insert("registration_id".to_owned(), id);
                 }
                 body = Some(fields.into());
@@ -249,8 +245,8 @@ fn request(
         }
     }
     if let Some(mut body) = body {
-        if dice.one_in(4) {
-            spoil_json(dice, &mut body);
+        if rng.one_in(4) {
+            corrupt_json(rng, &mut body);
         }
         let kind = "application/json".to_owned();
         request.headers.push(("Content-Type".to_owned(), kind));
@@ -272,8 +268,8 @@ fn fill(route: &str, memory: &Memory) -> String {
     words.collect::<Vec<_>>().join("/")
 }
 
-/// A value for a field of a body, mostly.
-fn field(dice: &mut Dice, memory: &Memory, name: &str, kind: &str) -> Option<Value> {
+/// A value for a field of a body, or `None`.
+fn field(rng: &mut Rng, memory: &Memory, name: &str, kind: &str) -> Option<Value> {
     match name {
         "user_id" | "nonce" | "ip_address" | "user_agent" | "webauthn_client_id" => return None,
         "action_name" | "short_msg" => return Some(json!("Log in")),
@@ -293,17 +289,17 @@ fn field(dice: &mut Dice, memory: &Memory, name: &str, kind: &str) -> Option<Val
     }
     match kind.trim_end_matches('?') {
         "int" => Some(json!(60)),
-        "bool" => Some(json!(dice.one_in(2))),
+        "bool" => Some(json!(rng.one_in(2))),
         "map" => Some(json!({"a": "b"})),
         "location_data" => Some(json!({"latitude": "1"})),
-        kind if kind.starts_with("text") => Some(memory.value(name, dice)),
+        kind if kind.starts_with("text") => Some(memory.value(name, rng)),
         _ => None,
     }
 }
 
-/// Values that programs stumble over.
-fn odd(dice: &mut Dice) -> Value {
-    match dice.roll(16) {
+/// A value that parsers often mishandle.
+fn odd(rng: &mut Rng) -> Value {
+    match rng.below(16) {
         0 => Value::Null,
         1 => json!(true),
         2 => json!(-1),
@@ -316,67 +312,67 @@ fn odd(dice: &mut Dice) -> Value {
         9 => json!({}),
         10 => json!("\u{0}\u{1b}\r\nX: y"),
         11 => json!("\u{202e}\u{1f469}\u{200d}\u{1f680}e\u{301}"),
-        12 => json!("x".repeat(dice.roll(3000))),
-        13 => (0..dice.roll(300)).fold(json!(1), |inner, _| json!([inner])),
+        12 => json!("x".repeat(rng.below(3000))),
+        13 => (0..rng.below(300)).fold(json!(1), |inner, _| json!([inner])),
         14 => json!("00000000-0000-0000-0000-000000000000"),
         _ => json!("../../%2e%2e/{user_id}?a=b#c"),
     }
 }
 
-fn spoil_json(dice: &mut Dice, value: &mut Value) {
+fn corrupt_json(rng: &mut Rng, value: &mut Value) {
     match value {
-        Value::Object(fields) if !fields.is_empty() && !dice.one_in(8) => {
-            let name = fields.keys().nth(dice.roll(fields.len())).unwrap().clone();
-            match dice.roll(5) {
+        Value::Object(fields) if !fields.is_empty() && !rng.one_in(8) => {
+            let name = fields.keys().nth(rng.below(fields.len())).unwrap().clone();
+            match rng.below(5) {
                 0 => drop(fields.remove(&name)),
-                1 => drop(fields.insert(format!("{name}x"), odd(dice))),
-                2 => drop(fields.insert(name, odd(dice))),
-                _ => spoil_json(dice, &mut fields[&name]),
+                1 => drop(fields.insert(format!("{name}x"), odd(rng))),
+                2 => drop(fields.insert(name, odd(rng))),
+                _ => corrupt_json(rng, &mut fields[&name]),
             }
         }
         // The inside of a text that is JSON or base64 itself.
-        Value::String(text) if !dice.one_in(4) => {
+        Value::String(text) if !rng.one_in(4) => {
             let mut bytes = text.clone().into_bytes();
-            spoil_bytes(dice, &mut bytes);
+            corrupt_bytes(rng, &mut bytes);
             *text = String::from_utf8_lossy(&bytes).into_owned();
         }
-        value => *value = odd(dice),
+        value => *value = odd(rng),
     }
 }
 
-fn spoil_bytes(dice: &mut Dice, bytes: &mut Vec<u8>) {
-    for _ in 0..=dice.roll(3) {
-        let at = dice.roll(bytes.len() + 1);
+fn corrupt_bytes(rng: &mut Rng, bytes: &mut Vec<u8>) {
+    for _ in 0..=rng.below(3) {
+        let at = rng.below(bytes.len() + 1);
         let rest = bytes.len() - at;
-        match dice.roll(6) {
-            0 if rest > 0 => bytes[at] ^= 1 << dice.roll(8),
-            1 if rest > 0 => bytes[at] = dice.byte(),
-            2 => bytes.insert(at, dice.byte()),
-            3 if dice.one_in(4) => bytes.truncate(at),
-            4 if rest > 0 => drop(bytes.drain(at..at + 1 + dice.roll(rest.min(8)))),
+        match rng.below(6) {
+            0 if rest > 0 => bytes[at] ^= 1 << rng.below(8),
+            1 if rest > 0 => bytes[at] = rng.byte(),
+            2 => bytes.insert(at, rng.byte()),
+            3 if rng.one_in(4) => bytes.truncate(at),
+            4 if rest > 0 => drop(bytes.drain(at..at + 1 + rng.below(rest.min(8)))),
             _ => {
-                let piece = bytes[at..at + rest.min(dice.roll(24))].to_vec();
-                let to = dice.roll(bytes.len() + 1);
+                let piece = bytes[at..at + rest.min(rng.below(24))].to_vec();
+                let to = rng.below(bytes.len() + 1);
                 bytes.splice(to..to, piece);
             }
         }
     }
 }
 
-/// Spoils what is HTTP about a request.
-fn spoil_request(dice: &mut Dice, request: &mut Request) {
-    match dice.roll(24) {
+/// Changes the HTTP of a request.
+fn corrupt_request(rng: &mut Rng, request: &mut Request) {
+    match rng.below(24) {
         0 => {
             let methods = [
                 "GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE", "get",
             ];
-            dice.word(&methods).clone_into(&mut request.method);
+            rng.word(&methods).clone_into(&mut request.method);
         }
         1 => {
             let tails = [
                 "/", "//", "?", "?a", "%", "%zz", "%00", "/..", ";a=b", "#", "?%ff",
             ];
-            request.target.push_str(dice.word(&tails));
+            request.target.push_str(rng.word(&tails));
         }
         2 => request.target.push_str("?username=user-1&username=user-2"),
         3 => request.target = request.target.replace('-', "%2d"),
@@ -391,9 +387,9 @@ fn spoil_request(dice: &mut Dice, request: &mut Request) {
                 "/v4",
                 "/é",
             ];
-            dice.word(&targets).clone_into(&mut request.target);
+            rng.word(&targets).clone_into(&mut request.target);
         }
-        6 => request.target.push_str(&"a".repeat(dice.roll(9000))),
+        6 => request.target.push_str(&"a".repeat(rng.below(9000))),
         7 => {
             let versions = [
                 "HTTP/1.0",
@@ -403,17 +399,17 @@ fn spoil_request(dice: &mut Dice, request: &mut Request) {
                 "http/1.1",
                 "",
             ];
-            request.version = dice.word(&versions);
+            request.version = rng.word(&versions);
         }
-        _ => spoil_headers(dice, request),
+        _ => corrupt_headers(rng, request),
     }
 }
 
-fn spoil_headers(dice: &mut Dice, request: &mut Request) {
+fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
     let mut header = |name: &str, value: &str| {
         request.headers.push((name.to_owned(), value.to_owned()));
     };
-    match 8 + dice.roll(16) {
+    match 8 + rng.below(16) {
         8 => {
             let lengths = [
                 "0",
@@ -427,7 +423,7 @@ fn spoil_headers(dice: &mut Dice, request: &mut Request) {
                 "1048577",
                 "",
             ];
-            header("Content-Length", dice.word(&lengths));
+            header("Content-Length", rng.word(&lengths));
         }
         9 => {
             let codings = [
@@ -438,12 +434,12 @@ fn spoil_headers(dice: &mut Dice, request: &mut Request) {
                 " chunked\t",
                 "x",
             ];
-            header("Transfer-Encoding", dice.word(&codings));
+            header("Transfer-Encoding", rng.word(&codings));
         }
-        10 => header("Expect", dice.word(&["100-continue", "x"])),
+        10 => header("Expect", rng.word(&["100-continue", "x"])),
         11 => {
             let words = ["close", "keep-alive", "upgrade", ", ,close", ""];
-            header("Connection", dice.word(&words));
+            header("Connection", rng.word(&words));
         }
         12 => header("Host", "evil.example"),
         13 => drop(request.headers.remove(0)),
@@ -456,35 +452,35 @@ fn spoil_headers(dice: &mut Dice, request: &mut Request) {
                 "/",
                 "application/x+json",
             ];
-            header("Content-Type", dice.word(&kinds));
+            header("Content-Type", rng.word(&kinds));
         }
         15 => {
             let names = ["user-1", "", "ü", "\u{7f}"];
-            header("X-AuthArmor-UsernameValue", dice.word(&names));
+            header("X-AuthArmor-UsernameValue", rng.word(&names));
         }
         16 => {
             let all = ["Bearer", "Basic", "Basic !!!", "Basic Og==", "Bearer x", ""];
-            header("Authorization", dice.word(&all));
+            header("Authorization", rng.word(&all));
         }
         17 => header(
             "Origin",
-            dice.word(&["null", "http://localhost", "://", "x"]),
+            rng.word(&["null", "http://localhost", "://", "x"]),
         ),
-        18 => header("X-Many", &"y".repeat(dice.roll(200))),
-        19 if dice.one_in(10) => {
-            for at in 0..dice.roll(150) {
-                header(&format!("X-{at}"), &"z".repeat(dice.roll(400)));
+        18 => header("X-Many", &"y".repeat(rng.below(200))),
+        19 if rng.one_in(10) => {
+            for at in 0..rng.below(150) {
+                header(&format!("X-{at}"), &"z".repeat(rng.below(400)));
             }
         }
-        20 => header(dice.word(&["", " ", "a b", "a:", "é", "X\0"]), "x"),
+        20 => header(rng.word(&["", " ", "a b", "a:", "é", "X\0"]), "x"),
         21 => header("X-Folded", "a\r\n b"),
-        22 if dice.one_in(50) => request.body = vec![b' '; 900_000 + dice.roll(300_000)],
+        22 if rng.one_in(50) => request.body = vec![b' '; 900_000 + rng.below(300_000)],
         _ => request.chunked = !request.chunked,
     }
 }
 
-fn encode(dice: &mut Dice, request: &Request) -> Vec<u8> {
-    let newline = if dice.one_in(50) { "\n" } else { "\r\n" };
+fn encode(rng: &mut Rng, request: &Request) -> Vec<u8> {
+    let newline = if rng.one_in(50) { "\n" } else { "\r\n" };
     let mut bytes = format!(
         "{} {} {}{newline}",
         request.method, request.target, request.version
@@ -495,8 +491,8 @@ fn encode(dice: &mut Dice, request: &Request) -> Vec<u8> {
     let mut body = request.body.clone();
     if request.chunked {
         bytes.extend(["Transfer-Encoding: chunked", newline]);
-        body = chunks(dice, &request.body);
-    } else if !body.is_empty() && !dice.one_in(60) {
+        body = chunks(rng, &request.body);
+    } else if !body.is_empty() && !rng.one_in(60) {
         let length = body.len().to_string();
         bytes.extend(["Content-Length: ", &length, newline]);
     }
@@ -506,18 +502,18 @@ fn encode(dice: &mut Dice, request: &Request) -> Vec<u8> {
     bytes
 }
 
-/// A body in chunks, now and then in bad ones.
-fn chunks(dice: &mut Dice, body: &[u8]) -> Vec<u8> {
+/// A body in chunks, sometimes malformed ones.
+fn chunks(rng: &mut Rng, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = body;
     while !rest.is_empty() {
-        let (chunk, tail) = rest.split_at(1 + dice.roll(rest.len()));
+        let (chunk, tail) = rest.split_at(1 + rng.below(rest.len()));
         rest = tail;
-        let size = match dice.roll(40) {
+        let size = match rng.below(40) {
             0 => format!("{:x}", chunk.len() + 1),
             1 => "ffffffffffffffff".to_owned(),
             2 => "-1".to_owned(),
-            3 => format!("{:x};{}", chunk.len(), "e".repeat(dice.roll(2000))),
+            3 => format!("{:x};{}", chunk.len(), "e".repeat(rng.below(2000))),
             4 => format!("000{:X}", chunk.len()),
             5 => String::new(),
             _ => format!("{:x}", chunk.len()),
@@ -525,10 +521,10 @@ fn chunks(dice: &mut Dice, body: &[u8]) -> Vec<u8> {
         out.extend_from_slice(size.as_bytes());
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(chunk);
-        out.extend_from_slice(if dice.one_in(40) { b"\n" } else { b"\r\n" });
+        out.extend_from_slice(if rng.one_in(40) { b"\n" } else { b"\r\n" });
     }
-    let end = match dice.roll(20) {
-        0 => format!("0\r\nX: {}\r\n\r\n", "t".repeat(dice.roll(9000))),
+    let end = match rng.below(20) {
+        0 => format!("0\r\nX: {}\r\n\r\n", "t".repeat(rng.below(9000))),
         1 => "0\r\n".to_owned(),
         2 => "00000000000000000000\r\n\r\n".to_owned(),
         _ => "0\r\n\r\n".to_owned(),
@@ -537,46 +533,41 @@ fn chunks(dice: &mut Dice, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Inputs for one connection: one, or several behind each other.
-fn session(
-    dice: &mut Dice,
-    memory: &Memory,
-    endpoints: &[shapes::Endpoint],
-    token: &str,
-) -> Vec<u8> {
+/// One or several requests for one connection.
+fn session(rng: &mut Rng, memory: &Memory, endpoints: &[shapes::Endpoint], token: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let count = if dice.one_in(3) { 1 } else { 1 + dice.roll(10) };
+    let count = if rng.one_in(3) { 1 } else { 1 + rng.below(10) };
     for at in 0..count {
-        let mut one = request(dice, memory, endpoints, token);
-        // What breaks a connection is worth more at its end.
-        let hostile = at + 1 == count;
-        if dice.one_in(if hostile { 2 } else { 8 }) {
-            spoil_request(dice, &mut one);
+        let mut one = request(rng, memory, endpoints, token);
+        // The last request may be one after which the connection ends.
+        let last = at + 1 == count;
+        if rng.one_in(if last { 2 } else { 8 }) {
+            corrupt_request(rng, &mut one);
         }
-        let mut encoded = encode(dice, &one);
-        if hostile && dice.one_in(3) {
-            spoil_bytes(dice, &mut encoded);
+        let mut encoded = encode(rng, &one);
+        if last && rng.one_in(3) {
+            corrupt_bytes(rng, &mut encoded);
         }
         bytes.append(&mut encoded);
     }
-    if dice.one_in(100) {
-        bytes = (0..dice.roll(300)).map(|_| dice.byte()).collect();
+    if rng.one_in(100) {
+        bytes = (0..rng.below(300)).map(|_| rng.byte()).collect();
     }
     bytes
 }
 
-/// Sends some bytes, in pieces or at once, and gives everything that comes
-/// back until the emulator closes.
-fn exchange(dice: &mut Dice, emulator: &Emulator, bytes: &[u8]) -> Vec<u8> {
+/// Sends bytes, in pieces or at once, and returns what is received until the
+/// emulator closes the connection.
+fn exchange(rng: &mut Rng, emulator: &Emulator, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(emulator.address()).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
     let mut rest = bytes;
     while !rest.is_empty() {
-        let size = match dice.roll(6) {
-            0 => 1 + dice.roll(rest.len()),
-            1 => 1 + dice.roll(rest.len().min(12)),
+        let size = match rng.below(6) {
+            0 => 1 + rng.below(rest.len()),
+            1 => 1 + rng.below(rest.len().min(12)),
             _ => rest.len(),
         };
         let (piece, tail) = rest.split_at(size);
@@ -587,19 +578,23 @@ fn exchange(dice: &mut Dice, emulator: &Emulator, bytes: &[u8]) -> Vec<u8> {
         }
     }
     let _ = stream.shutdown(Shutdown::Write);
-    let mut answer = Vec::new();
-    if let Err(error) = stream.read_to_end(&mut answer) {
+    let mut response = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut response) {
         let hangs = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
-        assert!(!hangs, "it hangs on {:?}", String::from_utf8_lossy(bytes));
+        assert!(
+            !hangs,
+            "no end of the response to {:?}",
+            String::from_utf8_lossy(bytes)
+        );
     }
-    answer
+    response
 }
 
-/// How the answers of a connection came out.
+/// Counts responses.
 #[derive(Default)]
 struct Tally {
     statuses: BTreeMap<u16, usize>,
-    /// Ends without an answer, and answers that a fault has spoilt.
+    /// Connections that ended without a response or with a damaged one.
     closed: usize,
 }
 
@@ -615,14 +610,14 @@ impl Tally {
         self.closed += other.closed;
     }
 
-    /// Reads the answers of a connection; what was sent is for the message.
+    /// Counts the responses of a connection. `sent` is for messages.
     fn read(&mut self, sent: &[u8], mut bytes: &[u8], memory: &mut Memory) {
         if bytes.is_empty() {
             self.closed += 1;
         }
         while !bytes.is_empty() {
-            let Some((status, body, rest)) = answer(bytes) else {
-                // Nothing but a fault gives half an answer, or none.
+            let Some((status, body, rest)) = response(bytes) else {
+                // A fault damaged the response.
                 self.closed += 1;
                 return;
             };
@@ -630,7 +625,7 @@ impl Tally {
             if status == 100 {
                 continue;
             }
-            // A status of a fault is one that this test has asked for.
+            // 429 is the status of the faults of this test.
             let known = [
                 200, 302, 400, 401, 403, 404, 405, 408, 409, 410, 413, 414, 415, 429, 431, 501, 505,
             ];
@@ -647,9 +642,9 @@ impl Tally {
     }
 }
 
-/// The next answer: its status, its body, and what follows. An answer to
-/// `HEAD` has no body, whatever its length says.
-fn answer(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+/// The next response: status, body, and what follows. The response to `HEAD` has
+/// a length but no body.
+fn response(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let status = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
@@ -667,7 +662,7 @@ fn answer(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     Some((status, body, rest))
 }
 
-fn batch(dice: &mut Dice, endpoints: &[shapes::Endpoint], most: usize) -> Tally {
+fn batch(rng: &mut Rng, endpoints: &[shapes::Endpoint], most: usize) -> Tally {
     let before = panics();
     let emulator = Emulator::builder()
         .plain_http()
@@ -681,23 +676,22 @@ fn batch(dice: &mut Dice, endpoints: &[shapes::Endpoint], most: usize) -> Tally 
     let (mut token, mut seen) = (String::new(), 0);
     while tally.inputs() < most {
         let refused = tally.statuses.get(&401).copied().unwrap_or_default();
-        if token.is_empty() || (refused > seen && dice.one_in(5)) {
-            // The token was made to expire, or so much time has passed that
-            // every token is too old.
+        if token.is_empty() || (refused > seen && rng.one_in(5)) {
+            // The token was revoked or has expired.
             emulator.clear_faults();
-            if dice.one_in(4) {
+            if rng.one_in(4) {
                 emulator.reset();
             }
-            token = crate::wire::Api::open(&emulator).token;
+            token = crate::client::Api::open(&emulator).token;
         }
         seen = refused;
-        let bytes = session(dice, &memory, endpoints, &token);
-        let answers = exchange(dice, &emulator, &bytes);
-        tally.read(&bytes, &answers, &mut memory);
+        let bytes = session(rng, &memory, endpoints, &token);
+        let responses = exchange(rng, &emulator, &bytes);
+        tally.read(&bytes, &responses, &mut memory);
     }
-    // It is all there still: one who answers, and nobody who is stuck.
+    // The emulator still responds, and no thread hangs.
     let health = b"GET /_emulator/health HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let alive = exchange(dice, &emulator, health);
+    let alive = exchange(rng, &emulator, health);
     assert!(alive.starts_with(b"HTTP/1.1 200 "));
     let start = Instant::now();
     drop(emulator);
@@ -707,7 +701,7 @@ fn batch(dice: &mut Dice, endpoints: &[shapes::Endpoint], most: usize) -> Tally 
 }
 
 #[test]
-fn no_input_makes_it_panic_hang_or_forget_to_answer() {
+fn no_input_causes_a_panic_a_hang_or_a_missing_response() {
     let wanted: Option<usize> = std::env::var(COUNT)
         .ok()
         .map(|count| count.parse().unwrap());
@@ -724,11 +718,11 @@ fn no_input_makes_it_panic_hang_or_forget_to_answer() {
             .map(|at| {
                 scope.spawn(move || {
                     let endpoints: Vec<_> = shapes::endpoints().collect();
-                    let mut dice = Dice(0x5eed + at as u64);
+                    let mut rng = Rng(0x5eed + at as u64);
                     let mut total = Tally::default();
                     while total.inputs() < share {
                         let most = BATCH.min(share - total.inputs());
-                        total.add(&batch(&mut dice, &endpoints, most));
+                        total.add(&batch(&mut rng, &endpoints, most));
                     }
                     total
                 })
@@ -753,7 +747,7 @@ fn no_input_makes_it_panic_hang_or_forget_to_answer() {
             total.closed
         );
     }
-    // Fuzzing that never gets past the first check would be easy.
+    // Requests have to get past the first checks.
     for status in [200, 400, 401, 403, 404, 405, 409, 415] {
         let seen = total.statuses.get(&status).copied().unwrap_or_default();
         assert!(seen * 1000 >= total.inputs(), "{status}: {seen}");

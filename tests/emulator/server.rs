@@ -1,4 +1,4 @@
-//! The server as such: many, few, broken and slow clients.
+//! The HTTP server, with many, slow and malformed clients.
 
 use std::{
     io::{Read, Write},
@@ -11,9 +11,9 @@ use std::{
 use autharmor::emulator::Emulator;
 use serde_json::json;
 
-use crate::wire::{Api, Wire};
+use crate::client::{Api, Connection};
 
-/// How many entries a directory of this process has in `/proc`.
+/// The number of entries in a directory of this process in `/proc`.
 #[cfg(target_os = "linux")]
 fn count(what: &str) -> usize {
     std::fs::read_dir(format!("/proc/self/{what}"))
@@ -21,7 +21,7 @@ fn count(what: &str) -> usize {
         .count()
 }
 
-/// Threads of emulators, and sockets that listen, of this process.
+/// The number of emulator threads in this process.
 #[cfg(target_os = "linux")]
 fn leftovers() -> usize {
     std::fs::read_dir("/proc/self/task")
@@ -31,7 +31,7 @@ fn leftovers() -> usize {
         .count()
 }
 
-/// In a process of its own, as the other tests start emulators, too.
+/// Runs in a process of its own: other tests start emulators, too.
 #[cfg(target_os = "linux")]
 #[test]
 fn two_hundred_emulators_leave_nothing_behind() {
@@ -55,7 +55,7 @@ fn two_hundred_emulators_leave_nothing_behind() {
             .unwrap();
         let mut api = Api::open(&emulator);
         assert_eq!(api.get("/v3/users").status, 200);
-        // One more that says nothing, and stays.
+        // A connection that sends nothing stays open, too.
         (TcpStream::connect(emulator.address()).unwrap(), api)
     };
     round(false);
@@ -68,7 +68,7 @@ fn two_hundred_emulators_leave_nothing_behind() {
 }
 
 #[test]
-fn an_emulator_can_be_shared() {
+fn an_emulator_is_send_and_sync() {
     fn shared<T: Send + Sync>() {}
     shared::<Emulator>();
 }
@@ -80,6 +80,60 @@ fn a_stopped_emulator_frees_its_port() {
     drop(emulator);
     assert!(TcpStream::connect(address).is_err());
     TcpListener::bind(address).unwrap();
+}
+
+/// Drops an emulator and checks that this does not take long.
+fn drop_quickly(emulator: Emulator) {
+    let start = Instant::now();
+    drop(emulator);
+    assert!(start.elapsed() < Duration::from_secs(5), "dropping waits");
+}
+
+#[test]
+fn dropping_does_not_wait_for_open_connections() {
+    for plain in [true, false] {
+        let builder = Emulator::builder().user("ada");
+        let emulator = if plain { builder.plain_http() } else { builder }
+            .start()
+            .unwrap();
+        let client = emulator.client_builder().build().unwrap();
+        client.get_user("ada").unwrap();
+        let mut api = Api::open(&emulator);
+        assert_eq!(api.get("/v3/users").status, 200);
+        let mut unfinished = TcpStream::connect(emulator.address()).unwrap();
+        unfinished.write_all(b"POST /connect").unwrap();
+        drop_quickly(emulator);
+        // All of them were closed.
+        assert!(client.get_user("ada").is_err());
+        assert!(api.connection.rest().unwrap_or_default().is_empty());
+        let timeout = Some(Duration::from_secs(5));
+        unfinished.set_read_timeout(timeout).unwrap();
+        if let Err(error) = unfinished.read_to_end(&mut Vec::new()) {
+            assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "still open");
+        }
+    }
+}
+
+#[test]
+fn dropping_does_not_wait_for_an_observer_that_blocks() {
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let (entered, enters) = std::sync::mpsc::channel();
+    let blocked = std::sync::Mutex::new(blocked);
+    let emulator = Emulator::builder()
+        .plain_http()
+        .on_request(move |_, _| {
+            entered.send(()).unwrap();
+            let _ = blocked.lock().unwrap().recv();
+        })
+        .start()
+        .unwrap();
+    let mut connection = Connection::open(&emulator);
+    connection
+        .write(b"GET /v3/users HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    enters.recv().unwrap();
+    drop_quickly(emulator);
+    drop(release);
 }
 
 #[test]
@@ -103,7 +157,7 @@ fn only_loopback_addresses_are_listened_on() {
 }
 
 #[test]
-fn sixty_four_clients_at_once_lose_nothing() {
+fn sixty_four_clients_work_at_once() {
     const CLIENTS: usize = 64;
     const CALLS: usize = 25;
     let emulator = Emulator::builder().user("ada").start().unwrap();
@@ -138,8 +192,8 @@ fn sixty_four_clients_at_once_lose_nothing() {
     }
 }
 
-/// Calls that a client in a hurry makes while others are slow.
-fn hurry(emulator: &Emulator) {
+/// Makes calls that have to be quick while other clients are slow.
+fn make_quick_calls(emulator: &Emulator) {
     let start = Instant::now();
     for _ in 0..4 {
         let mut api = Api::open(emulator);
@@ -151,13 +205,13 @@ fn hurry(emulator: &Emulator) {
 }
 
 #[test]
-fn who_never_finishes_a_request_keeps_nobody_out() {
+fn unfinished_requests_do_not_block_other_clients() {
     for plain in [true, false] {
         let builder = Emulator::builder().max_connections(4).user("ada");
         let emulator = if plain { builder.plain_http() } else { builder }
             .start()
             .unwrap();
-        // Under TLS it does not even get to a request.
+        // With TLS these are not even handshakes.
         let beginnings: [&[u8]; 4] = [
             b"POST /v3/auth/authenticator/start HTTP/1.1\r\nHo",
             b"POST /connect/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc",
@@ -171,13 +225,13 @@ fn who_never_finishes_a_request_keeps_nobody_out() {
                 stream
             })
             .collect();
-        hurry(&emulator);
+        make_quick_calls(&emulator);
         drop(slow);
     }
 }
 
 #[test]
-fn who_sends_a_byte_at_a_time_keeps_nobody_out() {
+fn clients_that_send_single_bytes_do_not_block_others() {
     let emulator = Emulator::builder()
         .max_connections(4)
         .plain_http()
@@ -188,7 +242,7 @@ fn who_sends_a_byte_at_a_time_keeps_nobody_out() {
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                // Whoever is closed comes again.
+                // Connect again after being closed.
                 while !done.load(Ordering::SeqCst) {
                     let mut stream = TcpStream::connect(emulator.address()).unwrap();
                     let _ = stream.write_all(b"GET / HTTP/1.1\r\nX: ");
@@ -198,13 +252,13 @@ fn who_sends_a_byte_at_a_time_keeps_nobody_out() {
                 }
             });
         }
-        // Each call may have to come again, too, but all of them get there.
+        // A call may have to be repeated, too, but all succeed in the end.
         let start = Instant::now();
         let mut served = 0;
         while served < 40 && start.elapsed() < Duration::from_secs(20) {
-            let mut wire = Wire::open(&emulator);
-            let health = wire.try_send("GET", "/_emulator/health", "", b"");
-            served += usize::from(health.is_ok_and(|answer| answer.status == 200));
+            let mut connection = Connection::open(&emulator);
+            let health = connection.try_send("GET", "/_emulator/health", "", b"");
+            served += usize::from(health.is_ok_and(|response| response.status == 200));
         }
         done.store(true, Ordering::SeqCst);
         assert_eq!(served, 40);
@@ -212,44 +266,44 @@ fn who_sends_a_byte_at_a_time_keeps_nobody_out() {
 }
 
 #[test]
-fn who_does_not_take_an_answer_keeps_nobody_out() {
+fn clients_that_do_not_read_do_not_block_others() {
     let emulator = Emulator::builder()
         .max_connections(4)
         .plain_http()
         .user("ada")
         .start()
         .unwrap();
-    // An answer that no buffer between the two takes in.
+    // A response that is larger than the buffers of the sockets.
     let mut api = Api::open(&emulator);
     for _ in 0..8 {
         api.raw("POST", "/nowhere", "", &vec![b'x'; 1_000_000]);
     }
-    let ask = b"GET /_emulator/recorded HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let deaf: Vec<TcpStream> = (0..4)
+    let request = b"GET /_emulator/recorded HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let stuck: Vec<TcpStream> = (0..4)
         .map(|_| {
             let mut stream = TcpStream::connect(emulator.address()).unwrap();
-            stream.write_all(ask).unwrap();
-            // It has begun to come; that is all that is taken of it.
+            stream.write_all(request).unwrap();
+            // Read the first byte and no more.
             stream.read_exact(&mut [0]).unwrap();
             stream
         })
         .collect();
-    hurry(&emulator);
-    drop(deaf);
+    make_quick_calls(&emulator);
+    drop(stuck);
 }
 
-/// Everything that comes back for some bytes.
+/// Sends bytes and returns everything that is received.
 fn exchange(emulator: &Emulator, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(emulator.address()).unwrap();
     let _ = stream.write_all(bytes);
     let _ = stream.shutdown(Shutdown::Write);
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    answer
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
+    response
 }
 
 #[test]
-fn what_is_no_http_is_survived_and_so_is_what_is_no_tls() {
+fn input_that_is_not_http_or_not_tls_does_no_harm() {
     let emulator = Emulator::builder()
         .plain_http()
         .user("ada")
@@ -274,7 +328,7 @@ fn what_is_no_http_is_survived_and_so_is_what_is_no_tls() {
         exchange(&emulator, bytes);
     }
     assert!(exchange(&emulator, good.as_bytes()).starts_with(b"HTTP/1.1 200"));
-    // The same to a server that expects a handshake.
+    // The same with TLS.
     let secure = Emulator::builder().user("ada").start().unwrap();
     for bytes in [good.as_bytes(), b"", b"\x16\x03\x01\xff\xff", &[0xff; 5000]] {
         exchange(&secure, bytes);
@@ -290,33 +344,33 @@ fn connections_are_kept_and_requests_may_be_pipelined() {
         "GET /v3/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n",
         api.token
     );
-    api.wire.write(one.repeat(20).as_bytes()).unwrap();
+    api.connection.write(one.repeat(20).as_bytes()).unwrap();
     for _ in 0..20 {
-        assert_eq!(api.wire.read().unwrap().status, 200);
+        assert_eq!(api.connection.read().unwrap().status, 200);
     }
     let close = "GET /_emulator/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    api.wire.write(close.as_bytes()).unwrap();
-    let answer = api.wire.read().unwrap();
-    assert_eq!(answer.header("connection"), Some("close"));
-    assert!(api.wire.rest().unwrap().is_empty());
+    api.connection.write(close.as_bytes()).unwrap();
+    let response = api.connection.read().unwrap();
+    assert_eq!(response.header("connection"), Some("close"));
+    assert!(api.connection.rest().unwrap().is_empty());
 }
 
 #[test]
-fn a_body_that_is_too_large_is_refused_and_the_refusal_arrives() {
+fn a_client_receives_the_refusal_of_a_body_that_is_too_large() {
     let emulator = Emulator::start().unwrap();
-    let mut wire = Wire::open(&emulator);
+    let mut connection = Connection::open(&emulator);
     let head = "POST /connect/token HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n";
-    wire.write(head.as_bytes()).unwrap();
-    let _ = wire.write(&vec![b'x'; 200_000]);
-    let answer = wire.read().unwrap();
+    connection.write(head.as_bytes()).unwrap();
+    let _ = connection.write(&vec![b'x'; 200_000]);
+    let response = connection.read().unwrap();
     assert_eq!(
-        (answer.status, answer.header("connection")),
+        (response.status, response.header("connection")),
         (413, Some("close"))
     );
 }
 
 #[test]
-fn the_record_has_everything_as_it_was_sent() {
+fn recorded_requests_are_as_sent() {
     let emulator = Emulator::builder()
         .plain_http()
         .keep_requests(2)

@@ -1,14 +1,15 @@
-//! The shapes of v4, as its description declares them, and a check of values
-//! against them. `?` marks what may be null, brackets an array, braces the
-//! length of a text. Its description requires nothing of an answer; here every
-//! declared field has to be there, and no other.
+//! The schemas of v4, as its OpenAPI description declares them, and a check of
+//! values against them. `?` marks what may be null, brackets an array, braces the
+//! length of a text. The description requires no field of a response; here every
+//! declared field is required and no other is allowed.
 
 use serde_json::Value;
 
 const SHAPES: &str = include_str!("shapes.txt");
 const ROUTES: &str = include_str!("routes.txt");
 
-/// One row of the endpoint table.
+/// One row of the endpoint table in `routes.txt`, which is independent of the
+/// table of the crate.
 pub(crate) struct Endpoint {
     pub(crate) name: &'static str,
     pub(crate) method: &'static str,
@@ -41,7 +42,7 @@ fn fits(route: &str, path: &str) -> bool {
             .all(|(word, part)| word.starts_with('{') || word == part)
 }
 
-/// The endpoint that a v4 request is for.
+/// The endpoint of a v4 request.
 pub(crate) fn endpoint_of(method: &str, target: &str) -> Endpoint {
     let path = target.split('?').next().unwrap();
     endpoints()
@@ -69,15 +70,15 @@ pub(crate) fn fields(schema: &str) -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
-/// Panics unless the value holds every declared field with its type, and no
+/// Panics unless the value has every declared field with its type, and no
 /// other.
 pub(crate) fn check(schema: &str, value: &Value) {
-    if let Err(reason) = verdict(schema, value) {
+    if let Err(reason) = try_check(schema, value) {
         panic!("{schema}: {reason}\n{value:#}");
     }
 }
 
-pub(crate) fn verdict(kind: &str, value: &Value) -> Result<(), String> {
+pub(crate) fn try_check(kind: &str, value: &Value) -> Result<(), String> {
     let kind = match kind.strip_suffix('?') {
         Some(_) if value.is_null() => return Ok(()),
         Some(kind) => kind,
@@ -108,7 +109,7 @@ fn complex(kind: &str, value: &Value) -> Result<(), String> {
     if let Some(item) = kind.strip_prefix('[') {
         let item = item.trim_end_matches(']');
         let items = value.as_array().ok_or("not an array")?;
-        return items.iter().try_for_each(|value| verdict(item, value));
+        return items.iter().try_for_each(|value| try_check(item, value));
     }
     if let Some(words) = SHAPES
         .lines()
@@ -125,7 +126,7 @@ fn complex(kind: &str, value: &Value) -> Result<(), String> {
     let fields = fields(kind);
     for (name, kind) in &fields {
         let value = object.get(*name).ok_or(format!("{name} is missing"))?;
-        verdict(kind, value).map_err(|reason| format!("{name}: {reason}"))?;
+        try_check(kind, value).map_err(|reason| format!("{name}: {reason}"))?;
     }
     match object
         .keys()

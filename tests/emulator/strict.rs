@@ -1,4 +1,4 @@
-//! What the emulator refuses, and how.
+//! What the emulator refuses.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use autharmor::emulator::Emulator;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    client::{Api, Connection, FORM, Response, text},
     shapes,
-    wire::{Answer, Api, FORM, Wire, text},
 };
 
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
@@ -24,20 +24,20 @@ fn start() -> (Emulator, Api) {
     (emulator, api)
 }
 
-/// The error body of a version, whole.
-fn check_error(v: &str, answer: &Answer) -> String {
-    let body = answer.json();
+/// Checks an error body and returns its message.
+fn check_error(v: &str, response: &Response) -> String {
+    let body = response.json();
     let names = match v {
         "v3" => ["errorMessage", "errorCode", "trackingGuid"],
         _ => ["error_message", "error_code", "tracking_id"],
     };
     assert_eq!(body.as_object().unwrap().len(), 3, "{body}");
-    assert_eq!(body[names[1]], answer.status);
+    assert_eq!(body[names[1]], response.status);
     uuid::Uuid::parse_str(body[names[2]].as_str().unwrap()).unwrap();
     body[names[0]].as_str().unwrap().to_owned()
 }
 
-/// A path of an endpoint in which every id names nothing.
+/// A path of an endpoint with ids that do not exist.
 fn path(route: &str) -> String {
     route
         .split('/')
@@ -46,7 +46,7 @@ fn path(route: &str) -> String {
         .join("/")
 }
 
-/// All routes: version, endpoint and path.
+/// Version, endpoint and path of all routes.
 fn routes() -> Vec<(&'static str, shapes::Endpoint, String)> {
     let v3 = shapes::endpoints().filter_map(|endpoint| {
         let path = path(endpoint.v3?);
@@ -60,7 +60,7 @@ fn routes() -> Vec<(&'static str, shapes::Endpoint, String)> {
 }
 
 #[test]
-fn nothing_is_answered_without_a_valid_token() {
+fn every_endpoint_requires_a_valid_token() {
     let (emulator, mut api) = start();
     let valid = api.token.clone();
     for (_, endpoint, path) in routes() {
@@ -72,15 +72,15 @@ fn nothing_is_answered_without_a_valid_token() {
             format!("Authorization: Bearer  {valid}\r\n"),
             format!("Authorization: Bearer {valid}\r\nAuthorization: Bearer {valid}\r\n"),
         ] {
-            let answer = api.wire.send(endpoint.method, &path, &headers, b"");
-            assert_eq!(answer.status, 401, "{path} {headers:?}");
+            let response = api.connection.send(endpoint.method, &path, &headers, b"");
+            assert_eq!(response.status, 401, "{path} {headers:?}");
             assert!(
-                answer
+                response
                     .header("www-authenticate")
                     .unwrap()
                     .starts_with("Bearer")
             );
-            assert!(answer.body.is_empty());
+            assert!(response.body.is_empty());
         }
     }
     emulator.advance(Duration::from_secs(600));
@@ -91,46 +91,46 @@ fn nothing_is_answered_without_a_valid_token() {
 fn unknown_routes_and_wrong_methods() {
     let (emulator, mut api) = start();
     for (v, endpoint, path) in routes() {
-        let answer = api.raw("DELETE", &path, "", b"");
-        assert_eq!(answer.status, 405, "{path}");
-        assert!(answer.header("allow").unwrap().contains(endpoint.method));
-        check_error(v, &answer);
+        let response = api.raw("DELETE", &path, "", b"");
+        assert_eq!(response.status, 405, "{path}");
+        assert!(response.header("allow").unwrap().contains(endpoint.method));
+        check_error(v, &response);
         for wrong in [
             format!("{path}/"),
             format!("{path}/nonsense"),
             path.replace("/v", "/w"),
         ] {
             let status = api.raw(endpoint.method, &wrong, "", b"").status;
-            // One more segment below a list is an id, and not a good one.
+            // One more segment after a list is an id, here a malformed one.
             let id = endpoint.name.starts_with("list_") && status == 400;
             assert!(id || matches!(status, 404 | 405), "{wrong}: {status}");
         }
         let head = format!("HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        api.wire.write(head.as_bytes()).unwrap();
-        let answer = api.wire.rest().unwrap();
-        assert!(answer.starts_with(b"HTTP/1.1 405") && answer.ends_with(b"\r\n\r\n"));
-        api.wire = Wire::open(&emulator);
+        api.connection.write(head.as_bytes()).unwrap();
+        let response = api.connection.rest().unwrap();
+        assert!(response.starts_with(b"HTTP/1.1 405") && response.ends_with(b"\r\n\r\n"));
+        api.connection = Connection::open(&emulator);
     }
 }
 
 #[test]
-fn ids_are_uuids_that_exist() {
+fn unknown_and_malformed_ids_are_refused() {
     let (_emulator, mut api) = start();
     for (v, endpoint, path) in routes() {
         if !path.contains(OTHER) || endpoint.body.is_some() {
             continue;
         }
-        let answer = api.raw(endpoint.method, &path, "", b"");
-        assert_eq!(answer.status, 404, "{path}");
-        check_error(v, &answer);
-        let answer = api.raw(endpoint.method, &path.replace(OTHER, "ada"), "", b"");
-        assert_eq!(answer.status, 400, "{path}");
-        check_error(v, &answer);
+        let response = api.raw(endpoint.method, &path, "", b"");
+        assert_eq!(response.status, 404, "{path}");
+        check_error(v, &response);
+        let response = api.raw(endpoint.method, &path.replace(OTHER, "ada"), "", b"");
+        assert_eq!(response.status, 400, "{path}");
+        check_error(v, &response);
     }
 }
 
 #[test]
-fn users_are_named_in_their_versions_way() {
+fn usernames_are_in_headers_of_v3_and_queries_of_v4() {
     let (emulator, mut api) = start();
     let id = emulator.users()[0].0;
     let header = "X-AuthArmor-UsernameValue: ADA\r\n";
@@ -168,29 +168,29 @@ fn users_are_named_in_their_versions_way() {
         ),
         (format!("/v4/users/{NIL}?user=ada"), "", 400),
     ] {
-        let answer = api.raw("GET", &target, headers, b"");
+        let response = api.raw("GET", &target, headers, b"");
         assert_eq!(
-            answer.status,
+            response.status,
             status,
             "{target} {headers:?}: {}",
-            answer.text()
+            response.text()
         );
     }
     emulator.add_user("zoë").unwrap();
-    let answer = api.raw(
+    let response = api.raw(
         "GET",
         &format!("/v3/users/{NIL}"),
         "X-AuthArmor-UsernameValue: zoë\r\n",
         b"",
     );
-    assert_eq!(answer.json()["username"], "zoë");
+    assert_eq!(response.json()["username"], "zoë");
 }
 
-/// Sends a body that must be refused for one field.
+/// Checks that a body is refused because of one field.
 fn refused(api: &mut Api, v: &str, method: &str, path: &str, body: &Value, field: &str) {
-    let answer = api.raw(method, path, JSON, body.to_string().as_bytes());
-    assert_eq!(answer.status, 400, "{path} {body}: {}", answer.text());
-    let message = check_error(v, &answer);
+    let response = api.raw(method, path, JSON, body.to_string().as_bytes());
+    assert_eq!(response.status, 400, "{path} {body}: {}", response.text());
+    let message = check_error(v, &response);
     assert!(message.contains(field), "{path} {body}: {message}");
 }
 
@@ -210,10 +210,10 @@ fn sample(kind: &str) -> Value {
     }
 }
 
-/// Whether null is not a value of the declared type. The description does not
-/// call every optional field nullable; clients send null for all of them.
+/// Whether null is refused. The description does not call every optional field
+/// nullable, but clients send null for all of them.
 fn is_required(kind: &str) -> bool {
-    // Those two kinds, and they alone, are of required fields.
+    // The types of the required fields.
     matches!(kind, "text{1,}" | "text{2,42}" | "fido2_registration_data")
 }
 
@@ -254,7 +254,7 @@ fn wrong(kind: &str) -> Vec<Value> {
 }
 
 #[test]
-fn bodies_that_do_not_fit_are_refused() {
+fn malformed_bodies_are_refused() {
     let (_emulator, mut api) = start();
     for (v, endpoint, path) in routes() {
         let Some(schema) = endpoint.body else {
@@ -284,7 +284,7 @@ fn bodies_that_do_not_fit_are_refused() {
             refused(&mut api, v, endpoint.method, &path, &body.into(), name);
         }
 
-        // What is no JSON object is no body at all.
+        // Not a JSON object.
         let text = Value::Object(whole.clone()).to_string();
         let list = format!("[{text}]");
         let twice = format!("{text}{text}");
@@ -303,15 +303,15 @@ fn bodies_that_do_not_fit_are_refused() {
             &text.replacen(':', "=", 1),
             &text.replacen('{', "{,", 1),
         ] {
-            let answer = api.raw(endpoint.method, &path, JSON, broken.as_bytes());
-            assert_eq!(answer.status, 400, "{path} {broken}");
-            check_error(v, &answer);
+            let response = api.raw(endpoint.method, &path, JSON, broken.as_bytes());
+            assert_eq!(response.status, 400, "{path} {broken}");
+            check_error(v, &response);
         }
-        let answer = api.raw(endpoint.method, &path, JSON, b"{\"username\": \"\xff\"}");
-        assert_eq!(answer.status, 400, "{path}: not UTF-8");
+        let response = api.raw(endpoint.method, &path, JSON, b"{\"username\": \"\xff\"}");
+        assert_eq!(response.status, 400, "{path}: not UTF-8");
 
-        // With all fields of the right type, or with all that may be null
-        // null, it is only the values that are wrong.
+        // With the right types, and with null where it is allowed, no type is
+        // refused.
         let mut nulls = whole.clone();
         for (name, kind) in &fields {
             if !is_required(kind) {
@@ -320,9 +320,9 @@ fn bodies_that_do_not_fit_are_refused() {
         }
         for body in [whole, nulls] {
             let text = Value::Object(body).to_string();
-            let answer = api.raw(endpoint.method, &path, JSON, text.as_bytes());
-            if answer.status != 200 {
-                let message = check_error(v, &answer);
+            let response = api.raw(endpoint.method, &path, JSON, text.as_bytes());
+            if response.status != 200 {
+                let message = check_error(v, &response);
                 for word in ["type", "unknown", "characters", "JSON"] {
                     assert!(!message.contains(word), "{path} {text}: {message}");
                 }
@@ -332,7 +332,7 @@ fn bodies_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn queries_that_do_not_fit_are_refused() {
+fn malformed_queries_are_refused() {
     let (emulator, mut api) = start();
     let id = emulator.users()[0].0;
     for (v, endpoint, path) in routes() {
@@ -356,18 +356,18 @@ fn queries_that_do_not_fit_are_refused() {
             ("sort_column=", false),
             ("nonsense=", false),
         ] {
-            let answer = api.get(&format!("{path}?{query}"));
+            let response = api.get(&format!("{path}?{query}"));
             let expected = if fits { 200 } else { 400 };
-            assert_eq!(answer.status, expected, "{path}?{query}");
+            assert_eq!(response.status, expected, "{path}?{query}");
             if !fits {
-                check_error(v, &answer);
+                check_error(v, &response);
             }
         }
     }
 }
 
 #[test]
-fn lengths_and_ranges() {
+fn limits_of_lengths_and_numbers() {
     let (emulator, mut api) = start();
     let register = "/v4/users/registrations/authenticator/start";
     for (name, status) in [
@@ -376,8 +376,8 @@ fn lengths_and_ranges() {
         ("b".repeat(42), 200),
         ("b".repeat(43), 400),
     ] {
-        let answer = api.post(register, &json!({"username": name}));
-        assert_eq!(answer.status, status, "{name}");
+        let response = api.post(register, &json!({"username": name}));
+        assert_eq!(response.status, status, "{name}");
     }
     for (seconds, status) in [(14, 400), (15, 200), (300, 200), (301, 400)] {
         let body = json!({"username": "ada", "timeout_in_seconds": seconds});
@@ -409,7 +409,7 @@ fn lengths_and_ranges() {
 }
 
 #[test]
-fn content_types() {
+fn only_json_content_types_are_accepted() {
     let (_emulator, mut api) = start();
     let path = "/v4/auth/authenticator/start";
     for (header, body, status) in [
@@ -449,21 +449,21 @@ fn content_types() {
         (JSON, &"[".repeat(500_000), 400),
         (JSON, &"{\"context_data\":".repeat(100), 400),
     ] {
-        let answer = api.raw("POST", path, header, body.as_bytes());
-        assert_eq!(answer.status, status, "{header:?} {body:?}");
+        let response = api.raw("POST", path, header, body.as_bytes());
+        assert_eq!(response.status, status, "{header:?} {body:?}");
         if status != 200 {
-            check_error("v4", &answer);
+            check_error("v4", &response);
         }
     }
 }
 
 #[test]
-fn no_body_may_be_sent_in_three_ways() {
+fn endpoints_without_a_body_accept_an_empty_one() {
     let (emulator, mut api) = start();
     let id = emulator.users()[0].0;
     let credential = api.get(&format!("/v4/users/{id}/credentials")).json();
     let credential = text(&credential, "/credential_records/0/credential_id").to_owned();
-    // All three endpoints that take a POST without a body.
+    // All three endpoints with POST and without a body.
     for path in [
         format!("/v3/users/{id}/authenticator/register/start"),
         format!("/v4/users/{id}/registrations/authenticator/start"),
@@ -483,25 +483,25 @@ fn no_body_may_be_sent_in_three_ways() {
             ("Content-Type: text/plain\r\n", "x", 415),
             ("", "{}", 415),
         ] {
-            let answer = api.raw("POST", &path, headers, body.as_bytes());
+            let response = api.raw("POST", &path, headers, body.as_bytes());
             assert_eq!(
-                answer.status,
+                response.status,
                 status,
                 "{headers:?} {body:?}: {}",
-                answer.text()
+                response.text()
             );
         }
     }
 }
 
 #[test]
-fn tokens_are_for_the_known_client() {
+fn only_the_client_gets_tokens() {
     let emulator = Emulator::builder()
         .plain_http()
         .client("id+1", "s:e%c&r=t")
         .start()
         .unwrap();
-    let mut wire = Wire::open(&emulator);
+    let mut connection = Connection::open(&emulator);
     let form = "grant_type=client_credentials&client_id=id%2B1&client_secret=s%3Ae%25c%26r%3Dt";
     // id%2B1:s%3Ae%25c%26r%3Dt
     let basic = "Authorization: Basic aWQlMkIxOnMlM0FlJTI1YyUyNnIlM0R0\r\n";
@@ -543,9 +543,9 @@ fn tokens_are_for_the_known_client() {
             "invalid_client",
         ),
     ] {
-        let answer = wire.send("POST", "/connect/token", headers, body.as_bytes());
-        assert_eq!(answer.status, status, "{headers} {body}");
-        let json = answer.json();
+        let response = connection.send("POST", "/connect/token", headers, body.as_bytes());
+        assert_eq!(response.status, status, "{headers} {body}");
+        let json = response.json();
         if status == 200 {
             assert_eq!(json["token_type"], "Bearer");
             assert_eq!(json["expires_in"], 600);
@@ -554,7 +554,10 @@ fn tokens_are_for_the_known_client() {
             assert_eq!(json, json!({ "error": error }), "{body}");
         }
     }
-    assert_eq!(wire.send("GET", "/connect/token", "", b"").status, 405);
+    assert_eq!(
+        connection.send("GET", "/connect/token", "", b"").status,
+        405
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A new user registers and signs in with a phone, a passkey and a mail: the
+# A new user registers and signs in with a phone, a passkey and a magic link: the
 # emulator as any language sees it, with curl and nothing else.
 #
 #     cargo run --example emulator -- --http
@@ -72,7 +72,7 @@ started=$(post "/v4/users/$user/registrations/webauthn/start" '{}')
 registration=$(echo "$started" | field registration_id)
 signature=$(echo "$started" | field aa_sig)
 
-# Browser: makes a passkey. The options are handed on as they came.
+# Browser: makes a passkey. The options are passed on unchanged.
 options=$(printf '%s\n' "$started" | field fido2_json_options)
 made=$(post /_emulator/passkeys/create "{\"options\": \"$options\"}")
 

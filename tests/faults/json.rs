@@ -1,33 +1,33 @@
-//! J: what is not the expected JSON.
+//! J: unexpected JSON.
 
+use autharmor::ErrorKind::{Api, Decode, Forbidden, Mismatch, NotFound, Unavailable};
+use autharmor::flow::{BrowserSignIn, ExpectedUser, Method, SignIn};
+use autharmor::{Client, Error, auth::AuthRequestStatus};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::api::ErrorKind::{Api, Decode, Forbidden, Mismatch, NotFound, Unavailable};
-use super::api::flow::{BrowserSignIn, ExpectedUser, Method, SignIn};
-use super::api::{Client, Error, auth::AuthRequestStatus};
-use super::fake::{Fake, answer, answer_with, tokens};
-use super::harness::{
-    Call, Expect, Good, NAME, REQUEST_ID, Row, SECRET, TOKEN, USER_ID, VALIDATION, World, fails,
-    not_authorized, served, validated,
-};
+use super::calls::{Call, Outcome, REQUEST_ID, USER_ID, validated};
+use super::expect::{Expect, fails, not_authorized, served};
+use super::fake_service::{FakeService, respond, respond_with, tokens};
+use super::harness::{Row, Scenario};
+use super::secrets::{NAME, SECRET, TOKEN, VALIDATION};
 
-/// The API answers everything with this.
-fn answering(status: u16, body: impl Into<String>) -> World {
+/// An API with one response for everything.
+fn responding(status: u16, body: impl Into<String>) -> Scenario {
     let body = body.into();
-    Fake::new(tokens, move |_, _, _| answer(status, body.clone())).world()
+    FakeService::new(tokens, move |_, _, _| respond(status, body.clone())).scenario()
 }
 
-/// The call is answered with this.
-fn body(row: &mut Row, call: Call, body: impl Into<String>, expect: &Expect) {
-    row.endure(&answering(200, body), call, &expect.clone().tokens(1));
+/// Checks the call with this response body.
+fn check_body(row: &mut Row, call: Call, body: impl Into<String>, expect: &Expect) {
+    row.check_call(&responding(200, body), call, &expect.clone().tokens(1));
 }
 
 fn undecodable() -> Expect {
     fails(Decode).status(200)
 }
 
-fn name_of_the_answer(call: Call) -> &'static str {
+fn type_of_response(call: Call) -> &'static str {
     match call {
         Call::Read => "UserDetails: ",
         Call::Start => "StartAuthenticatorAuthResponse: ",
@@ -52,12 +52,12 @@ fn j1_not_one_json_document() {
             format!("\u{feff}{good}"),
             "\0".to_owned(),
         ] {
-            let expect = undecodable().says(name_of_the_answer(call));
-            body(&mut row, call, bad, &expect);
+            let expect = undecodable().says(type_of_response(call));
+            check_body(&mut row, call, bad, &expect);
         }
     }
-    row.note("the error names the type and the place");
-    row.done();
+    row.note("the error names the type and the position");
+    row.finish();
 }
 
 #[test]
@@ -67,70 +67,70 @@ fn j2_unknown_fields() {
         let more = call
             .body()
             .replacen('{', r#"{"new":{"a":[1,{}]},"x":null,"#, 1);
-        body(&mut row, call, more, &served());
+        check_body(&mut row, call, more, &served());
     }
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn j3_optional_fields_are_missing_or_null() {
+fn j3_optional_fields_missing() {
     let mut row = Row::new("J3", "optional fields missing or null");
     for more in [
         "",
         r#","email_address":null,"date_created":null,"enrolled_auth_methods":null"#,
     ] {
         let user = format!(r#"{{"user_id":"{USER_ID}"{more}}}"#);
-        body(&mut row, Call::Read, user, &served());
+        check_body(&mut row, Call::Read, user, &served());
     }
     for more in [
         "",
         r#","user_id":null,"qr_code_data":null,"timeout_in_seconds":null"#,
     ] {
         let started = format!(r#"{{"auth_request_id":"{REQUEST_ID}"{more}}}"#);
-        body(&mut row, Call::Start, started, &served());
+        check_body(&mut row, Call::Start, started, &served());
     }
     for empty in [
         "{}",
         r#"{"validate_auth_response_details":null}"#,
         r#"{"validate_auth_response_details":{"auth_details":null}}"#,
     ] {
-        body(&mut row, Call::Validate, empty, &not_authorized());
+        check_body(&mut row, Call::Validate, empty, &not_authorized());
     }
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn j4_required_fields_are_missing() {
+fn j4_required_fields_missing() {
     let mut row = Row::new("J4", "a required field is missing or null");
     let expect = undecodable();
-    body(
+    check_body(
         &mut row,
         Call::Read,
         "{}",
         &expect.clone().says("user_id is missing"),
     );
     let null = r#"{"user_id":null}"#;
-    body(
+    check_body(
         &mut row,
         Call::Read,
         null,
         &expect.clone().says("user_id has the wrong type"),
     );
-    body(
+    check_body(
         &mut row,
         Call::Start,
         "{}",
         &expect.says("auth_request_id is missing"),
     );
-    // Nothing in it is required, and so nobody is signed in.
-    body(&mut row, Call::Validate, "{}", &not_authorized());
+    // No field of it is required, and nobody is signed in.
+    check_body(&mut row, Call::Validate, "{}", &not_authorized());
     row.note("the error names the field");
-    row.done();
+    row.finish();
 }
 
 #[test]
 fn j5_unknown_enum_values() {
-    let mut row = Row::new("J5", "enum values that nobody knows, or in another case");
+    let mut row = Row::new("J5", "enum values that are unknown or in another case");
     let info = r#"{"auth_request_status_id":99,"auth_response":{"auth_details":{"request_details":{"auth_method":"WEBAUTHN"}}}}"#;
     let get = |client: &Client| {
         let info = client.get_auth_info(REQUEST_ID)?;
@@ -142,16 +142,16 @@ fn j5_unknown_enum_values() {
         let method = "/auth_response/auth_details/request_details/auth_method";
         assert_eq!(json["auth_request_status_id"], 99);
         assert_eq!(json.pointer(method).unwrap(), "WEBAUTHN");
-        Ok(Good::Served)
+        Ok(Outcome::Served)
     };
-    row.endure_other(&answering(200, info), true, get, &served().tokens(1));
+    row.check_other_call(&responding(200, info), true, get, &served().tokens(1));
     for code in ["77", "-1", r#""77""#] {
         let odd = validated("false", &USER_ID.to_string(), NAME)
             .replace(r#""result_code":2"#, &format!(r#""result_code":{code}"#));
-        body(&mut row, Call::Validate, odd, &not_authorized());
+        check_body(&mut row, Call::Validate, odd, &not_authorized());
     }
-    row.note("they are kept and go back as they came");
-    row.done();
+    row.note("they are kept and serialised unchanged");
+    row.finish();
 }
 
 #[test]
@@ -162,18 +162,18 @@ fn j6_numbers_as_text_and_text_as_numbers() {
         r#"{"timeout_in_seconds":"60","visual_verify_value":42,"#,
         1,
     );
-    body(&mut row, Call::Start, timeout, &served());
+    check_body(&mut row, Call::Start, timeout, &served());
     let status = Call::Validate.body().replace(":2", r#":"2""#);
-    body(&mut row, Call::Validate, status, &served());
-    body(&mut row, Call::Read, r#"{"user_id":5}"#, &undecodable());
-    body(
+    check_body(&mut row, Call::Validate, status, &served());
+    check_body(&mut row, Call::Read, r#"{"user_id":5}"#, &undecodable());
+    check_body(
         &mut row,
         Call::Start,
         r#"{"auth_request_id":5}"#,
         &undecodable(),
     );
-    row.note("tolerated in numbers, codes and states; not in ids");
-    row.done();
+    row.note("accepted for numbers, codes and states; not for ids");
+    row.finish();
 }
 
 #[test]
@@ -184,17 +184,17 @@ fn j8_deep_nesting() {
             "[".repeat(200_000),
             format!(r#"{{"x":{}"#, "[".repeat(200_000)),
         ] {
-            body(&mut row, call, deep, &undecodable());
+            check_body(&mut row, call, deep, &undecodable());
         }
     }
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn j9_numbers_and_dates_beyond_measure() {
+fn j9_extreme_numbers_and_dates() {
     let mut row = Row::new(
         "J9",
-        "1e400; dates without zone, of the year 9999, or none at all",
+        "1e400; dates without zone, of the year 9999, or no dates",
     );
     for date in [
         "2020-07-11T17:09:44",
@@ -209,18 +209,18 @@ fn j9_numbers_and_dates_beyond_measure() {
             assert_eq!(created.as_str(), date);
             #[cfg(feature = "jiff")]
             let _ = created.to_jiff();
-            Ok(Good::Served)
+            Ok(Outcome::Served)
         };
-        row.endure_other(&answering(200, user), true, get, &served().tokens(1));
+        row.check_other_call(&responding(200, user), true, get, &served().tokens(1));
     }
     for number in ["1e400", "-1e400", "123456789012345678901234567890"] {
         let huge = format!(r#"{{"auth_request_id":"{REQUEST_ID}","x":{number}}}"#);
-        body(&mut row, Call::Start, huge, &served());
+        check_body(&mut row, Call::Start, huge, &served());
     }
     let huge = format!(r#"{{"auth_request_id":"{REQUEST_ID}","timeout_in_seconds":1e400}}"#);
-    body(&mut row, Call::Start, huge, &undecodable());
-    row.note("dates stay the server's text");
-    row.done();
+    check_body(&mut row, Call::Start, huge, &undecodable());
+    row.note("dates keep the server's text");
+    row.finish();
 }
 
 #[test]
@@ -253,18 +253,18 @@ fn j11_error_bodies_of_any_kind() {
                 }
             };
             let refused = expect(fails(Api).status(400));
-            row.endure(&answering(400, odd), call, &refused);
+            row.check_call(&responding(400, odd), call, &refused);
             let forbidden = expect(fails(Forbidden).status(403));
-            row.endure(&answering(403, odd), call, &forbidden);
+            row.check_call(&responding(403, odd), call, &forbidden);
             let down = expect(fails(Unavailable).status(500).requests(3, 1));
-            row.endure(&answering(500, odd), call, &down);
+            row.check_call(&responding(500, odd), call, &down);
         }
     }
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn j12_a_value_that_the_parser_would_quote() {
+fn j12_value_that_a_parser_would_quote() {
     let mut row = Row::new("J12", "a secret where another type belongs");
     for secret in [SECRET, TOKEN, VALIDATION, NAME] {
         for (call, field) in [
@@ -276,7 +276,7 @@ fn j12_a_value_that_the_parser_would_quote() {
             (Call::Validate, "validate_auth_response_details"),
         ] {
             let odd = format!(r#"{{"{field}":"{secret}"}}"#);
-            body(
+            check_body(
                 &mut row,
                 call,
                 odd,
@@ -284,19 +284,19 @@ fn j12_a_value_that_the_parser_would_quote() {
             );
         }
         let token = format!(r#"{{"access_token":"x","expires_in":"{secret}"}}"#);
-        let fake = Fake::new(
-            move |_, _, _| answer(200, token.clone()),
-            |_, request, _| super::fake::healthy(request),
+        let service = FakeService::new(
+            move |_, _, _| respond(200, token.clone()),
+            |_, request, _| super::fake_service::healthy(request),
         );
         let expect = undecodable().unsent().tokens(1);
-        row.endure(&fake.world(), Call::Read, &expect);
+        row.check_call(&service.scenario(), Call::Read, &expect);
     }
     row.note("the error names the field, not the value");
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn j14_authorized_is_not_quite_true() {
+fn j14_authorized_is_not_true() {
     let mut row = Row::new(
         "J14",
         "`authorized` missing, null, false, `\"true\"`, 1, `[true]`",
@@ -310,7 +310,7 @@ fn j14_authorized_is_not_quite_true() {
         "[true]",
         r#"{"true":true}"#,
     ] {
-        body(
+        check_body(
             &mut row,
             Call::Validate,
             validated(odd, &id, NAME),
@@ -318,15 +318,15 @@ fn j14_authorized_is_not_quite_true() {
         );
     }
     let missing = validated("true", &id, NAME).replace(r#""authorized":true,"#, "");
-    body(&mut row, Call::Validate, missing, &not_authorized());
+    check_body(&mut row, Call::Validate, missing, &not_authorized());
     let elsewhere = r#"{"authorized":true,"auth_details":{"authorized":true}}"#;
-    body(&mut row, Call::Validate, elsewhere, &not_authorized());
-    row.done();
+    check_body(&mut row, Call::Validate, elsewhere, &not_authorized());
+    row.finish();
 }
 
 #[test]
-fn j15_about_somebody_or_something_else() {
-    let mut row = Row::new("J15", "answer for another user, request or nonce");
+fn j15_about_another_user_or_request() {
+    let mut row = Row::new("J15", "response for another user, request or nonce");
     let id = USER_ID.to_string();
     let mismatch = fails(Mismatch).tokens(1);
     for other in [
@@ -336,7 +336,7 @@ fn j15_about_somebody_or_something_else() {
         validated("true", &id, NAME).replace(r#""result_code":2"#, r#""result_code":3"#),
         validated("true", &id, NAME).replace("auth_profile_details", "profile"),
     ] {
-        row.endure(&answering(200, other), Call::Validate, &mismatch);
+        row.check_call(&responding(200, other), Call::Validate, &mismatch);
     }
     // What the device signed.
     let signed = |request: &str, nonce: &str| {
@@ -350,44 +350,44 @@ fn j15_about_somebody_or_something_else() {
         )
     };
     let ours = REQUEST_ID.to_string();
-    for (answer, expect) in [
+    for (response, expect) in [
         (signed(&ours, "ours"), served().tokens(1)),
         (signed(&id, "ours"), mismatch.clone()),
         (signed(&ours, "theirs"), mismatch),
     ] {
-        row.endure_other(&answering(200, answer), false, with_nonce, &expect);
+        row.check_other_call(&responding(200, response), false, with_nonce, &expect);
     }
-    row.done();
+    row.finish();
 }
 
-fn with_nonce(client: &Client) -> Result<Good, Error> {
+fn with_nonce(client: &Client) -> Result<Outcome, Error> {
     let expected = ExpectedUser::Is(NAME.into());
     let from_page = BrowserSignIn::new(Method::Authenticator, REQUEST_ID, VALIDATION, expected);
     let end = client.complete_browser_sign_in(&from_page.nonce("ours"))?;
     Ok(match end {
-        SignIn::SignedIn(_) => Good::Served,
-        _ => Good::NotAuthorized,
+        SignIn::SignedIn(_) => Outcome::Served,
+        _ => Outcome::NotAuthorized,
     })
 }
 
 #[test]
-fn j16_an_array_instead_of_a_page() {
+fn j16_array_instead_of_an_object() {
     let mut row = Row::new("J16", "an array where an object is expected");
     let list = |client: &Client| {
         client
-            .list_users(super::api::users::UserQuery::new())
-            .map(|_| Good::Served)
+            .list_users(autharmor::users::UserQuery::new())
+            .map(|_| Outcome::Served)
     };
     let empty = |client: &Client| {
-        let page = client.list_users(super::api::users::UserQuery::new())?;
+        let page = client.list_users(autharmor::users::UserQuery::new())?;
         assert!(page.records.is_empty());
-        Ok(Good::Served)
+        Ok(Outcome::Served)
     };
     for odd in ["[]", "[{}]", "[[],{}]"] {
         let expect = undecodable().tokens(1);
-        row.endure_other(&answering(200, odd), true, list, &expect);
+        row.check_other_call(&responding(200, odd), true, list, &expect);
         for call in Call::ALL {
-            body(&mut row, call, odd, &undecodable());
+            check_body(&mut row, call, odd, &undecodable());
         }
     }
     for none in [
@@ -395,14 +395,14 @@ fn j16_an_array_instead_of_a_page() {
         r#"{"user_records":null,"page_info":null}"#,
         r#"{"user_records":[]}"#,
     ] {
-        row.endure_other(&answering(200, none), true, empty, &served().tokens(1));
+        row.check_other_call(&responding(200, none), true, empty, &served().tokens(1));
     }
     row.note("a page without records is an empty one");
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn j17_the_server_repeats_the_username() {
+fn j17_error_message_repeats_the_username() {
     let mut row = Row::new("J17", "`error_message` repeats the username");
     let echo =
         format!(r#"{{"error_code":404,"error_message":"no user {NAME}","tracking_id":"t-1"}}"#);
@@ -412,21 +412,27 @@ fn j17_the_server_repeats_the_username() {
             .code("404")
             .tracking_id("t-1")
             .tokens(1);
-        row.endure(&answering(404, echo.clone()), call, &expect);
+        row.check_call(&responding(404, echo.clone()), call, &expect);
 
-        let error = call.make(&answering(404, echo.clone()).client).unwrap_err();
+        let error = call
+            .make(&responding(404, echo.clone()).client)
+            .unwrap_err();
         assert!(error.server_message().unwrap().contains(NAME));
         assert!(format!("{error:#}").contains(NAME));
     }
-    // Where a code or an id belongs, it is dropped.
+    // In place of a code or an id, it is dropped.
     let hidden = format!(r#"{{"error_code":"{NAME}","tracking_id":"{NAME}","error":"x"}}"#);
     for call in Call::ALL {
-        let fake = Fake::new(tokens, {
+        let service = FakeService::new(tokens, {
             let hidden = hidden.clone();
-            move |_, _, _| answer_with(404, &[("x-tracking", NAME)], hidden.clone())
+            move |_, _, _| respond_with(404, &[("x-tracking", NAME)], hidden.clone())
         });
-        row.endure(&fake.world(), call, &fails(NotFound).status(404).tokens(1));
+        row.check_call(
+            &service.scenario(),
+            call,
+            &fails(NotFound).status(404).tokens(1),
+        );
     }
-    row.note("it is in `server_message()` and `{:#}` only");
-    row.done();
+    row.note("only in `server_message()` and `{:#}`");
+    row.finish();
 }

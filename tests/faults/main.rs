@@ -1,24 +1,32 @@
-//! The fault list: what goes wrong, and what is seen then.
+//! The fault list: what goes wrong, and what a program sees then.
 //!
-//! One test a row, findable by its number; [`harness`] asserts the invariants
-//! in each, and `TABLE.md` shows what was seen. Rows of time and of threads
-//! need the crate's own clock and live in `src/faults/`, the same harness
-//! around them.
+//! One test per row, found by its number. [`harness`] asserts the invariants
+//! in each, and `TABLE.md` shows what was seen.
 
-use autharmor as api;
-
-mod fake;
+mod calls;
+mod expect;
+mod fake_service;
 mod harness;
+mod list;
+mod scripted_service;
+mod secrets;
+mod table;
+
+mod authorization;
+mod environment;
 mod http_layer;
 mod json;
-mod list;
 mod misuse;
+mod names;
 mod network;
 mod property;
-mod table;
+mod second_flows;
+mod second_network;
+mod second_responses;
+mod second_token;
+mod threads;
+mod time;
 mod tls;
 mod token;
-mod wire;
-
-#[path = "../support/scripted.rs"]
-mod scripted;
+mod waiting;
+mod wiped;

@@ -1,64 +1,67 @@
-//! M: misuse and injection. What comes from the environment is in
-//! `src/faults/`.
+//! M: misuse and injection. Rows about environment variables are in
+//! `environment.rs`.
 
 use std::fmt::Debug;
 
-use super::api::ErrorKind::{InvalidInput, UsernameInUrl};
-use super::api::auth::{
+use autharmor::ErrorKind::{InvalidInput, UsernameInUrl};
+use autharmor::auth::{
     self, FinishWebauthnAuth, StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth,
     ValidateAuth,
 };
-use super::api::flow::{BrowserSignIn, ExpectedUser, Method, WaitPolicy};
-use super::api::users::{self, UpdateUser, UserQuery};
-use super::api::{
+use autharmor::flow::{BrowserSignIn, ExpectedUser, Method, WaitPolicy};
+use autharmor::users::{self, UpdateUser, UserQuery};
+use autharmor::{
     ApiVersion, Client, Error, PageQuery, Private, Request, Secret, Target, UserKey, credentials,
 };
-use super::fake::{Fake, answer, answer_with, healthy, tokens};
-use super::harness::{
-    Call, Expect, Good, ID, NAME, PASSWORD, REQUEST_ID, Row, SECRET, TOKEN, USER_ID, VALIDATION,
-    World, assert_silent, everything_said, fails, served,
-};
 
-/// A service with nothing wrong.
-fn healthy_world() -> World {
-    Fake::new(tokens, |_, request, _| healthy(request)).world()
+use super::calls::{Call, ID, Outcome, REQUEST_ID, USER_ID};
+use super::expect::{Expect, fails, served};
+use super::fake_service::{FakeService, healthy, respond, respond_with, tokens};
+use super::harness::{Row, Scenario};
+use super::secrets::{NAME, PASSWORD, SECRET, TOKEN, VALIDATION, all_text, assert_no_secrets};
+
+/// A service without a fault.
+fn healthy_scenario() -> Scenario {
+    FakeService::new(tokens, |_, request, _| healthy(request)).scenario()
 }
 
-/// Nothing leaves the machine, not even for a token.
+/// Nothing is sent, not even a token request.
 fn refused() -> Expect {
     fails(InvalidInput).unsent()
 }
 
 /// A call with this id in its route, that reads or disables.
-fn with_id(id: &str, is_read: bool) -> impl Fn(&Client) -> Result<Good, Error> + use<> {
+fn with_id(id: &str, is_read: bool) -> impl Fn(&Client) -> Result<Outcome, Error> + use<> {
     let id = id.to_owned();
     move |client| {
         let credential = if is_read {
-            client.get_user_credential(USER_ID, id.as_str())
+            client.get_user_credential(USER_ID, id.as_str()).map(drop)
         } else {
-            client.disable_user_credential(USER_ID, id.as_str())
+            client
+                .disable_user_credential(USER_ID, id.as_str())
+                .map(drop)
         };
-        credential.map(|_| Good::Served)
+        credential.map(|()| Outcome::Served)
     }
 }
 
 /// A read and a start by this name.
 fn by_name(row: &mut Row, name: &str) {
     let owned = name.to_owned();
-    let read = move |client: &Client| client.get_user(&*owned).map(|_| Good::Served);
-    row.endure_other(&healthy_world(), true, read, &refused());
+    let read = move |client: &Client| client.get_user(&*owned).map(|_| Outcome::Served);
+    row.check_other_call(&healthy_scenario(), true, read, &refused());
     let owned = name.to_owned();
     let start = move |client: &Client| {
         let request = StartAuthenticatorAuth::new().user(&*owned);
         client
             .start_authenticator_auth(&request)
-            .map(|_| Good::Served)
+            .map(|_| Outcome::Served)
     };
-    row.endure_other(&healthy_world(), false, start, &refused());
+    row.check_other_call(&healthy_scenario(), false, start, &refused());
 }
 
 #[test]
-fn m1_ids_that_lead_elsewhere() {
+fn m1_ids_with_dot_segments() {
     let mut row = Row::new("M1", "id `../apps`, `..`, `.`, `%2e%2e`");
     for id in [
         "../apps",
@@ -72,10 +75,15 @@ fn m1_ids_that_lead_elsewhere() {
         "a%0db",
     ] {
         for is_read in [true, false] {
-            row.endure_other(&healthy_world(), is_read, with_id(id, is_read), &refused());
+            row.check_other_call(
+                &healthy_scenario(),
+                is_read,
+                with_id(id, is_read),
+                &refused(),
+            );
         }
     }
-    row.done();
+    row.finish();
 }
 
 #[test]
@@ -91,12 +99,12 @@ fn m2_ids_with_delimiters() {
         for is_read in [true, false] {
             let suffix = if is_read { "" } else { "/disable" };
             let path = format!("/v4/users/{USER_ID}/credentials/{encoded}{suffix}");
-            let fake = Fake::new(tokens, move |_, request, _| {
+            let service = FakeService::new(tokens, move |_, request, _| {
                 assert_eq!(request.uri().path_and_query().unwrap().as_str(), path);
-                answer(200, r#"{"credential_id":"x"}"#)
+                respond(200, r#"{"credential_id":"x"}"#)
             });
-            row.endure_other(
-                &fake.world(),
+            row.check_other_call(
+                &service.scenario(),
                 is_read,
                 with_id(id, is_read),
                 &served().tokens(1),
@@ -104,34 +112,41 @@ fn m2_ids_with_delimiters() {
         }
     }
     row.note("always one segment of the route");
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn m3_ids_of_nobody() {
+fn m3_empty_and_nil_ids() {
     let mut row = Row::new("M3", "id empty or nil, without a username");
     for id in ["", "00000000-0000-0000-0000-000000000000"] {
         for is_read in [true, false] {
-            row.endure_other(&healthy_world(), is_read, with_id(id, is_read), &refused());
+            row.check_other_call(
+                &healthy_scenario(),
+                is_read,
+                with_id(id, is_read),
+                &refused(),
+            );
         }
     }
     let nil = uuid::Uuid::nil();
-    let read = move |client: &Client| client.get_user(nil).map(|_| Good::Served);
-    row.endure_other(&healthy_world(), true, read, &refused());
+    let read = move |client: &Client| client.get_user(nil).map(|_| Outcome::Served);
+    row.check_other_call(&healthy_scenario(), true, read, &refused());
     let start = move |client: &Client| {
         let request = StartAuthenticatorAuth::new().user(nil);
         client
             .start_authenticator_auth(&request)
-            .map(|_| Good::Served)
+            .map(|_| Outcome::Served)
     };
-    row.endure_other(&healthy_world(), false, start, &refused());
+    row.check_other_call(&healthy_scenario(), false, start, &refused());
     let validate = move |client: &Client| {
         let expected = ExpectedUser::Is(nil.into());
         let page = BrowserSignIn::new(Method::Authenticator, REQUEST_ID, VALIDATION, expected);
-        client.complete_browser_sign_in(&page).map(|_| Good::Served)
+        client
+            .complete_browser_sign_in(&page)
+            .map(|_| Outcome::Served)
     };
-    row.endure_other(&healthy_world(), false, validate, &refused());
-    row.done();
+    row.check_other_call(&healthy_scenario(), false, validate, &refused());
+    row.finish();
 }
 
 #[test]
@@ -140,7 +155,7 @@ fn m4_names_that_would_split_a_header() {
     for odd in ["\r\nx: y", "\n", "\0", "\u{85}", "\u{7f}"] {
         by_name(&mut row, &format!("{NAME}{odd}x"));
     }
-    row.done();
+    row.finish();
 }
 
 #[test]
@@ -148,17 +163,17 @@ fn m5_names_that_are_not_ascii() {
     let mut row = Row::new("M5", "a username that is not ASCII");
     // In a header it is refused; a body can carry it.
     let name = "f4ult.ada\u{eb}";
-    let read = move |client: &Client| client.get_user(name).map(|_| Good::Served);
-    row.endure_other(&healthy_world(), true, read, &refused());
-    let allowed = Fake::new(tokens, move |_, request, _| {
+    let read = move |client: &Client| client.get_user(name).map(|_| Outcome::Served);
+    row.check_other_call(&healthy_scenario(), true, read, &refused());
+    let allowed = FakeService::new(tokens, move |_, request, _| {
         let header = &request.headers()["x-autharmor-usernamevalue"];
         assert_eq!(header.as_bytes(), name.as_bytes());
         healthy(request)
     });
-    let world = allowed.tuned(|builder| builder.non_ascii_usernames(true));
-    row.endure_other(&world, true, read, &served().tokens(1));
+    let scenario = allowed.with_settings(|builder| builder.non_ascii_usernames(true));
+    row.check_other_call(&scenario, true, read, &served().tokens(1));
     row.note("raw UTF-8 if the builder was told so");
-    row.done();
+    row.finish();
 }
 
 #[test]
@@ -178,7 +193,7 @@ fn m6_names_that_would_be_trimmed() {
     ] {
         by_name(&mut row, name);
     }
-    row.done();
+    row.finish();
 }
 
 #[test]
@@ -200,20 +215,21 @@ fn m9_base_urls() {
         "https://api.example/../x".to_owned(),
         "https://api.example:0".to_owned(),
     ] {
-        row.refuses_to_build(|| builder().api_url(&url).build(), "api_url");
-        row.refuses_to_build(|| builder().login_url(&url).build(), "login_url");
+        row.check_refused_build(|| builder().api_url(&url).build(), "api_url");
+        row.check_refused_build(|| builder().login_url(&url).build(), "login_url");
     }
     for call in Call::ALL {
-        let fake = Fake::new(tokens, |_, request, _| {
+        let service = FakeService::new(tokens, |_, request, _| {
             let uri = request.uri().to_string();
             assert!(uri.starts_with("https://api.example/a/b/v3/"), "{uri}");
             healthy(request)
         });
-        let world = fake.tuned(|builder| builder.api_url("https://api.example/a/b//"));
-        row.endure(&world, call, &served().tokens(1));
+        let scenario =
+            service.with_settings(|builder| builder.api_url("https://api.example/a/b//"));
+        row.check_call(&scenario, call, &served().tokens(1));
     }
-    row.note("trailing slashes do not matter, a prefix is kept");
-    row.done();
+    row.note("trailing slashes do not matter; a prefix is kept");
+    row.finish();
 }
 
 #[test]
@@ -225,88 +241,88 @@ fn m12_qr_data_that_is_no_link() {
             "auth_validation_token": VALIDATION,
             "qr_code_data": data,
         });
-        let fake = Fake::new(tokens, move |_, _, _| answer(200, json.to_string()));
+        let service = FakeService::new(tokens, move |_, _, _| respond(200, json.to_string()));
         let begin = move |client: &Client| {
             let request = StartAuthenticatorAuth::new().user(NAME);
             let started = client.begin_authenticator_sign_in(&request)?;
             assert!(!format!("{started:?}").contains(data));
             assert_eq!(started.qr_code_data, Some(Secret::from(data)));
-            Ok(Good::Served)
+            Ok(Outcome::Served)
         };
-        row.endure_other(&fake.world(), false, begin, &served().tokens(1));
+        row.check_other_call(&service.scenario(), false, begin, &served().tokens(1));
     }
-    row.note("it comes as data, is opened by nobody, and `Debug` does not show it");
-    row.done();
+    row.note("returned as data, never opened, and not shown by `Debug`");
+    row.finish();
 }
 
-/// Looks into every form of `Debug`.
-fn quiet(what: impl Debug) {
+/// Asserts that no form of `Debug` shows a secret.
+fn assert_debug(what: impl Debug) {
     let name = std::any::type_name_of_val(&what);
     for text in [format!("{what:?}"), format!("{what:#?}")] {
-        assert_silent(&format!("M13, {name}"), &text);
+        assert_no_secrets(&format!("M13, {name}"), &text);
     }
 }
 
-/// A request, and what it looks like on the wire.
-fn both<T>(request: &Request<T>) {
+/// The same for a request and its HTTP form.
+fn assert_request_debug<T>(request: &Request<T>) {
     let target = Target::new("https://api.example")
         .unwrap()
         .version(ApiVersion::V4)
         .username_in_query(true);
-    quiet(request);
-    quiet(request.to_http(&target).unwrap());
+    assert_debug(request);
+    assert_debug(request.to_http(&target).unwrap());
 }
 
 #[test]
 fn m13_debug_of_public_types() {
-    let mut row = Row::new("M13", "`{:?}` of what holds secrets and names");
+    let mut row = Row::new("M13", "`{:?}` of types that hold secrets and names");
     let builder = Client::builder(ID, SECRET)
         .proxy(format!("http://user:{PASSWORD}@proxy.example:1"))
         .client_certificate("", SECRET);
-    quiet(&builder);
-    let world = Fake::new(tokens, |_, _, _| {
+    assert_debug(&builder);
+    let scenario = FakeService::new(tokens, |_, _, _| {
         let json = format!(
             r#"{{"auth_request_id":"{REQUEST_ID}","user_id":"{USER_ID}","username":"{NAME}","email_address":"{NAME}","auth_validation_token":"{VALIDATION}","aa_guid":"{VALIDATION}","qr_code_data":"{TOKEN}","fido2_json_options":"{TOKEN}","enrolled_auth_methods":[{{"auth_method_masked_info":"{NAME}"}}]}}"#
         );
-        answer_with(200, &[("x-token", TOKEN)], json)
+        respond_with(200, &[("x-token", TOKEN)], json)
     })
-    .world();
-    let client = &world.client;
-    quiet(client);
-    quiet(UserKey::from(NAME));
-    quiet((Secret::from(SECRET), Private::from(NAME)));
+    .scenario();
+    let client = &scenario.client;
+    assert_debug(client);
+    assert_debug(UserKey::from(NAME));
+    assert_debug((Secret::from(SECRET), Private::from(NAME)));
 
     let start = StartAuthenticatorAuth::new().user(NAME).nonce(TOKEN);
     let webauthn = StartWebauthnAuth::new().user(NAME);
     let mail = StartMagiclinkEmailAuth::new(NAME, "https://app.example/in");
     let finish = FinishWebauthnAuth::new(REQUEST_ID, VALIDATION, format!(r#"{{"id":"{TOKEN}"}}"#));
     let validate = ValidateAuth::new(REQUEST_ID, VALIDATION).nonce(TOKEN);
-    quiet((&start, &webauthn, &mail, &finish, &validate));
-    quiet((UpdateUser::new(NAME), UserQuery::new().username(NAME)));
-    quiet(BrowserSignIn::new(
+    assert_debug((&start, &webauthn, &mail, &finish, &validate));
+    assert_debug((UpdateUser::new(NAME), UserQuery::new().username(NAME)));
+    assert_debug(BrowserSignIn::new(
         Method::Webauthn,
         REQUEST_ID,
         VALIDATION,
         ExpectedUser::Is(NAME.into()),
     ));
-    quiet(WaitPolicy::new());
+    assert_debug(WaitPolicy::new());
 
-    both(&auth::start_authenticator_auth(&start));
-    both(&auth::finish_webauthn_auth(&finish));
-    both(&auth::validate_webauthn_auth(&validate));
-    both(&users::get_user(NAME));
-    both(&users::list_users(UserQuery::new().username(NAME)));
-    both(&credentials::list_user_credentials(NAME, &PageQuery::new()));
+    assert_request_debug(&auth::start_authenticator_auth(&start));
+    assert_request_debug(&auth::finish_webauthn_auth(&finish));
+    assert_request_debug(&auth::validate_webauthn_auth(&validate));
+    assert_request_debug(&users::get_user(NAME));
+    assert_request_debug(&users::list_users(UserQuery::new().username(NAME)));
+    assert_request_debug(&credentials::list_user_credentials(NAME, PageQuery::new()));
 
-    quiet(client.get_user(NAME).unwrap());
-    quiet(client.start_authenticator_auth(&start).unwrap());
-    quiet(client.start_webauthn_auth(&webauthn).unwrap());
-    quiet(client.finish_webauthn_auth(&finish).unwrap());
-    quiet(client.begin_authenticator_sign_in(&start).unwrap());
-    quiet(client.begin_webauthn_sign_in(&webauthn).unwrap());
-    quiet(client.begin_magiclink_sign_in(&mail).unwrap());
-    quiet(
-        healthy_world()
+    assert_debug(client.get_user(NAME).unwrap());
+    assert_debug(client.start_authenticator_auth(&start).unwrap());
+    assert_debug(client.start_webauthn_auth(&webauthn).unwrap());
+    assert_debug(client.finish_webauthn_auth(&finish).unwrap());
+    assert_debug(client.begin_authenticator_sign_in(&start).unwrap());
+    assert_debug(client.begin_webauthn_sign_in(&webauthn).unwrap());
+    assert_debug(client.begin_magiclink_sign_in(&mail).unwrap());
+    assert_debug(
+        healthy_scenario()
             .client
             .complete_browser_sign_in(&BrowserSignIn::new(
                 Method::Authenticator,
@@ -315,35 +331,35 @@ fn m13_debug_of_public_types() {
                 ExpectedUser::Is(NAME.into()),
             )),
     );
-    // The calls above count as the row's: the client still works.
-    row.endure(&world, Call::Start, &served());
+    // The client still works after the calls above.
+    row.check_call(&scenario, Call::Start, &served());
     row.note("no secret, token, QR data or name");
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn m14_everything_is_logged() {
+fn m14_trace_logging() {
     let mut row = Row::new("M14", "`RUST_LOG=trace,ureq_proto=debug`");
     for version in [ApiVersion::V3, ApiVersion::V4] {
-        // Every other row is listened to as well, see the harness.
-        let hosts = super::wire::Hosts::start(super::wire::Over::Tls);
-        let world = World {
+        // The log of every other row is searched as well, see `secrets.rs`.
+        let hosts = super::scripted_service::Hosts::start(super::scripted_service::Scheme::Https);
+        let scenario = Scenario {
             client: hosts.builder().api_version(version).build().unwrap(),
-            side: Box::new(hosts),
+            service: Box::new(hosts),
             clock: None,
         };
         if version == ApiVersion::V3 {
             for (call, tokens) in [(Call::Read, 1), (Call::Start, 0), (Call::Validate, 0)] {
-                row.endure(&world, call, &served().tokens(tokens));
+                row.check_call(&scenario, call, &served().tokens(tokens));
             }
         } else {
-            // A name would have to go into the URL, which is logged.
-            let error = Call::Read.make(&world.client).unwrap_err();
+            // The name would have to be in the URL, which is logged.
+            let error = Call::Read.make(&scenario.client).unwrap_err();
             assert_eq!(error.kind(), UsernameInUrl);
-            world.client.get_user(USER_ID).unwrap();
-            assert_silent("M14", &everything_said(&error));
+            scenario.client.get_user(USER_ID).unwrap();
+            assert_no_secrets("M14", &all_text(&error));
         }
     }
     row.note("no record of any row holds a secret, a token, a body or a name");
-    row.done();
+    row.finish();
 }

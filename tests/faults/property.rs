@@ -1,69 +1,56 @@
-//! Truncated and flipped answers: whatever comes of them, the invariants hold.
+//! Truncated and corrupted responses keep the invariants.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-use serde_json::{Value, json};
-use uuid::Uuid;
-
-use super::api::auth::{
+use autharmor::auth::{
     FinishWebauthnAuth, StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth,
     ValidateAuth,
 };
-use super::api::flow::{BrowserSignIn, ExpectedUser, Method, SignIn};
-use super::api::registrations::{
+use autharmor::flow::{BrowserSignIn, ExpectedUser, Method, SignIn};
+use autharmor::registrations::{
     self, Fido2RegistrationData, FinishWebauthnRegistration, StartAuthenticatorRegistration,
     StartMagiclinkEmailRegistration, StartWebauthnRegistration, ValidateMagiclinkEmailRegistration,
     ValidateRegistration,
 };
-use super::api::users::{UpdateUser, UserQuery};
-use super::api::{Client, Error, ErrorKind, PageQuery, RetryPolicy};
-use super::fake::{Fake, answer, tokens};
-use super::harness::{
-    Call, NAME, REQUEST_ID, TOKEN, USER_ID, VALIDATION, World, assert_silent, everything_said,
-    token_body,
-};
+use autharmor::users::{UpdateUser, UserQuery};
+use autharmor::{Client, Error, ErrorKind, PageQuery, RetryPolicy};
+use autharmor_test_support::Rng;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
-/// Of each answer.
+use super::calls::{Call, REQUEST_ID, USER_ID, token_body};
+use super::fake_service::{FakeService, respond, tokens};
+use super::harness::Scenario;
+use super::secrets::{NAME, TOKEN, VALIDATION, all_text, assert_no_secrets};
+
+/// Cases per response.
 const CASES: usize = 2_000;
 
-/// Knuth's MMIX generator: the same cases in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % bound
+/// Truncates the text, flips bytes, or both.
+fn corrupt(rng: &mut Rng, text: &str) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    let what = rng.below(3);
+    if what != 0 {
+        bytes.truncate(rng.below(bytes.len()));
     }
-
-    /// Cuts, flips, or both.
-    fn spoil(&mut self, text: &str) -> Vec<u8> {
-        let mut bytes = text.as_bytes().to_vec();
-        let what = self.below(3);
-        if what != 0 {
-            bytes.truncate(self.below(bytes.len()));
+    if what != 1 && !bytes.is_empty() {
+        for _ in 0..=rng.below(4) {
+            let (position, flip) = (rng.below(bytes.len()), 1 + rng.below(255));
+            bytes[position] ^= u8::try_from(flip).unwrap();
         }
-        if what != 1 && !bytes.is_empty() {
-            for _ in 0..=self.below(4) {
-                let (place, flip) = (self.below(bytes.len()), 1 + self.below(255));
-                bytes[place] ^= u8::try_from(flip).unwrap();
-            }
-        }
-        bytes
     }
+    bytes
 }
 
-/// An answer, and a call that it serves.
+/// A response, and a call that it serves.
 struct Fixture {
     name: &'static str,
     json: Value,
     call: fn(&Client) -> Result<Option<Uuid>, Error>,
 }
 
-/// Nobody is signed in by this.
+/// A call that signs nobody in.
 fn nobody<T>(result: Result<T, Error>) -> Result<Option<Uuid>, Error> {
     result.map(|_| None)
 }
@@ -78,7 +65,7 @@ macro_rules! fixture {
     };
 }
 
-#[expect(clippy::too_many_lines, reason = "one entry an answer")]
+#[expect(clippy::too_many_lines, reason = "one entry per response")]
 fn fixtures() -> Vec<Fixture> {
     let validated: Value = serde_json::from_str(&Call::Validate.body()).unwrap();
     let user = json!({"user_id": USER_ID, "username": NAME, "email_address": NAME,
@@ -109,9 +96,9 @@ fn fixtures() -> Vec<Fixture> {
         fixture!("Page<User>", {"user_records": [user], "page_info": page_info},
             |it| nobody(it.list_users(UserQuery::new()))),
         fixture!("Page<AuthInfo>", {"auth_history_records": [info], "page_info": page_info},
-            |it| nobody(it.get_user_auth_history(NAME, &PageQuery::new()))),
+            |it| nobody(it.get_user_auth_history(NAME, PageQuery::new()))),
         fixture!("Page<Credential>", {"credential_records": [credential], "page_info": page_info},
-            |it| nobody(it.list_user_credentials(USER_ID, &PageQuery::new()))),
+            |it| nobody(it.list_user_credentials(USER_ID, PageQuery::new()))),
         Fixture {
             name: "Credential",
             json: credential.clone(),
@@ -203,6 +190,7 @@ fn fixtures() -> Vec<Fixture> {
             json: registration.clone(),
             call: |it| {
                 nobody(it.validate_magiclink_email_registration(
+                    None,
                     &ValidateMagiclinkEmailRegistration::new(VALIDATION),
                 ))
             },
@@ -215,13 +203,13 @@ fn fixtures() -> Vec<Fixture> {
     ]
 }
 
-/// A service that answers with whatever is in the drawer, and counts.
-fn world(status: u16, drawer: &Arc<Mutex<String>>) -> World {
-    let drawer = drawer.clone();
-    Fake::new(tokens, move |_, _, _| {
-        // Bytes that are no UTF-8 travel one by one.
+/// A service whose API responds with this status and the current body.
+fn scenario(status: u16, body: &Arc<Mutex<String>>) -> Scenario {
+    let body = body.clone();
+    FakeService::new(tokens, move |_, _, _| {
+        // One char per byte, as the bytes may not be UTF-8.
         let response = http::Response::builder().status(status);
-        let bytes = drawer
+        let bytes = body
             .lock()
             .unwrap()
             .chars()
@@ -229,100 +217,106 @@ fn world(status: u16, drawer: &Arc<Mutex<String>>) -> World {
             .collect();
         Ok(response.body(bytes).unwrap().into())
     })
-    .tuned(|builder| builder.retry(RetryPolicy::off()))
+    .with_settings(|builder| builder.retry(RetryPolicy::off()))
 }
 
-/// Holds the outcome of one spoilt answer against I1 to I5.
-fn hold(place: &str, call: impl Fn() -> Result<Option<Uuid>, Error>, bytes: &[u8]) {
+/// Asserts I1 to I5 for one corrupted response.
+fn check_invariants(context: &str, call: impl Fn() -> Result<Option<Uuid>, Error>, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let result = catch_unwind(AssertUnwindSafe(&call));
-    match result.unwrap_or_else(|_| panic!("I1: {place}: {text}")) {
+    match result.unwrap_or_else(|_| panic!("I1: {context}: {text}")) {
         Err(error) => {
-            assert_ne!(error.kind(), ErrorKind::Timeout, "I2: {place}: {text}");
-            assert_silent(place, &everything_said(&error));
+            assert_ne!(error.kind(), ErrorKind::Timeout, "I2: {context}: {text}");
+            assert_no_secrets(context, &all_text(&error));
         }
         Ok(None) => {}
         Ok(Some(user)) => {
-            // Only if it still says so, of the same user.
-            let answer: Value = serde_json::from_slice(bytes).unwrap();
-            let details = &answer["validate_auth_response_details"];
-            assert_eq!(details["authorized"], true, "I5: {place}: {text}");
+            // Only if the response still says so, about the same user.
+            let response: Value = serde_json::from_slice(bytes).unwrap();
+            let details = &response["validate_auth_response_details"];
+            assert_eq!(details["authorized"], true, "I5: {context}: {text}");
             let who = &details["auth_details"]["response_details"]["auth_profile_details"];
-            assert_eq!(who["username"], NAME, "I5: {place}: {text}");
-            assert_eq!(who["user_id"], user.to_string(), "I5: {place}: {text}");
+            assert_eq!(who["username"], NAME, "I5: {context}: {text}");
+            let id: Uuid = who["user_id"].as_str().unwrap().parse().unwrap();
+            assert_eq!(id, user, "I5: {context}: {text}");
         }
     }
 }
 
 #[test]
-fn spoilt_answers_keep_the_invariants() {
+fn corrupted_responses_keep_the_invariants() {
     for (seed, fixture) in (1..).zip(fixtures()) {
-        let mut random = Random(seed);
+        let mut rng = Rng::new(seed);
         let good = fixture.json.to_string();
-        let drawer = Arc::new(Mutex::new(good.clone()));
-        let world = world(200, &drawer);
-        // Else nothing below would prove anything.
-        (fixture.call)(&world.client).unwrap_or_else(|error| panic!("{}: {error}", fixture.name));
+        let body = Arc::new(Mutex::new(good.clone()));
+        let scenario = scenario(200, &body);
+        // Otherwise nothing below would prove anything.
+        (fixture.call)(&scenario.client)
+            .unwrap_or_else(|error| panic!("{}: {error}", fixture.name));
         for case in 0..CASES {
-            let bytes = random.spoil(&good);
-            *drawer.lock().unwrap() = bytes.iter().map(|byte| char::from(*byte)).collect();
-            let before = world.side.tally();
-            let place = format!("{}, case {case}", fixture.name);
-            hold(&place, || (fixture.call)(&world.client), &bytes);
-            let after = world.side.tally();
-            assert_eq!(after.api - before.api, 1, "I4: {place}");
-            assert!(!after.overtime, "I2: {place}");
+            let bytes = corrupt(&mut rng, &good);
+            *body.lock().unwrap() = bytes.iter().map(|byte| char::from(*byte)).collect();
+            let before = scenario.service.counts();
+            let context = format!("{}, case {case}", fixture.name);
+            check_invariants(&context, || (fixture.call)(&scenario.client), &bytes);
+            let after = scenario.service.counts();
+            assert_eq!(after.api - before.api, 1, "I4: {context}");
+            assert!(!after.overtime, "I2: {context}");
         }
     }
 }
 
 #[test]
-fn spoilt_refusals_keep_the_invariants() {
+fn corrupted_error_responses_keep_the_invariants() {
     let good = format!(
         r#"{{"error_code":404,"error_message":"no {NAME}","tracking_id":"t-1","error":"x","error_description":"{TOKEN}"}}"#
     );
     for status in [400, 401, 404, 429, 500] {
-        let mut random = Random(u64::from(status));
-        let drawer = Arc::new(Mutex::new(String::new()));
-        let world = world(status, &drawer);
+        let mut rng = Rng::new(u64::from(status));
+        let body = Arc::new(Mutex::new(String::new()));
+        let scenario = scenario(status, &body);
         for case in 0..CASES {
-            let bytes = random.spoil(&good);
-            *drawer.lock().unwrap() = bytes.iter().map(|byte| char::from(*byte)).collect();
-            let place = format!("status {status}, case {case}");
+            let bytes = corrupt(&mut rng, &good);
+            *body.lock().unwrap() = bytes.iter().map(|byte| char::from(*byte)).collect();
+            let context = format!("status {status}, case {case}");
             let call = || {
-                let result = Call::Validate.make(&world.client);
+                let result = Call::Validate.make(&scenario.client);
                 let error = result.expect_err("I5: an error is no sign-in");
                 assert_eq!(error.status(), Some(status), "I8");
                 Err(error)
             };
-            hold(&place, call, &bytes);
+            check_invariants(&context, call, &bytes);
         }
-        assert_eq!(world.side.tally().tokens, 1, "I7: status {status}");
+        assert_eq!(scenario.service.counts().tokens, 1, "I7: status {status}");
     }
 }
 
 #[test]
-fn spoilt_token_answers_keep_the_invariants() {
-    let mut random = Random(42);
+fn corrupted_token_responses_keep_the_invariants() {
+    let mut rng = Rng::new(42);
     let good = token_body(7, "600");
     for case in 0..CASES {
-        let bytes = random.spoil(&good);
-        let spoilt = bytes.clone();
-        let world = Fake::new(
-            move |_, _, _| Ok(http::Response::new(spoilt.clone()).into()),
+        let bytes = corrupt(&mut rng, &good);
+        let corrupted = bytes.clone();
+        let scenario = FakeService::new(
+            move |_, _, _| Ok(http::Response::new(corrupted.clone()).into()),
             |_, request, _| {
                 let bearer = request.headers()["authorization"].as_bytes();
                 assert!(bearer.starts_with(b"Bearer ") && bearer.len() > 7);
-                answer(200, Call::Start.body())
+                respond(200, Call::Start.body())
             },
         )
-        .tuned(|builder| builder.retry(RetryPolicy::off()));
-        let place = format!("token, case {case}");
-        hold(&place, || nobody(Call::Start.make(&world.client)), &bytes);
-        let tally = world.side.tally();
+        .with_settings(|builder| builder.retry(RetryPolicy::off()));
+        let context = format!("token, case {case}");
+        check_invariants(
+            &context,
+            || nobody(Call::Start.make(&scenario.client)),
+            &bytes,
+        );
+        let counts = scenario.service.counts();
         assert!(
-            tally.tokens == 1 && tally.api <= 1,
-            "I7: {place}: {tally:?}"
+            counts.tokens == 1 && counts.api <= 1,
+            "I7: {context}: {counts:?}"
         );
     }
 }

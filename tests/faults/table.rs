@@ -1,7 +1,7 @@
-//! `TABLE.md`: what each row of the fault list looks like from outside.
+//! `TABLE.md`: what a program sees of each row.
 //!
-//! Each row holds its line against the file. `FAULT_TABLE=update` makes the
-//! rows write their lines instead.
+//! Each row compares its line with the file. With `FAULT_TABLE=update` it
+//! writes the line instead.
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
@@ -12,15 +12,16 @@ use std::{env, fs};
 const INTRODUCTION: &str = "\
 # The fault list, and what was seen
 
-Written by the tests themselves: every test that takes a row compares its line
-with this file and fails if they differ. `FAULT_TABLE=update cargo test --lib
---test faults` writes it anew.
+The tests write this file: the test of a row compares its line with the file
+and fails if they differ. `FAULT_TABLE=update cargo test --test faults` writes
+the lines again.
 
 *read* is `get_user`, *start* is `start_authenticator_auth`, *validate* is
-`validate_authenticator_auth` by way of the flow that judges it. Behind a
-result stand the requests that reached the API and those that reached the token
-endpoint: where the fault can be either's, the token endpoint's shows by its
-requests. In every row the eight invariants are asserted, see `harness.rs`.
+`validate_authenticator_auth` through the flow that judges it. The numbers after
+a result are the requests that reached the API and those that reached the token
+endpoint. Most faults are tried at both; those at the token endpoint are the
+results with token requests. Every row asserts the eight invariants of
+`harness.rs`.
 
 | | fault | what was seen | test |
 | --- | --- | --- | --- |
@@ -68,7 +69,7 @@ pub(super) fn id_of(line: &str) -> &str {
 
 /// In the order of the list: by chapter, then by number.
 fn in_order(one: &str, other: &str) -> Ordering {
-    const CHAPTERS: &str = "TALNHJCKMW";
+    const CHAPTERS: &str = "TALNHJCKMWSPRF";
     let key = |id: &str| {
         let chapter = id.chars().next().and_then(|letter| CHAPTERS.find(letter));
         (

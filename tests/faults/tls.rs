@@ -2,35 +2,41 @@
 
 use std::sync::Arc;
 
-use super::api::Client;
-use super::api::ErrorKind::{Connect, Decode, Timeout, Tls, Transport};
-use super::harness::{Call, Cause, Expect, ID, Row, SECRET, World, fails, served};
-use super::scripted::{Act, Ca};
-use super::wire::{Fault, Hosts, Over, Place, Stalls, body_for, ca, meet, serve, world};
+use autharmor::Client;
+use autharmor::ErrorKind::{Connect, Decode, Timeout, Tls, Transport};
+use autharmor_test_support::scripted::{Act, Ca};
 
-/// Everything that is not about the certificate goes well.
-fn with_certificate(config: &Arc<rustls::ServerConfig>) -> Fault {
-    Fault::Dial(vec![
+use super::calls::{Call, ID};
+use super::expect::{Cause, Expect, fails, served};
+use super::harness::Row;
+use super::scripted_service::{
+    Fault, Place, Scheme, Stalls, body_for, ca, check_both, healthy_scenario, scenario, serve,
+};
+use super::secrets::SECRET;
+
+/// A server whose only fault is its certificate.
+fn with_config(config: &Arc<rustls::ServerConfig>) -> Fault {
+    Fault::Connection(vec![
         Act::Tls(config.clone()),
         Act::serve(|seen| serve(seen, "")),
     ])
 }
 
-fn certificates(row: &mut Row, configs: &[Arc<rustls::ServerConfig>], says: &'static str) {
-    let faults = |_| configs.iter().map(with_certificate).collect();
-    let expect = fails(Tls).because(Cause::Tls).unsent().says(says);
-    meet(row, &[Over::Tls], Stalls::No, faults, &expect);
+fn check_certificates(row: &mut Row, configs: &[Arc<rustls::ServerConfig>], says: &'static str) {
+    let faults = |_| configs.iter().map(with_config).collect();
+    let expect = fails(Tls).caused_by(Cause::Tls).unsent().says(says);
+    check_both(row, &[Scheme::Https], Stalls::No, faults, &expect);
 }
 
 #[test]
 fn l1_unknown_issuer() {
     let mut row = Row::new("L1", "unknown issuer");
-    certificates(
+    check_certificates(
         &mut row,
         &[Ca::new().localhost()],
         "use the platform's roots or add the proxy's own",
     );
-    row.done();
+    row.finish();
 }
 
 #[test]
@@ -39,21 +45,21 @@ fn l2_expired_or_not_yet_valid() {
     let hosts = ["localhost", "127.0.0.1"];
     let expired = ca().server(&hosts, (2020, 2021));
     let early = ca().server(&hosts, (2120, 2121));
-    certificates(
+    check_certificates(
         &mut row,
         &[expired],
         "has expired, or the local clock is wrong",
     );
-    certificates(
+    check_certificates(
         &mut row,
         &[early],
         "not valid yet, or the local clock is wrong",
     );
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn l3_another_host_or_address() {
+fn l3_certificate_of_another_host() {
     let mut row = Row::new("L3", "certificate for another host, or address");
     let years = (2020, 2120);
     let configs = [
@@ -61,82 +67,89 @@ fn l3_another_host_or_address() {
         ca().server(&["localhost"], years),
         ca().server(&["127.0.0.2"], years),
     ];
-    certificates(&mut row, &configs, "for another host");
-    row.done();
+    check_certificates(&mut row, &configs, "for another host");
+    row.finish();
 }
 
 #[test]
-fn l4_no_tls_at_all() {
-    let mut row = Row::new("L4", "the server speaks no TLS");
+fn l4_server_without_tls() {
+    let mut row = Row::new("L4", "the server does not speak TLS");
     let fault = |_| {
-        vec![Fault::Dial(vec![
+        vec![Fault::Connection(vec![
             Act::ReadSome,
             Act::write("HTTP/1.1 400 Bad Request\r\n\r\n"),
             Act::Close,
         ])]
     };
     let expect = fails(Tls)
-        .because(Cause::Tls)
+        .caused_by(Cause::Tls)
         .unsent()
         .says("does not speak TLS");
-    meet(&mut row, &[Over::Tls], Stalls::No, fault, &expect);
-    row.done();
+    check_both(&mut row, &[Scheme::Https], Stalls::No, fault, &expect);
+    row.finish();
 }
 
 #[test]
-fn l6_the_handshake_stalls() {
+fn l6_handshake_stalls() {
     let mut row = Row::new("L6", "the handshake stalls");
     let faults = |_| {
         vec![
-            Fault::Dial(vec![Act::Stall]),
-            Fault::Dial(vec![Act::ReadSome, Act::write(b"\x16\x03\x03"), Act::Stall]),
+            Fault::Connection(vec![Act::Stall]),
+            Fault::Connection(vec![Act::ReadSome, Act::write(b"\x16\x03\x03"), Act::Stall]),
         ]
     };
-    meet(
+    check_both(
         &mut row,
-        &[Over::Tls],
+        &[Scheme::Https],
         Stalls::Yes,
         faults,
         &fails(Timeout).unsent(),
     );
-    row.done();
+    row.finish();
 }
 
 #[test]
-fn l7_the_handshake_is_cut() {
+fn l7_closed_during_handshake() {
     let mut row = Row::new("L7", "closed during the handshake");
     let faults = |_| {
         vec![
-            Fault::Dial(vec![Act::Cut]),
-            Fault::Dial(vec![Act::ReadSome, Act::write(b"\x16\x03\x03"), Act::Cut]),
+            Fault::Connection(vec![Act::Cut]),
+            Fault::Connection(vec![Act::ReadSome, Act::write(b"\x16\x03\x03"), Act::Cut]),
         ]
     };
-    let expect = fails(Connect).because(Cause::Io).unsent();
-    meet(&mut row, &[Over::Tls], Stalls::No, faults, &expect);
-    row.done();
+    let expect = fails(Connect).caused_by(Cause::Io).unsent();
+    check_both(&mut row, &[Scheme::Https], Stalls::No, faults, &expect);
+    row.finish();
 }
 
 #[test]
-fn l8_a_body_is_cut_without_a_goodbye() {
-    let mut row = Row::new("L8", "announced body cut, no `close_notify`");
+fn l8_body_cut_without_close_notify() {
+    let mut row = Row::new(
+        "L8",
+        "body shorter than its `Content-Length`, no `close_notify`",
+    );
     let fault = |_| {
         let partial = "HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{";
-        vec![Fault::Next(vec![Act::Read, Act::write(partial), Act::Cut])]
+        vec![Fault::NextRequest(vec![
+            Act::Read,
+            Act::write(partial),
+            Act::Cut,
+        ])]
     };
-    let expect = fails(Transport).because(Cause::Io).requests(3, 1);
-    meet(&mut row, &[Over::Tls], Stalls::No, fault, &expect);
-    row.done();
+    let expect = fails(Transport).caused_by(Cause::Io).requests(3, 1);
+    check_both(&mut row, &[Scheme::Https], Stalls::No, fault, &expect);
+    row.finish();
 }
 
 #[test]
-fn l9_a_body_of_unknown_length_is_cut_without_a_goodbye() {
+fn l9_body_of_unknown_length_cut_without_close_notify() {
     let mut row = Row::new(
         "L9",
-        "body until the end of the connection, no `close_notify`",
+        "body that ends with the connection, no `close_notify`",
     );
     let cut_after = |bytes: usize| {
         move |_| {
-            vec![Fault::Next(vec![
+            vec![Fault::NextRequest(vec![
                 Act::serve(move |seen| {
                     let body = body_for(seen);
                     let part = &body[..bytes.min(body.len() - 1)];
@@ -148,28 +161,28 @@ fn l9_a_body_of_unknown_length_is_cut_without_a_goodbye() {
     };
     let expect = fails(Decode).status(200);
     for bytes in [0, 1, 40, usize::MAX] {
-        meet(
+        check_both(
             &mut row,
-            &[Over::Tls],
+            &[Scheme::Https],
             Stalls::No,
             cut_after(bytes),
             &expect,
         );
     }
     let whole = |_| {
-        vec![Fault::Next(vec![
+        vec![Fault::NextRequest(vec![
             Act::serve(|seen| format!("HTTP/1.1 200 OK\r\n\r\n{}", body_for(seen)).into_bytes()),
             Act::Cut,
         ])]
     };
-    meet(&mut row, &[Over::Tls], Stalls::No, whole, &served());
-    row.note("whatever is not one whole JSON document is an error");
-    row.done();
+    check_both(&mut row, &[Scheme::Https], Stalls::No, whole, &served());
+    row.note("anything but one complete JSON document is an error");
+    row.finish();
 }
 
 #[test]
-fn l10_roots_that_are_none() {
-    let mut row = Row::new("L10", "own roots: garbage, empty, damaged");
+fn l10_invalid_root_certificates() {
+    let mut row = Row::new("L10", "own root certificates: garbage, empty, damaged");
     let good = String::from_utf8(ca().pem()).unwrap();
     for bad in [
         String::new(),
@@ -178,16 +191,16 @@ fn l10_roots_that_are_none() {
         format!("-----BEGIN CERTIFICATE-----\n{SECRET}\n-----END CERTIFICATE-----\n"),
     ] {
         let builder = || Client::builder(ID, SECRET).no_proxy();
-        row.refuses_to_build(|| builder().only_root_certificates(&bad).build(), "root");
-        row.refuses_to_build(|| builder().add_root_certificates(&bad).build(), "root");
+        row.check_refused_build(|| builder().only_root_certificates(&bad).build(), "root");
+        row.check_refused_build(|| builder().add_root_certificates(&bad).build(), "root");
     }
-    row.done();
+    row.finish();
 }
 
 #[cfg(not(feature = "platform-verifier"))]
 #[test]
-fn l11_the_platforms_roots_are_behind_their_feature() {
-    use super::api::ClientBuilder;
+fn l11_platform_verifier_without_its_feature() {
+    use autharmor::ClientBuilder;
 
     /// Called only where the builder has no such method of its own.
     trait Missing: Sized {
@@ -201,12 +214,12 @@ fn l11_the_platforms_roots_are_behind_their_feature() {
     let found = Client::builder(ID, SECRET).platform_verifier();
     assert_eq!(found, "missing");
     l11_seen(&mut row);
-    row.done();
+    row.finish();
 }
 
 #[cfg(feature = "platform-verifier")]
 #[test]
-fn l11_the_platforms_roots_are_behind_their_feature() {
+fn l11_platform_verifier_without_its_feature() {
     let mut row = Row::new("L11", "platform verifier without its feature");
     let client = Client::builder(ID, SECRET)
         .no_proxy()
@@ -214,25 +227,25 @@ fn l11_the_platforms_roots_are_behind_their_feature() {
         .build();
     // A machine may be without certificates.
     if let Err(error) = client {
-        assert_eq!(error.kind(), super::api::ErrorKind::Config);
+        assert_eq!(error.kind(), autharmor::ErrorKind::Config);
     }
     l11_seen(&mut row);
-    row.done();
+    row.finish();
 }
 
 fn l11_seen(row: &mut Row) {
-    row.note("the setting exists with the feature only, and does not panic");
+    row.note("the setting exists only with the feature, and does not panic");
 }
 
 #[test]
-fn l12_another_crypto_provider_is_the_default() {
+fn l12_another_default_crypto_provider() {
     let mut row = Row::new("L12", "another crypto provider installed, or none");
-    // None is installed until here, and none is by our doing.
+    // None is installed so far, and the client installs none.
     for call in Call::ALL {
-        row.endure(&healthy(), call, &served().tokens(1));
+        row.check_call(&healthy_scenario(), call, &served().tokens(1));
     }
     assert!(rustls::crypto::CryptoProvider::get_default().is_none());
-    // One that can do nothing: whoever asks for it fails.
+    // One without any cipher suite: whoever uses it fails.
     let useless = rustls::crypto::CryptoProvider {
         cipher_suites: Vec::new(),
         kx_groups: Vec::new(),
@@ -240,23 +253,13 @@ fn l12_another_crypto_provider_is_the_default() {
     };
     useless.install_default().unwrap();
     for call in Call::ALL {
-        row.endure(&healthy(), call, &served().tokens(1));
+        row.check_call(&healthy_scenario(), call, &served().tokens(1));
     }
-    row.done();
-}
-
-/// Two servers with nothing wrong.
-fn healthy() -> World {
-    let hosts = Hosts::start(Over::Tls);
-    World {
-        client: hosts.builder().build().unwrap(),
-        side: Box::new(hosts),
-        clock: None,
-    }
+    row.finish();
 }
 
 #[test]
-fn l13_plain_http() {
+fn l13_http_base_url() {
     let mut row = Row::new("L13", "`http://` base URL");
     let builder = || Client::builder(ID, SECRET).no_proxy();
     for url in [
@@ -264,50 +267,50 @@ fn l13_plain_http() {
         "http://localhost:1",
         "http://127.0.0.1.api.example",
     ] {
-        let leave = move |leave| builder().allow_http_on_loopback(leave);
-        row.refuses_to_build(|| leave(true).api_url(url).build(), "is http://");
-        row.refuses_to_build(|| leave(true).login_url(url).build(), "is http://");
+        let allowing = |allow| builder().allow_http_on_loopback(allow);
+        row.check_refused_build(|| allowing(true).api_url(url).build(), "is http://");
+        row.check_refused_build(|| allowing(true).login_url(url).build(), "is http://");
     }
     let loopback = || builder().api_url("http://127.0.0.1:1");
-    row.refuses_to_build(|| loopback().build(), "allow_http_on_loopback(true)");
+    row.check_refused_build(|| loopback().build(), "allow_http_on_loopback(true)");
     assert!(loopback().allow_http_on_loopback(true).build().is_ok());
-    row.note("loopback with leave: ok");
-    row.done();
+    row.note("allowed for loopback addresses on request");
+    row.finish();
 }
 
 #[test]
-fn l14_a_proxy_that_inspects() {
-    let mut row = Row::new("L14", "a proxy that puts its own CA in between");
+fn l14_intercepting_proxy() {
+    let mut row = Row::new("L14", "an intercepting proxy with its own CA");
     let inspector = Ca::new();
     let config = inspector.localhost();
     let expect = fails(Tls)
-        .because(Cause::Tls)
+        .caused_by(Cause::Tls)
         .unsent()
         .says("platform's roots");
-    let fault = with_certificate(&config);
+    let fault = with_config(&config);
     let refused: &Expect = &expect;
     for call in Call::ALL {
-        row.endure(
-            &world(call, Place::Api, Over::Tls, &fault, |it| it),
+        row.check_call(
+            &scenario(call, Place::Api, Scheme::Https, &fault, |it| it),
             call,
             refused,
         );
-        let knowing = |builder: super::api::ClientBuilder| {
+        let trusting = |builder: autharmor::ClientBuilder| {
             builder.only_root_certificates([ca().pem(), inspector.pem()].concat())
         };
-        let fault = Fault::Dial(vec![Act::Tls(config.clone()), Act::Each(serving())]);
-        row.endure(
-            &world(call, Place::Api, Over::Tls, &fault, knowing),
+        let fault = Fault::Connection(vec![Act::Tls(config.clone()), Act::Each(serving())]);
+        row.check_call(
+            &scenario(call, Place::Api, Scheme::Https, &fault, trusting),
             call,
             &served(),
         );
     }
-    row.note("the latter if its root is trusted");
-    row.done();
+    row.note("ok only if its root is trusted");
+    row.finish();
 }
 
-fn serving() -> super::scripted::Switch {
-    let switch = super::scripted::Switch::default();
+fn serving() -> autharmor_test_support::scripted::Switch {
+    let switch = autharmor_test_support::scripted::Switch::default();
     switch.set(vec![Act::serve(|seen| serve(seen, ""))]);
     switch
 }

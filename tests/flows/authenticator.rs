@@ -1,4 +1,4 @@
-//! Signing in with the app: by name, by id, and whoever scans the code.
+//! Sign-in with the app: by name, by id, and for anybody who scans the code.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use autharmor::flow::{AuthenticatorStarted, SignIn, WaitPolicy};
 use autharmor::{Error, ErrorKind, UserKey};
 use serde_json::{Value, json};
 
-use crate::stage::{
-    ADA, AGENT, By, EVE, IP, NAMED, NAMED_OR_NOT, OTHER_IP, Scenes, Stage, about, after_polls,
-    kind, tampered, while_waiting, with,
+use crate::scenario::{
+    ADA, AGENT, By, EVE, IP, NAMED, NAMED_OR_NOT, OTHER_IP, Scenario, Scenarios, about,
+    after_polls, kind, tampered, while_waiting, with,
 };
 
 const START: &str = "start_authenticator_auth";
 
-fn play(by: &[By], scene: impl Fn(&Stage) + Sync) {
-    Scenes::of(START, by).play(scene);
+fn run(by: &[By], test: impl Fn(&Scenario) + Sync) {
+    Scenarios::of(START, by).run(test);
 }
 
-fn begin_for(stage: &Stage, user: Option<UserKey>) -> AuthenticatorStarted {
+fn begin_for(scenario: &Scenario, user: Option<UserKey>) -> AuthenticatorStarted {
     let request = StartAuthenticatorAuth::new()
         .action_name("Sign in")
         .short_msg("Somebody signs in as you")
@@ -32,56 +32,59 @@ fn begin_for(stage: &Stage, user: Option<UserKey>) -> AuthenticatorStarted {
         Some(user) => request.user(user),
         None => request,
     };
-    stage.client.begin_authenticator_sign_in(&request).unwrap()
+    scenario
+        .client
+        .begin_authenticator_sign_in(&request)
+        .unwrap()
 }
 
-fn begin(stage: &Stage) -> AuthenticatorStarted {
-    begin_for(stage, stage.ada())
+fn begin(scenario: &Scenario) -> AuthenticatorStarted {
+    begin_for(scenario, scenario.ada())
 }
 
 /// A request for nobody in particular has to be scanned first.
-fn pick_up(stage: &Stage, started: &AuthenticatorStarted, person: &str) {
-    if stage.by == By::Nobody {
+fn pick_up(scenario: &Scenario, started: &AuthenticatorStarted, person: &str) {
+    if scenario.by == By::Nobody {
         let code = started.qr_code_data.as_ref().unwrap().expose();
         let auth_request_id = started.pending.auth_request_id();
         assert_eq!(
-            stage.emulator.scan_qr(code, Some(person)),
+            scenario.emulator.scan_qr(code, Some(person)),
             Ok(Scanned::SignIn { auth_request_id })
         );
     }
 }
 
-fn approve(stage: &Stage, started: &AuthenticatorStarted) {
-    pick_up(stage, started, ADA);
-    stage
+fn approve(scenario: &Scenario, started: &AuthenticatorStarted) {
+    pick_up(scenario, started, ADA);
+    scenario
         .emulator
         .approve(started.pending.auth_request_id())
         .unwrap();
 }
 
-fn complete(stage: &Stage, started: &AuthenticatorStarted) -> Result<SignIn, Error> {
-    started.pending.complete(&stage.client)
+fn complete(scenario: &Scenario, started: &AuthenticatorStarted) -> Result<SignIn, Error> {
+    started.pending.complete(&scenario.client)
 }
 
 #[test]
 fn approved() {
-    play(NAMED_OR_NOT, |stage| {
-        let started = begin(stage);
-        assert_eq!(started.push_message_sent, stage.by != By::Nobody);
+    run(NAMED_OR_NOT, |scenario| {
+        let started = begin(scenario);
+        assert_eq!(started.push_message_sent, scenario.by != By::Nobody);
         assert!(started.visual_verify_value.is_some());
-        // The person takes longer than the first poll.
-        let policy = after_polls(1, || approve(stage, &started));
-        let end = started.pending.wait(&stage.client, &policy);
-        stage.assert_ada(&end, started.pending.auth_request_id());
+        // After the first poll.
+        let policy = after_polls(1, || approve(scenario, &started));
+        let end = started.pending.wait(&scenario.client, &policy);
+        scenario.assert_ada(&end, started.pending.auth_request_id());
         let end = end.unwrap();
         let user = end.user().unwrap();
         assert_eq!(user.method(), Some(&AuthMethod::AuthArmorAuthenticator));
         assert_eq!(user.use_type(), Some(&AuthMethodUseType::Biometric));
-        assert_eq!(stage.count("get_auth_info"), 2);
+        assert_eq!(scenario.count("get_auth_info"), 2);
 
-        // A nonce tied the two calls together.
+        // Both calls have the same nonce.
         let nonce_of = |endpoint| {
-            let requests = stage.emulator.requests();
+            let requests = scenario.emulator.requests();
             let request = requests.iter().find(|it| it.endpoint() == Some(endpoint));
             let body: Value = serde_json::from_slice(request.unwrap().body()).unwrap();
             body["nonce"].as_str().unwrap().to_owned()
@@ -94,85 +97,88 @@ fn approved() {
 
 #[test]
 fn declined() {
-    play(NAMED_OR_NOT, |stage| {
-        let started = begin(stage);
+    run(NAMED_OR_NOT, |scenario| {
+        let started = begin(scenario);
         let id = started.pending.auth_request_id();
         let policy = while_waiting(|| {
-            pick_up(stage, &started, ADA);
-            stage.emulator.decline(id).unwrap();
+            pick_up(scenario, &started, ADA);
+            scenario.emulator.decline(id).unwrap();
         });
-        let end = started.pending.wait(&stage.client, &policy);
+        let end = started.pending.wait(&scenario.client, &policy);
         assert!(matches!(end, Ok(SignIn::Declined)), "{end:?}");
-        // It cannot be made good.
-        assert_eq!(stage.emulator.approve(id), Err(EmulatorError::Over));
-        let end = complete(stage, &started);
+        // It stays declined.
+        assert_eq!(scenario.emulator.approve(id), Err(EmulatorError::Over));
+        let end = complete(scenario, &started);
         assert!(matches!(end, Ok(SignIn::Declined)), "{end:?}");
     });
 }
 
 #[test]
-fn not_answered_in_time() {
-    play(NAMED_OR_NOT, |stage| {
-        let started = begin(stage);
-        let policy = while_waiting(|| stage.later(61));
-        let end = started.pending.wait(&stage.client, &policy);
+fn timed_out() {
+    run(NAMED_OR_NOT, |scenario| {
+        let started = begin(scenario);
+        let policy = while_waiting(|| scenario.later(61));
+        let end = started.pending.wait(&scenario.client, &policy);
         assert!(matches!(end, Ok(SignIn::TimedOut)), "{end:?}");
-        let late = stage
+        let late = scenario
             .emulator
             .approve_as(started.pending.auth_request_id(), ADA);
         assert_eq!(late, Err(EmulatorError::Over));
-        let end = complete(stage, &started);
+        let end = complete(scenario, &started);
         assert!(matches!(end, Ok(SignIn::TimedOut)), "{end:?}");
     });
 }
 
 #[test]
-fn not_answered_yet() {
-    play(NAMED_OR_NOT, |stage| {
-        let started = begin(stage);
-        // Neither to the end of the wait, nor to where the program gives up,
-        // nor when the program does not wait at all.
+fn not_responded_yet() {
+    run(NAMED_OR_NOT, |scenario| {
+        let started = begin(scenario);
+        // Not at the end of the wait, not when the callback ends it, and not
+        // without a wait.
         let short = WaitPolicy::new().timeout(Duration::from_millis(1));
         let given_up = WaitPolicy::new().on_progress(|_| ControlFlow::Break(()));
         for policy in [short, given_up] {
-            let end = started.pending.wait(&stage.client, &policy);
+            let end = started.pending.wait(&scenario.client, &policy);
             assert!(matches!(end, Ok(SignIn::StillPending)), "{end:?}");
         }
-        let end = complete(stage, &started);
+        let end = complete(scenario, &started);
         assert!(matches!(end, Ok(SignIn::StillPending)), "{end:?}");
-        // The same request can still be answered.
-        approve(stage, &started);
-        let end = started.pending.wait(&stage.client, &WaitPolicy::new());
-        stage.assert_ada(&end, started.pending.auth_request_id());
+        // The same request can still be approved.
+        approve(scenario, &started);
+        let end = started.pending.wait(&scenario.client, &WaitPolicy::new());
+        scenario.assert_ada(&end, started.pending.auth_request_id());
     });
 }
 
 #[test]
 fn validated_too_late() {
-    play(NAMED_OR_NOT, |stage| {
-        let started = begin(stage);
-        approve(stage, &started);
-        stage.later(61);
-        let end = started.pending.wait(&stage.client, &WaitPolicy::new());
+    run(NAMED_OR_NOT, |scenario| {
+        let started = begin(scenario);
+        approve(scenario, &started);
+        scenario.later(61);
+        let end = started.pending.wait(&scenario.client, &WaitPolicy::new());
         assert!(matches!(end, Ok(SignIn::ValidatedTooLate)), "{end:?}");
-        let end = complete(stage, &started);
+        let end = complete(scenario, &started);
         assert!(matches!(end, Ok(SignIn::ValidatedTooLate)), "{end:?}");
     });
 }
 
 #[test]
 fn a_token_works_once() {
-    play(NAMED_OR_NOT, |stage| {
-        let started = begin(stage);
+    run(NAMED_OR_NOT, |scenario| {
+        let started = begin(scenario);
         let copy = tampered(&started.pending, |_| {});
-        approve(stage, &started);
-        let end = complete(stage, &started);
-        stage.assert_ada(&end, started.pending.auth_request_id());
+        approve(scenario, &started);
+        let end = complete(scenario, &started);
+        scenario.assert_ada(&end, started.pending.auth_request_id());
         for pending in [&started.pending, &copy] {
-            assert_eq!(kind(pending.complete(&stage.client)), ErrorKind::Forbidden);
+            assert_eq!(
+                kind(pending.complete(&scenario.client)),
+                ErrorKind::Forbidden
+            );
         }
-        // Whoever waits again is not told that somebody signed in.
-        let end = copy.wait(&stage.client, &WaitPolicy::new());
+        // Another wait does not report a sign-in.
+        let end = copy.wait(&scenario.client, &WaitPolicy::new());
         assert!(matches!(end, Ok(SignIn::NotAuthorized)), "{end:?}");
     });
 }
@@ -185,17 +191,17 @@ fn what_was_given_at_the_start_has_to_come_again() {
         ("user_agent", json!("Browser/2.0")),
         ("nonce", json!("another")),
     ] {
-        play(NAMED_OR_NOT, |stage| {
-            let started = begin(stage);
-            approve(stage, &started);
+        run(NAMED_OR_NOT, |scenario| {
+            let started = begin(scenario);
+            approve(scenario, &started);
             let other = with(&started.pending, name, value.clone());
-            let end = other.complete(&stage.client);
+            let end = other.complete(&scenario.client);
             assert!(
                 matches!(end, Ok(SignIn::RefusedForSecurity)),
                 "{name}: {end:?}"
             );
-            // That was the end of it.
-            let end = complete(stage, &started);
+            // The request is over.
+            let end = complete(scenario, &started);
             assert!(
                 matches!(end, Ok(SignIn::RefusedForSecurity)),
                 "{name}: {end:?}"
@@ -205,38 +211,38 @@ fn what_was_given_at_the_start_has_to_come_again() {
 }
 
 #[test]
-fn a_request_for_one_user_is_answered_by_no_other() {
-    play(NAMED, |stage| {
-        let started = begin(stage);
+fn a_request_for_one_user_cannot_be_approved_by_another() {
+    run(NAMED, |scenario| {
+        let started = begin(scenario);
         let id = started.pending.auth_request_id();
         let code = started.qr_code_data.as_ref().unwrap().expose();
         assert_eq!(
-            stage.emulator.scan_qr(code, Some(EVE)),
+            scenario.emulator.scan_qr(code, Some(EVE)),
             Err(EmulatorError::WrongUser)
         );
         assert_eq!(
-            stage.emulator.approve_as(id, EVE),
+            scenario.emulator.approve_as(id, EVE),
             Err(EmulatorError::WrongUser)
         );
-        let end = complete(stage, &started);
+        let end = complete(scenario, &started);
         assert!(matches!(end, Ok(SignIn::StillPending)), "{end:?}");
     });
 }
 
 #[test]
-fn who_scans_the_code_is_known_from_the_answer() {
-    play(&[By::Nobody], |stage| {
-        let started = begin(stage);
-        pick_up(stage, &started, EVE);
-        // She shows the code around: the last who picks it up answers it.
-        pick_up(stage, &started, ADA);
-        pick_up(stage, &started, EVE);
-        stage
+fn the_response_names_the_user_who_scanned_the_code() {
+    run(&[By::Nobody], |scenario| {
+        let started = begin(scenario);
+        pick_up(scenario, &started, EVE);
+        // The last user who scans the code can approve it.
+        pick_up(scenario, &started, ADA);
+        pick_up(scenario, &started, EVE);
+        scenario
             .emulator
             .approve(started.pending.auth_request_id())
             .unwrap();
-        let end = complete(stage, &started).unwrap();
-        assert_eq!(end.user().unwrap().user_id(), stage.eve);
+        let end = complete(scenario, &started).unwrap();
+        assert_eq!(end.user().unwrap().user_id(), scenario.eve);
         assert_eq!(end.user().unwrap().username(), Some(EVE));
     });
 }
@@ -244,31 +250,31 @@ fn who_scans_the_code_is_known_from_the_answer() {
 #[test]
 fn somebody_elses_sign_in_is_a_mismatch() {
     // Ada approves, but the program believes that it asked for eve.
-    play(NAMED, |stage| {
-        let started = begin(stage);
-        approve(stage, &started);
-        let eves = about(&started.pending, &stage.eve().unwrap(), stage.eve);
-        assert_eq!(kind(eves.complete(&stage.client)), ErrorKind::Mismatch);
+    run(NAMED, |scenario| {
+        let started = begin(scenario);
+        approve(scenario, &started);
+        let eves = about(&started.pending, &scenario.eve().unwrap(), scenario.eve);
+        assert_eq!(kind(eves.complete(&scenario.client)), ErrorKind::Mismatch);
     });
-    // Whoever scanned the code, it was not the one who was expected.
-    play(&[By::Nobody], |stage| {
-        let started = begin(stage);
-        approve(stage, &started);
+    // Another user than the expected one scanned the code.
+    run(&[By::Nobody], |scenario| {
+        let started = begin(scenario);
+        approve(scenario, &started);
         let eves = tampered(&started.pending, |stored| {
-            stored["user"] = json!({ "user_id": stage.eve });
+            stored["user"] = json!({ "user_id": scenario.eve });
         });
-        assert_eq!(kind(eves.complete(&stage.client)), ErrorKind::Mismatch);
+        assert_eq!(kind(eves.complete(&scenario.client)), ErrorKind::Mismatch);
     });
 }
 
 #[test]
-fn an_approved_request_of_ones_own_does_not_help() {
+fn an_approved_request_of_the_attacker_does_not_help() {
     // Eve puts her own approved request into ada's session.
-    play(NAMED, |stage| {
-        let adas = begin(stage);
-        stage.begins_another();
-        let own = begin_for(stage, stage.eve());
-        stage
+    run(NAMED, |scenario| {
+        let adas = begin(scenario);
+        scenario.begins_another();
+        let own = begin_for(scenario, scenario.eve());
+        scenario
             .emulator
             .approve(own.pending.auth_request_id())
             .unwrap();
@@ -278,21 +284,21 @@ fn an_approved_request_of_ones_own_does_not_help() {
                 stored[name] = own[name].clone();
             }
         });
-        assert_eq!(kind(forged.complete(&stage.client)), ErrorKind::Mismatch);
+        assert_eq!(kind(forged.complete(&scenario.client)), ErrorKind::Mismatch);
     });
-    // Her token alone does not fit ada's request.
-    play(NAMED, |stage| {
-        let adas = begin(stage);
-        approve(stage, &adas);
-        stage.begins_another();
-        let own = begin_for(stage, stage.eve());
+    // Her token alone does not match ada's request.
+    run(NAMED, |scenario| {
+        let adas = begin(scenario);
+        approve(scenario, &adas);
+        scenario.begins_another();
+        let own = begin_for(scenario, scenario.eve());
         let own = serde_json::to_value(&own.pending).unwrap();
         let forged = with(&adas.pending, "token", own["token"].clone());
         assert_eq!(
-            kind(forged.complete(&stage.client)),
+            kind(forged.complete(&scenario.client)),
             ErrorKind::Unauthorized
         );
-        let end = complete(stage, &adas);
-        stage.assert_ada(&end, adas.pending.auth_request_id());
+        let end = complete(scenario, &adas);
+        scenario.assert_ada(&end, adas.pending.auth_request_id());
     });
 }

@@ -1,5 +1,5 @@
-//! A network that fails: nobody is asked twice, and nobody signs in because of
-//! it.
+//! Network faults: no push notification is sent twice, and a fault never signs
+//! anybody in.
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
@@ -12,39 +12,42 @@ use autharmor::emulator::Fault;
 use autharmor::flow::{AuthenticatorStarted, SignIn, WaitPolicy};
 use autharmor::registrations::StartAuthenticatorRegistration;
 
-use crate::stage::{By, Scenes, Stage, kind, registered};
+use crate::scenario::{By, Scenario, Scenarios, kind, registered};
 
 const START: &str = "start_authenticator_auth";
 const POLL: &str = "get_auth_info";
 const VALIDATE: &str = "validate_authenticator_auth";
 
-fn request(stage: &Stage) -> StartAuthenticatorAuth {
-    StartAuthenticatorAuth::new().user(stage.ada().unwrap())
+fn request(scenario: &Scenario) -> StartAuthenticatorAuth {
+    StartAuthenticatorAuth::new().user(scenario.ada().unwrap())
 }
 
-fn begin(stage: &Stage) -> AuthenticatorStarted {
-    let request = request(stage);
-    stage.client.begin_authenticator_sign_in(&request).unwrap()
+fn begin(scenario: &Scenario) -> AuthenticatorStarted {
+    let request = request(scenario);
+    scenario
+        .client
+        .begin_authenticator_sign_in(&request)
+        .unwrap()
 }
 
-fn play(scene: impl Fn(&Stage) + Sync) {
-    Scenes::of(START, &[By::Name]).play(scene);
+fn run(test: impl Fn(&Scenario) + Sync) {
+    Scenarios::of(START, &[By::Name]).run(test);
 }
 
-/// What a poll may meet, and as what the program sees it.
-fn weather() -> [(Fault, ErrorKind); 6] {
+/// Transient faults of a poll, and the kinds of their errors.
+fn transient_faults() -> [(Fault, ErrorKind); 6] {
     [
         (Fault::status(503), ErrorKind::Unavailable),
         (Fault::status(500), ErrorKind::Unavailable),
         (Fault::status(429).retry_after("1"), ErrorKind::RateLimited),
-        (Fault::drop_before_answer(), ErrorKind::Transport),
-        (Fault::drop_in_answer(), ErrorKind::Transport),
+        (Fault::drop_before_response(), ErrorKind::Transport),
+        (Fault::drop_in_response(), ErrorKind::Transport),
         (Fault::truncated_body(), ErrorKind::Transport),
     ]
 }
 
-/// Goes on waiting, and notes what went wrong.
-fn noting(seen: &Cell<Option<ErrorKind>>) -> WaitPolicy<'_> {
+/// A policy that records the kind of the last error.
+fn recording(seen: &Cell<Option<ErrorKind>>) -> WaitPolicy<'_> {
     WaitPolicy::new().on_progress(|progress| {
         if let Some(error) = &progress.last_error {
             seen.set(Some(error.kind()));
@@ -53,10 +56,10 @@ fn noting(seen: &Cell<Option<ErrorKind>>) -> WaitPolicy<'_> {
     })
 }
 
-/// Each in its own thread, as each takes some polls.
-fn in_all_weathers(test: impl Fn(&Fault, ErrorKind) + Sync) {
+/// Runs each in its own thread, since each takes some polls.
+fn with_each_fault(test: impl Fn(&Fault, ErrorKind) + Sync) {
     thread::scope(|scope| {
-        for (fault, kind) in weather() {
+        for (fault, kind) in transient_faults() {
             let test = &test;
             scope.spawn(move || test(&fault, kind));
         }
@@ -64,41 +67,44 @@ fn in_all_weathers(test: impl Fn(&Fault, ErrorKind) + Sync) {
 }
 
 #[test]
-fn a_wait_survives_bad_weather() {
-    in_all_weathers(|fault, kind| {
-        play(|stage| {
-            let started = begin(stage);
-            stage.emulator.fault(fault.clone().on(POLL).times(1));
+fn a_wait_survives_transient_faults() {
+    with_each_fault(|fault, kind| {
+        run(|scenario| {
+            let started = begin(scenario);
+            scenario.emulator.fault(fault.clone().on(POLL).times(1));
             let id = started.pending.auth_request_id();
-            stage.emulator.approve(id).unwrap();
+            scenario.emulator.approve(id).unwrap();
             let seen = Cell::new(None);
-            let end = started.pending.wait(&stage.client, &noting(&seen));
-            stage.assert_ada(&end, id);
+            let end = started.pending.wait(&scenario.client, &recording(&seen));
+            scenario.assert_ada(&end, id);
             assert_eq!(seen.get(), Some(kind));
-            assert_eq!(stage.count(POLL), 2);
+            assert_eq!(scenario.count(POLL), 2);
         });
     });
 }
 
 #[test]
-fn a_wait_for_a_registration_survives_it() {
-    in_all_weathers(|fault, kind| {
-        Scenes::of("start_authenticator_registration", &[By::Name]).play(|stage| {
+fn a_wait_for_a_registration_survives_transient_faults() {
+    with_each_fault(|fault, kind| {
+        Scenarios::of("start_authenticator_registration", &[By::Name]).run(|scenario| {
             let request = StartAuthenticatorRegistration::new("grace hopper");
-            let started = stage
+            let started = scenario
                 .client
                 .begin_authenticator_registration(&request)
                 .unwrap();
-            let poll = if stage.is_v4() {
+            let poll = if scenario.is_v4() {
                 "get_registration_info"
             } else {
                 "get_user"
             };
-            stage.emulator.fault(fault.clone().on(poll).times(1));
+            scenario.emulator.fault(fault.clone().on(poll).times(1));
             let id = started.pending.registration_id();
-            stage.emulator.enrol_phone(id).unwrap();
+            scenario.emulator.enrol_phone(id).unwrap();
             let seen = Cell::new(None);
-            let end = started.pending.wait(&stage.client, &noting(&seen)).unwrap();
+            let end = started
+                .pending
+                .wait(&scenario.client, &recording(&seen))
+                .unwrap();
             registered(end);
             assert_eq!(seen.get(), Some(kind));
         });
@@ -107,22 +113,22 @@ fn a_wait_for_a_registration_survives_it() {
 
 #[test]
 fn an_outage_to_the_end_leaves_it_pending() {
-    play(|stage| {
-        let started = begin(stage);
-        stage.emulator.fault(Fault::status(503).on(POLL));
+    run(|scenario| {
+        let started = begin(scenario);
+        scenario.emulator.fault(Fault::status(503).on(POLL));
         let id = started.pending.auth_request_id();
-        stage.emulator.approve(id).unwrap();
+        scenario.emulator.approve(id).unwrap();
         let policy = WaitPolicy::new().timeout(Duration::from_millis(1));
-        let end = started.pending.wait(&stage.client, &policy);
+        let end = started.pending.wait(&scenario.client, &policy);
         assert!(matches!(end, Ok(SignIn::StillPending)), "{end:?}");
-        stage.emulator.clear_faults();
-        let end = started.pending.wait(&stage.client, &policy);
-        stage.assert_ada(&end, id);
+        scenario.emulator.clear_faults();
+        let end = started.pending.wait(&scenario.client, &policy);
+        scenario.assert_ada(&end, id);
     });
 }
 
 #[test]
-fn what_no_patience_mends_ends_the_wait() {
+fn permanent_failures_end_the_wait() {
     for (fault, expected) in [
         (Fault::status(403), ErrorKind::Forbidden),
         (Fault::status(404), ErrorKind::NotFound),
@@ -131,31 +137,33 @@ fn what_no_patience_mends_ends_the_wait() {
             ErrorKind::Decode,
         ),
     ] {
-        play(|stage| {
-            let started = begin(stage);
-            stage.emulator.fault(fault.clone().on(POLL));
-            let end = started.pending.wait(&stage.client, &WaitPolicy::new());
+        run(|scenario| {
+            let started = begin(scenario);
+            scenario.emulator.fault(fault.clone().on(POLL));
+            let end = started.pending.wait(&scenario.client, &WaitPolicy::new());
             assert_eq!(kind(end), expected);
-            assert_eq!(stage.count(POLL), 1);
+            assert_eq!(scenario.count(POLL), 1);
         });
     }
 }
 
 #[test]
-fn a_phone_rings_once() {
-    // Whether or not the service got it: nobody knows.
+fn a_push_is_sent_at_most_once() {
+    // The service may or may not have received the request.
     for (fault, expected) in [
         (Fault::status(503), ErrorKind::Unavailable),
-        (Fault::drop_before_answer(), ErrorKind::Transport),
+        (Fault::drop_before_response(), ErrorKind::Transport),
         (
-            Fault::drop_before_answer().processed(true),
+            Fault::drop_before_response().processed(true),
             ErrorKind::Transport,
         ),
-        (Fault::drop_in_answer(), ErrorKind::Transport),
+        (Fault::drop_in_response(), ErrorKind::Transport),
     ] {
-        play(|stage| {
-            stage.emulator.fault(fault.clone().on(START));
-            let end = stage.client.begin_authenticator_sign_in(&request(stage));
+        run(|scenario| {
+            scenario.emulator.fault(fault.clone().on(START));
+            let end = scenario
+                .client
+                .begin_authenticator_sign_in(&request(scenario));
             let error = end.unwrap_err();
             assert_eq!(error.kind(), expected);
             assert!(error.may_have_been_sent());
@@ -164,40 +172,40 @@ fn a_phone_rings_once() {
 }
 
 #[test]
-fn a_validation_that_was_not_heard_can_be_repeated() {
-    play(|stage| {
-        let started = begin(stage);
+fn a_validation_that_was_not_processed_can_be_repeated() {
+    run(|scenario| {
+        let started = begin(scenario);
         let id = started.pending.auth_request_id();
-        stage.emulator.approve(id).unwrap();
-        stage
+        scenario.emulator.approve(id).unwrap();
+        scenario
             .emulator
             .fault(Fault::status(503).on(VALIDATE).times(1));
-        let end = started.pending.complete(&stage.client);
+        let end = started.pending.complete(&scenario.client);
         assert_eq!(kind(end), ErrorKind::Unavailable);
-        assert_eq!(stage.count(VALIDATE), 1);
-        let end = started.pending.complete(&stage.client);
-        stage.assert_ada(&end, id);
+        assert_eq!(scenario.count(VALIDATE), 1);
+        let end = started.pending.complete(&scenario.client);
+        scenario.assert_ada(&end, id);
     });
 }
 
 #[test]
-fn a_validation_whose_answer_was_lost_is_no_sign_in() {
+fn a_validation_whose_response_was_lost_is_no_sign_in() {
     for fault in [
-        Fault::drop_before_answer().processed(true),
-        Fault::drop_in_answer(),
+        Fault::drop_before_response().processed(true),
+        Fault::drop_in_response(),
         Fault::truncated_body(),
         Fault::status(200),
     ] {
-        play(|stage| {
-            let started = begin(stage);
+        run(|scenario| {
+            let started = begin(scenario);
             let id = started.pending.auth_request_id();
-            stage.emulator.approve(id).unwrap();
+            scenario.emulator.approve(id).unwrap();
             let lost = fault.clone().processed(true).on(VALIDATE).times(1);
-            stage.emulator.fault(lost);
-            started.pending.complete(&stage.client).unwrap_err();
-            assert_eq!(stage.count(VALIDATE), 1);
-            // The token has done its work all the same.
-            let end = started.pending.complete(&stage.client);
+            scenario.emulator.fault(lost);
+            started.pending.complete(&scenario.client).unwrap_err();
+            assert_eq!(scenario.count(VALIDATE), 1);
+            // The token is used up.
+            let end = started.pending.complete(&scenario.client);
             assert_eq!(kind(end), ErrorKind::Forbidden);
         });
     }

@@ -1,5 +1,5 @@
-//! Every sign-in and registration from its beginning to its end, against the
-//! emulator, under both versions: the good end and the bad ones.
+//! Every sign-in and registration from begin to complete, against the emulator,
+//! under both versions, with every outcome.
 
 mod authenticator;
 mod browser;
@@ -8,5 +8,5 @@ mod magiclink;
 mod pages;
 mod process;
 mod registration;
-mod stage;
+mod scenario;
 mod webauthn;

@@ -8,7 +8,7 @@ use autharmor::users::UserQuery;
 use autharmor::{ApiVersion, Client, PageQuery};
 use uuid::Uuid;
 
-use crate::stage::{By, NAMED, Stage, VERSIONS};
+use crate::scenario::{By, NAMED, Scenario, VERSIONS};
 
 fn start(version: ApiVersion, users: usize) -> (Emulator, Client) {
     let emulator = Emulator::start().unwrap();
@@ -85,34 +85,37 @@ fn ten_thousand_users_on_a_hundred_pages() {
 
 /// For a user by name and by id, under both versions. v4 has no place for a
 /// name but the query.
-fn for_ada(test: impl Fn(&Stage)) {
+fn for_ada(test: impl Fn(&Scenario)) {
     for version in VERSIONS {
         for by in NAMED {
-            let stage = Stage::new(version, *by, |builder| builder, true);
-            test(&stage);
-            stage.check_lines();
+            let scenario = Scenario::new(version, *by, |builder| builder, true);
+            test(&scenario);
+            scenario.check_lines();
         }
     }
 }
 
 #[test]
 fn the_history_of_a_user() {
-    for_ada(|stage| {
+    for_ada(|scenario| {
         for number in 0..45 {
-            let request = StartAuthenticatorAuth::new().user(stage.ada);
-            let started = stage.client.begin_authenticator_sign_in(&request).unwrap();
+            let request = StartAuthenticatorAuth::new().user(scenario.ada);
+            let started = scenario
+                .client
+                .begin_authenticator_sign_in(&request)
+                .unwrap();
             let id = started.pending.auth_request_id();
             if number % 3 > 0 {
-                stage.emulator.approve(id).unwrap();
+                scenario.emulator.approve(id).unwrap();
             } else {
-                stage.emulator.decline(id).unwrap();
+                scenario.emulator.decline(id).unwrap();
             }
         }
         let ids = |page_size| -> Vec<Uuid> {
             let page = PageQuery::new().page_size(page_size);
-            stage
+            scenario
                 .client
-                .auth_history(stage.ada().unwrap(), &page)
+                .auth_history(scenario.ada().unwrap(), &page)
                 .map(|info| {
                     let response = info.unwrap().auth_response.unwrap();
                     response.auth_history_id.unwrap()
@@ -122,7 +125,7 @@ fn the_history_of_a_user() {
         let found = ids(7);
         assert_eq!(found.len(), 45);
         assert_eq!(found.iter().collect::<HashSet<_>>().len(), 45);
-        assert_eq!(stage.count("get_user_auth_history"), 7);
+        assert_eq!(scenario.count("get_user_auth_history"), 7);
         // In the order in which they stand on one page.
         assert_eq!(found, ids(100));
     });
@@ -130,20 +133,20 @@ fn the_history_of_a_user() {
 
 #[test]
 fn the_credentials_of_a_user() {
-    for_ada(|stage| {
-        let v3 = stage.emulator.client_builder().build().unwrap();
+    for_ada(|scenario| {
+        let v3 = scenario.emulator.client_builder().build().unwrap();
         for _ in 0..40 {
             let started = v3
-                .begin_authenticator_registration_for_user(stage.ada)
+                .begin_authenticator_registration_for_user(scenario.ada)
                 .unwrap();
             let id = started.pending.registration_id();
-            stage.emulator.enrol_phone(id).unwrap();
+            scenario.emulator.enrol_phone(id).unwrap();
         }
         let ids = |page_size| -> Vec<String> {
             let page = PageQuery::new().page_size(page_size);
-            stage
+            scenario
                 .client
-                .credentials(stage.ada().unwrap(), &page)
+                .credentials(scenario.ada().unwrap(), &page)
                 .map(|credential| credential.unwrap().credential_id.as_str().to_owned())
                 .collect()
         };
@@ -152,8 +155,8 @@ fn the_credentials_of_a_user() {
         assert_eq!(found.len(), 42);
         assert_eq!(found.iter().collect::<HashSet<_>>().len(), 42);
         assert_eq!(found, ids(100));
-        if stage.by == By::Id {
-            assert_eq!(stage.count("list_user_credentials"), 6 + 1);
+        if scenario.by == By::Id {
+            assert_eq!(scenario.count("list_user_credentials"), 6 + 1);
         }
     });
 }

@@ -1,4 +1,4 @@
-//! A pending state that one process stores and another one ends.
+//! A pending state that one process stores and another one completes.
 
 use std::env;
 use std::fmt::Debug;
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::stage::{ADA, AGENT, By, GRACE, IP, REDIRECT, Scenes, Stage, kind};
+use crate::scenario::{ADA, AGENT, By, GRACE, IP, REDIRECT, Scenario, Scenarios, kind};
 
 /// Set for the other process alone: the API's URL and the certificate of its
 /// authority.
@@ -45,11 +45,11 @@ struct Task {
     client_id: String,
     client_secret: String,
     state: Value,
-    /// What the browser brings: the page's JSON, or the URL.
+    /// The page's JSON, or the URL of the browser.
     browser: String,
 }
 
-/// The other process. Among the tests it has nothing to do.
+/// The other process. Does nothing when it runs as a test.
 #[test]
 fn the_other_process() {
     let (Ok(url), Ok(ca)) = (env::var(API_URL), env::var(CA)) else {
@@ -112,15 +112,20 @@ fn end_registration(client: &Client, flow: Flow, state: Value, browser: &str) ->
     }
 }
 
-/// Stores a state and has the other process end it; gives the user's id by
-/// that one's word.
-fn hand_over<T: Serialize + Debug>(stage: &Stage, flow: Flow, pending: &T, browser: &str) -> Uuid {
+/// Stores a state and lets the other process complete it. Returns the user's id
+/// that the other process prints.
+fn hand_over<T: Serialize + Debug>(
+    scenario: &Scenario,
+    flow: Flow,
+    pending: &T,
+    browser: &str,
+) -> Uuid {
     let stored = serde_json::to_value(pending).unwrap();
     check_stored(&stored, &format!("{pending:?} {pending:#?}"));
-    let emulator = &stage.emulator;
+    let emulator = &scenario.emulator;
     let task = Task {
         flow,
-        version: stage.version,
+        version: scenario.version,
         client_id: emulator.client_id().to_owned(),
         client_secret: emulator.client_secret().to_owned(),
         state: stored,
@@ -153,7 +158,8 @@ fn hand_over<T: Serialize + Debug>(stage: &Stage, flow: Flow, pending: &T, brows
     user.unwrap_or_else(|| panic!("{stdout}")).parse().unwrap()
 }
 
-/// Small, and nothing secret or personal in its `Debug`.
+/// Checks that the state is small and that its `Debug` shows no secret and no
+/// name.
 fn check_stored(state: &Value, debug: &str) {
     assert!(state.to_string().len() < 1024, "{state}");
     assert_eq!(state["v"], 1);
@@ -169,116 +175,142 @@ fn check_stored(state: &Value, debug: &str) {
 
 #[test]
 fn authenticator_sign_in() {
-    Scenes::of("start_authenticator_auth", &[By::Name]).play(|stage| {
+    Scenarios::of("start_authenticator_auth", &[By::Name]).run(|scenario| {
         let request = StartAuthenticatorAuth::new()
             .user(ADA)
             .ip_address(IP)
             .user_agent(AGENT);
-        let started = stage.client.begin_authenticator_sign_in(&request).unwrap();
+        let started = scenario
+            .client
+            .begin_authenticator_sign_in(&request)
+            .unwrap();
         let pending = started.pending;
-        stage.emulator.approve(pending.auth_request_id()).unwrap();
-        let user = hand_over(stage, Flow::Authenticator, &pending, "");
-        assert_eq!(user, stage.ada);
-        // It is ended for this process as well.
-        let end = pending.complete(&stage.client);
+        scenario
+            .emulator
+            .approve(pending.auth_request_id())
+            .unwrap();
+        let user = hand_over(scenario, Flow::Authenticator, &pending, "");
+        assert_eq!(user, scenario.ada);
+        // This process cannot complete it again.
+        let end = pending.complete(&scenario.client);
         assert_eq!(kind(end), ErrorKind::Forbidden);
     });
 }
 
 #[test]
 fn webauthn_sign_in() {
-    Scenes::of("start_webauthn_auth", &[By::Name]).play(|stage| {
-        stage.add_passkey(stage.ada);
+    Scenarios::of("start_webauthn_auth", &[By::Name]).run(|scenario| {
+        scenario.add_passkey(scenario.ada);
         let request = StartWebauthnAuth::new()
             .user(ADA)
             .webauthn_client_id("the website");
-        let started = stage.client.begin_webauthn_sign_in(&request).unwrap();
-        let page = stage
+        let started = scenario.client.begin_webauthn_sign_in(&request).unwrap();
+        let page = scenario
             .emulator
-            .use_passkey(&started.fido2_json_options, stage.emulator.origin())
+            .use_passkey(&started.fido2_json_options, scenario.emulator.origin())
             .unwrap();
-        let user = hand_over(stage, Flow::Webauthn, &started.pending, &page);
-        assert_eq!(user, stage.ada);
+        let user = hand_over(scenario, Flow::Webauthn, &started.pending, &page);
+        assert_eq!(user, scenario.ada);
     });
 }
 
 #[test]
 fn magiclink_sign_in() {
-    Scenes::of("start_magiclink_email_auth", &[By::Name]).play(|stage| {
+    Scenarios::of("start_magiclink_email_auth", &[By::Name]).run(|scenario| {
         let request = StartMagiclinkEmailAuth::new(ADA, REDIRECT)
             .ip_address(IP)
             .user_agent(AGENT);
-        let pending = stage.client.begin_magiclink_sign_in(&request).unwrap();
-        let url = stage.emulator.click(&stage.mail_to(ADA).link).unwrap();
-        let user = hand_over(stage, Flow::Magiclink, &pending, &url);
-        assert_eq!(user, stage.ada);
+        let pending = scenario.client.begin_magiclink_sign_in(&request).unwrap();
+        let url = scenario
+            .emulator
+            .click(&scenario.mail_to(ADA).link)
+            .unwrap();
+        let user = hand_over(scenario, Flow::Magiclink, &pending, &url);
+        assert_eq!(user, scenario.ada);
     });
 }
 
-fn assert_grace(stage: &Stage, user: Uuid) {
-    let users = stage.emulator.users();
+fn assert_grace(scenario: &Scenario, user: Uuid) {
+    let users = scenario.emulator.users();
     assert_eq!(users.last(), Some(&(user, GRACE.to_owned())));
 }
 
 #[test]
 fn authenticator_registration() {
-    Scenes::of("start_authenticator_registration", &[By::Name]).play(|stage| {
+    Scenarios::of("start_authenticator_registration", &[By::Name]).run(|scenario| {
         let request = StartAuthenticatorRegistration::new(GRACE);
-        let started = stage
+        let started = scenario
             .client
             .begin_authenticator_registration(&request)
             .unwrap();
         let pending = started.pending;
-        stage
+        scenario
             .emulator
             .enrol_phone(pending.registration_id())
             .unwrap();
-        let user = hand_over(stage, Flow::AuthenticatorRegistration, &pending, "");
-        assert_grace(stage, user);
+        let user = hand_over(scenario, Flow::AuthenticatorRegistration, &pending, "");
+        assert_grace(scenario, user);
     });
 }
 
 #[test]
 fn webauthn_registration() {
-    Scenes::of("start_webauthn_registration", &[By::Name]).play(|stage| {
+    Scenarios::of("start_webauthn_registration", &[By::Name]).run(|scenario| {
         let request = StartWebauthnRegistration::new(GRACE);
-        let started = stage.client.begin_webauthn_registration(&request).unwrap();
-        let page = stage
-            .emulator
-            .create_passkey(&started.fido2_json_options, stage.emulator.origin())
+        let started = scenario
+            .client
+            .begin_webauthn_registration(&request)
             .unwrap();
-        let user = hand_over(stage, Flow::WebauthnRegistration, &started.pending, &page);
-        assert_grace(stage, user);
+        let page = scenario
+            .emulator
+            .create_passkey(&started.fido2_json_options, scenario.emulator.origin())
+            .unwrap();
+        let user = hand_over(
+            scenario,
+            Flow::WebauthnRegistration,
+            &started.pending,
+            &page,
+        );
+        assert_grace(scenario, user);
     });
 }
 
 #[test]
 fn magiclink_registration() {
-    Scenes::of("start_magiclink_email_registration", &[By::Name]).play(|stage| {
+    Scenarios::of("start_magiclink_email_registration", &[By::Name]).run(|scenario| {
         let request = StartMagiclinkEmailRegistration::new(GRACE, REDIRECT);
-        let pending = stage.client.begin_magiclink_registration(&request).unwrap();
-        let url = stage.emulator.click(&stage.mail_to(GRACE).link).unwrap();
-        let user = hand_over(stage, Flow::MagiclinkRegistration, &pending, &url);
-        assert_grace(stage, user);
+        let pending = scenario
+            .client
+            .begin_magiclink_registration(&request)
+            .unwrap();
+        let url = scenario
+            .emulator
+            .click(&scenario.mail_to(GRACE).link)
+            .unwrap();
+        let user = hand_over(scenario, Flow::MagiclinkRegistration, &pending, &url);
+        assert_grace(scenario, user);
     });
 }
 
 #[test]
 fn a_client_of_the_other_version_refuses() {
-    Scenes::of("start_authenticator_auth", &[By::Name]).play(|stage| {
+    Scenarios::of("start_authenticator_auth", &[By::Name]).run(|scenario| {
         let request = StartAuthenticatorAuth::new().user(ADA);
-        let started = stage.client.begin_authenticator_sign_in(&request).unwrap();
-        let other = match stage.version {
+        let started = scenario
+            .client
+            .begin_authenticator_sign_in(&request)
+            .unwrap();
+        let other = match scenario.version {
             ApiVersion::V3 => ApiVersion::V4,
             ApiVersion::V4 => ApiVersion::V3,
         };
-        let builder = stage.emulator.client_builder().api_version(other);
+        let builder = scenario.emulator.client_builder().api_version(other);
         let client = builder.build().unwrap();
-        let seen = stage.emulator.request_count();
+        let seen = scenario.emulator.request_count();
         let end = started.pending.complete(&client);
         assert_eq!(kind(end), ErrorKind::InvalidInput);
         let end = started.pending.wait(&client, &WaitPolicy::new());
         assert_eq!(kind(end), ErrorKind::InvalidInput);
-        assert_eq!(stage.emulator.request_count(), seen);
+        assert_eq!(scenario.emulator.request_count(), seen);
     });
 }

@@ -1,4 +1,4 @@
-//! Signing in with a passkey: by name, by id, and whoever has one.
+//! Sign-in with a passkey: by name, by id, and for anybody who has one.
 
 use autharmor::auth::{AuthMethod, StartWebauthnAuth};
 use autharmor::emulator::EmulatorError;
@@ -6,14 +6,15 @@ use autharmor::flow::{SignIn, WebauthnStarted};
 use autharmor::{Error, ErrorKind};
 use serde_json::{Value, json};
 
-use crate::stage::{
-    AGENT, By, EVE, IP, NAMED, NAMED_OR_NOT, OTHER_IP, Scenes, Stage, about, kind, tampered, with,
+use crate::scenario::{
+    AGENT, By, EVE, IP, NAMED, NAMED_OR_NOT, OTHER_IP, Scenario, Scenarios, about, kind, tampered,
+    with,
 };
 
 const START: &str = "start_webauthn_auth";
 
-fn play(by: &[By], scene: impl Fn(&Stage, &Passkeys) + Sync) {
-    Scenes::of(START, by).play(|stage| scene(stage, &Passkeys::new(stage)));
+fn run(by: &[By], test: impl Fn(&Scenario, &Passkeys) + Sync) {
+    Scenarios::of(START, by).run(|scenario| test(scenario, &Passkeys::new(scenario)));
 }
 
 /// The ids of both people's passkeys.
@@ -23,47 +24,47 @@ struct Passkeys {
 }
 
 impl Passkeys {
-    fn new(stage: &Stage) -> Self {
+    fn new(scenario: &Scenario) -> Self {
         Self {
-            adas: stage.add_passkey(stage.ada),
-            eves: stage.add_passkey(stage.eve),
+            adas: scenario.add_passkey(scenario.ada),
+            eves: scenario.add_passkey(scenario.eve),
         }
     }
 }
 
-fn begin(stage: &Stage) -> WebauthnStarted {
+fn begin(scenario: &Scenario) -> WebauthnStarted {
     let mut request = StartWebauthnAuth::new().webauthn_client_id("the website");
-    if let Some(user) = stage.ada() {
+    if let Some(user) = scenario.ada() {
         request = request.user(user);
     }
-    // v3 has no room for them, nor for a nonce.
-    if stage.is_v4() {
+    // v3 has no field for them, nor for a nonce.
+    if scenario.is_v4() {
         request = request.ip_address(IP).user_agent(AGENT);
     }
-    stage.client.begin_webauthn_sign_in(&request).unwrap()
+    scenario.client.begin_webauthn_sign_in(&request).unwrap()
 }
 
-/// The page, on which the person picks this passkey.
-fn page(stage: &Stage, started: &WebauthnStarted, passkey: &str) -> String {
+/// Returns the JSON of the page on which the user picks this passkey.
+fn page(scenario: &Scenario, started: &WebauthnStarted, passkey: &str) -> String {
     let mut options: Value = serde_json::from_str(&started.fido2_json_options).unwrap();
     options["allowCredentials"] = json!([{ "type": "public-key", "id": passkey }]);
-    stage
+    scenario
         .emulator
-        .use_passkey(&options.to_string(), stage.emulator.origin())
+        .use_passkey(&options.to_string(), scenario.emulator.origin())
         .unwrap()
 }
 
-fn complete(stage: &Stage, started: &WebauthnStarted, page: &str) -> Result<SignIn, Error> {
-    started.pending.complete(&stage.client, page)
+fn complete(scenario: &Scenario, started: &WebauthnStarted, page: &str) -> Result<SignIn, Error> {
+    started.pending.complete(&scenario.client, page)
 }
 
 #[test]
 fn approved() {
-    play(NAMED_OR_NOT, |stage, passkeys| {
-        let started = begin(stage);
-        let page = page(stage, &started, &passkeys.adas);
-        let end = complete(stage, &started, &page);
-        stage.assert_ada(&end, started.pending.auth_request_id());
+    run(NAMED_OR_NOT, |scenario, passkeys| {
+        let started = begin(scenario);
+        let page = page(scenario, &started, &passkeys.adas);
+        let end = complete(scenario, &started, &page);
+        scenario.assert_ada(&end, started.pending.auth_request_id());
         let end = end.unwrap();
         assert_eq!(end.user().unwrap().method(), Some(&AuthMethod::WebAuthn));
     });
@@ -71,81 +72,81 @@ fn approved() {
 
 #[test]
 fn the_options_are_for_the_users_own_passkeys() {
-    play(NAMED, |stage, passkeys| {
-        let started = begin(stage);
+    run(NAMED, |scenario, passkeys| {
+        let started = begin(scenario);
         let options: Value = serde_json::from_str(&started.fido2_json_options).unwrap();
         assert_eq!(options["allowCredentials"][0]["id"], passkeys.adas);
-        let page = stage
+        let page = scenario
             .emulator
-            .use_passkey(&started.fido2_json_options, stage.emulator.origin())
+            .use_passkey(&started.fido2_json_options, scenario.emulator.origin())
             .unwrap();
-        // One page SDK wraps it into a string.
+        // One page SDK sends a string that holds the object.
         let wrapped = Value::String(page).to_string();
-        let end = complete(stage, &started, &wrapped);
-        stage.assert_ada(&end, started.pending.auth_request_id());
+        let end = complete(scenario, &started, &wrapped);
+        scenario.assert_ada(&end, started.pending.auth_request_id());
     });
 }
 
 #[test]
 fn declined() {
-    // The browser then has no assertion, and the page nothing to send.
-    play(NAMED_OR_NOT, |stage, passkeys| {
-        let started = begin(stage);
+    // The browser then has no assertion, and the page has nothing to send.
+    run(NAMED_OR_NOT, |scenario, passkeys| {
+        let started = begin(scenario);
         for nothing in ["", "null", "\"\"", "[]", "NotAllowedError"] {
-            let end = complete(stage, &started, nothing);
+            let end = complete(scenario, &started, nothing);
             assert_eq!(kind(end), ErrorKind::InvalidInput, "{nothing}");
         }
-        assert_eq!(stage.count("finish_webauthn_auth"), 0);
-        // Who changes their mind can still sign in.
-        let page = page(stage, &started, &passkeys.adas);
-        let end = complete(stage, &started, &page);
-        stage.assert_ada(&end, started.pending.auth_request_id());
+        assert_eq!(scenario.count("finish_webauthn_auth"), 0);
+        // The user can still sign in.
+        let page = page(scenario, &started, &passkeys.adas);
+        let end = complete(scenario, &started, &page);
+        scenario.assert_ada(&end, started.pending.auth_request_id());
     });
 }
 
 #[test]
-fn not_answered_in_time() {
-    play(NAMED_OR_NOT, |stage, passkeys| {
-        let started = begin(stage);
-        let page = page(stage, &started, &passkeys.adas);
-        stage.later(61);
-        let end = complete(stage, &started, &page);
+fn timed_out() {
+    run(NAMED_OR_NOT, |scenario, passkeys| {
+        let started = begin(scenario);
+        let page = page(scenario, &started, &passkeys.adas);
+        scenario.later(61);
+        let end = complete(scenario, &started, &page);
         assert_eq!(kind(end), ErrorKind::Forbidden);
-        assert_eq!(stage.count("validate_webauthn_auth"), 0);
+        assert_eq!(scenario.count("validate_webauthn_auth"), 0);
     });
 }
 
 #[test]
 fn validated_too_late() {
-    Scenes::of(START, NAMED_OR_NOT)
+    Scenarios::of(START, NAMED_OR_NOT)
         .all_too_late()
-        .play(|stage| {
-            let passkeys = Passkeys::new(stage);
-            let started = begin(stage);
-            let page = page(stage, &started, &passkeys.adas);
-            let end = complete(stage, &started, &page);
+        .run(|scenario| {
+            let passkeys = Passkeys::new(scenario);
+            let started = begin(scenario);
+            let page = page(scenario, &started, &passkeys.adas);
+            let end = complete(scenario, &started, &page);
             assert!(matches!(end, Ok(SignIn::ValidatedTooLate)), "{end:?}");
         });
 }
 
 #[test]
 fn an_assertion_works_once() {
-    play(NAMED_OR_NOT, |stage, passkeys| {
-        let started = begin(stage);
-        let first = page(stage, &started, &passkeys.adas);
-        let end = complete(stage, &started, &first);
-        stage.assert_ada(&end, started.pending.auth_request_id());
+    run(NAMED_OR_NOT, |scenario, passkeys| {
+        let started = begin(scenario);
+        let first = page(scenario, &started, &passkeys.adas);
+        let end = complete(scenario, &started, &first);
+        scenario.assert_ada(&end, started.pending.auth_request_id());
         // Neither that one nor a new one for the same challenge, nor that one
         // for another sign-in.
-        let second = page(stage, &started, &passkeys.adas);
+        let second = page(scenario, &started, &passkeys.adas);
         for page in [&first, &second] {
-            let end = complete(stage, &started, page);
+            let end = complete(scenario, &started, page);
             assert_eq!(kind(end), ErrorKind::Forbidden);
         }
-        stage.begins_another();
-        let end = complete(stage, &begin(stage), &first);
+        scenario.begins_another();
+        let end = complete(scenario, &begin(scenario), &first);
         assert_eq!(kind(end), ErrorKind::Api);
-        assert_eq!(stage.count("validate_webauthn_auth"), 1);
+        assert_eq!(scenario.count("validate_webauthn_auth"), 1);
     });
 }
 
@@ -156,21 +157,21 @@ fn what_was_given_at_the_start_has_to_come_again() {
         ("user_agent", Value::Null),
         ("nonce", json!("another")),
     ] {
-        play(NAMED_OR_NOT, |stage, passkeys| {
-            let started = begin(stage);
-            if !stage.is_v4() {
+        run(NAMED_OR_NOT, |scenario, passkeys| {
+            let started = begin(scenario);
+            if !scenario.is_v4() {
                 let stored = serde_json::to_value(&started.pending).unwrap();
                 assert!(stored.get(name).is_none());
                 return;
             }
-            let page = page(stage, &started, &passkeys.adas);
+            let page = page(scenario, &started, &passkeys.adas);
             let other = with(&started.pending, name, value.clone());
-            let end = other.complete(&stage.client, &page);
+            let end = other.complete(&scenario.client, &page);
             assert!(
                 matches!(end, Ok(SignIn::RefusedForSecurity)),
                 "{name}: {end:?}"
             );
-            let end = complete(stage, &started, &page);
+            let end = complete(scenario, &started, &page);
             assert_eq!(kind(end), ErrorKind::Forbidden);
         });
     }
@@ -178,49 +179,49 @@ fn what_was_given_at_the_start_has_to_come_again() {
 
 #[test]
 fn the_passkey_of_another_user() {
-    play(NAMED, |stage, passkeys| {
-        let started = begin(stage);
-        let eves = page(stage, &started, &passkeys.eves);
-        let end = complete(stage, &started, &eves);
+    run(NAMED, |scenario, passkeys| {
+        let started = begin(scenario);
+        let eves = page(scenario, &started, &passkeys.eves);
+        let end = complete(scenario, &started, &eves);
         assert_eq!(kind(end), ErrorKind::Api);
-        assert_eq!(stage.count("validate_webauthn_auth"), 0);
+        assert_eq!(scenario.count("validate_webauthn_auth"), 0);
         // The attempt has ended the request.
-        let adas = page(stage, &started, &passkeys.adas);
-        let end = complete(stage, &started, &adas);
+        let adas = page(scenario, &started, &passkeys.adas);
+        let end = complete(scenario, &started, &adas);
         assert_eq!(kind(end), ErrorKind::Forbidden);
     });
-    // Where nobody was asked for, the answer says who came.
-    play(&[By::Nobody], |stage, passkeys| {
-        let started = begin(stage);
-        let eves = page(stage, &started, &passkeys.eves);
-        let end = complete(stage, &started, &eves).unwrap();
-        assert_eq!(end.user().unwrap().user_id(), stage.eve);
+    // Without a user in the request, the response says who signed in.
+    run(&[By::Nobody], |scenario, passkeys| {
+        let started = begin(scenario);
+        let eves = page(scenario, &started, &passkeys.eves);
+        let end = complete(scenario, &started, &eves).unwrap();
+        assert_eq!(end.user().unwrap().user_id(), scenario.eve);
         assert_eq!(end.user().unwrap().username(), Some(EVE));
     });
 }
 
 #[test]
 fn somebody_elses_sign_in_is_a_mismatch() {
-    play(NAMED_OR_NOT, |stage, passkeys| {
-        let started = begin(stage);
-        let page = page(stage, &started, &passkeys.adas);
-        let eves = match stage.eve() {
-            Some(eve) => about(&started.pending, &eve, stage.eve),
+    run(NAMED_OR_NOT, |scenario, passkeys| {
+        let started = begin(scenario);
+        let page = page(scenario, &started, &passkeys.adas);
+        let eves = match scenario.eve() {
+            Some(eve) => about(&started.pending, &eve, scenario.eve),
             None => tampered(&started.pending, |stored| {
                 stored["user"] = json!({ "username": EVE });
             }),
         };
-        let end = eves.complete(&stage.client, &page);
+        let end = eves.complete(&scenario.client, &page);
         assert_eq!(kind(end), ErrorKind::Mismatch);
     });
 }
 
 #[test]
 fn a_page_of_another_origin() {
-    play(NAMED_OR_NOT, |stage, _| {
-        let started = begin(stage);
+    run(NAMED_OR_NOT, |scenario, _| {
+        let started = begin(scenario);
         let evil = |origin| {
-            stage
+            scenario
                 .emulator
                 .use_passkey(&started.fido2_json_options, origin)
         };
@@ -231,7 +232,7 @@ fn a_page_of_another_origin() {
             "{refused:?}"
         );
         let page = evil("https://evil.localhost").unwrap();
-        let end = complete(stage, &started, &page);
+        let end = complete(scenario, &started, &page);
         assert_eq!(kind(end), ErrorKind::Api);
     });
 }

@@ -1,4 +1,4 @@
-//! Everything that a client can do for a user, done against the emulator.
+//! Calls everything that a client can do for a user, against the emulator.
 #![allow(dead_code, reason = "no single test program uses all of it")]
 
 use autharmor::auth::{
@@ -16,11 +16,11 @@ use autharmor::{ApiVersion, Client, Endpoint, Error, PageQuery, Secret, UserKey}
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::marks::{CLIENT_ID, Marks, NEW_NAME, SECRET};
+use crate::canaries::{CLIENT_ID, Canaries, NEW_NAME, SECRET};
 
 pub(crate) const REDIRECT: &str = "https://app.example/in";
 
-/// An emulator with one user, who can sign in by phone and by mail.
+/// Starts an emulator with one user, who can sign in by phone and by mail.
 pub(crate) fn emulator(name: &str) -> Emulator {
     Emulator::builder()
         .client(CLIENT_ID, SECRET)
@@ -29,7 +29,7 @@ pub(crate) fn emulator(name: &str) -> Emulator {
         .unwrap()
 }
 
-/// Calls everything that names a user in the route, and the list with a filter.
+/// Calls all endpoints with a user in the path, and the list with a filter.
 pub(crate) fn call_by_name(
     client: &Client,
     emulator: &Emulator,
@@ -183,36 +183,36 @@ fn call_credentials(client: &Client, name: &str, calls: &mut Vec<(Endpoint, Resu
     ]);
 }
 
-/// Runs all flows, with the name in bodies and `key` in routes. `marks` gets
-/// the secrets that were handed out.
+/// Runs all flows, with the name in bodies and `key` in paths. Adds the secrets
+/// that were issued to `canaries`.
 pub(crate) fn run(
     client: &Client,
     emulator: &Emulator,
     name: &str,
     key: &UserKey,
-    marks: &mut Marks,
+    canaries: &mut Canaries,
 ) {
-    sign_in_by_phone(client, emulator, name, marks);
+    sign_in_by_phone(client, emulator, name, canaries);
     sign_in_by_mail(client, emulator, name);
     sign_in_by_passkey(client, emulator, name, key);
     sign_in_from_page(client, emulator, name);
-    register(client, emulator, marks);
-    register_more(client, emulator, key, marks);
-    collect_secrets(emulator, marks);
+    register(client, emulator, canaries);
+    register_more(client, emulator, key, canaries);
+    collect_secrets(emulator, canaries);
 }
 
 fn signed_in(end: &SignIn, name: &str) {
     assert_eq!(end.user().unwrap().username(), Some(name));
 }
 
-fn sign_in_by_phone(client: &Client, emulator: &Emulator, name: &str, marks: &mut Marks) {
+fn sign_in_by_phone(client: &Client, emulator: &Emulator, name: &str, canaries: &mut Canaries) {
     let request = StartAuthenticatorAuth::new()
         .user(name)
         .action_name("Sign in")
         .short_msg("It is you")
         .use_visual_verify(true);
     let started = client.begin_authenticator_sign_in(&request).unwrap();
-    marks.add("QR data", started.qr_code_data.as_ref().unwrap().expose());
+    canaries.add("QR data", started.qr_code_data.as_ref().unwrap().expose());
     let id = started.pending.auth_request_id();
     emulator.approve(id).unwrap();
     client.get_auth_info(id).unwrap();
@@ -221,7 +221,7 @@ fn sign_in_by_phone(client: &Client, emulator: &Emulator, name: &str, marks: &mu
     client
         .get_user_auth_history(
             emulator.users().first().map(|(id, _)| *id).unwrap(),
-            &PageQuery::new(),
+            PageQuery::new(),
         )
         .unwrap();
 }
@@ -233,7 +233,7 @@ fn sign_in_by_mail(client: &Client, emulator: &Emulator, name: &str) {
     signed_in(&end, name);
 }
 
-/// Where the browser lands after a click on the last mail's link.
+/// Opens the link of the last mail. Returns the URL that it redirects to.
 fn click(emulator: &Emulator) -> String {
     let mail = emulator.outbox().pop().unwrap();
     emulator.click(&mail.link).unwrap()
@@ -271,7 +271,7 @@ fn sign_in_from_page(client: &Client, emulator: &Emulator, name: &str) {
     );
     let end = client.complete_browser_sign_in(&from_page).unwrap();
     signed_in(&end, name);
-    // The token has done its work.
+    // The token is used up.
     let again = ValidateAuth::new(
         started.auth_request_id,
         started.auth_validation_token.unwrap(),
@@ -279,18 +279,18 @@ fn sign_in_from_page(client: &Client, emulator: &Emulator, name: &str) {
     client.validate_authenticator_auth(&again).unwrap_err();
 }
 
-/// New users, by every method.
-fn register(client: &Client, emulator: &Emulator, marks: &mut Marks) {
-    marks.add("new user", "grace+h0pper@example.com");
+/// Registers new users, by every method.
+fn register(client: &Client, emulator: &Emulator, canaries: &mut Canaries) {
+    canaries.add("new user", "grace+h0pper@example.com");
     let request = StartAuthenticatorRegistration::new("grace+h0pper@example.com");
     let started = client.begin_authenticator_registration(&request).unwrap();
     let code = started.qr_code_data.unwrap();
-    marks.add("QR data", code.expose());
+    canaries.add("QR data", code.expose());
     emulator.scan_qr(code.expose(), None).unwrap();
     let end = started.pending.wait(client, &WaitPolicy::new()).unwrap();
     assert!(end.user().is_some());
 
-    marks.add("new user", "hedy+lamarr@example.com");
+    canaries.add("new user", "hedy+lamarr@example.com");
     let request = StartWebauthnRegistration::new("hedy+lamarr@example.com");
     let started = client.begin_webauthn_registration(&request).unwrap();
     let page = emulator
@@ -299,27 +299,27 @@ fn register(client: &Client, emulator: &Emulator, marks: &mut Marks) {
     let end = started.pending.complete(client, &page).unwrap();
     assert!(end.user().is_some());
 
-    marks.add("new user", "mary+s0merville@example.com");
+    canaries.add("new user", "mary+s0merville@example.com");
     let request = StartMagiclinkEmailRegistration::new("mary+s0merville@example.com", REDIRECT);
     let pending = client.begin_magiclink_registration(&request).unwrap();
     let end = pending.complete(client, &click(emulator)).unwrap();
     assert!(end.user().is_some());
 }
 
-/// More methods for a user, and another address.
-fn register_more(client: &Client, emulator: &Emulator, key: &UserKey, marks: &mut Marks) {
+/// Registers more methods for a user, and changes the address.
+fn register_more(client: &Client, emulator: &Emulator, key: &UserKey, canaries: &mut Canaries) {
     let started = client
         .begin_authenticator_registration_for_user(key)
         .unwrap();
     let code = started.qr_code_data.unwrap();
-    marks.add("QR data", code.expose());
+    canaries.add("QR data", code.expose());
     emulator.scan_qr(code.expose(), None).unwrap();
     if client.api_version() == ApiVersion::V4 {
         let end = started.pending.wait(client, &WaitPolicy::new()).unwrap();
         assert!(end.user().is_some());
     }
 
-    marks.add("new address", "ada+sec0nd@example.com");
+    canaries.add("new address", "ada+sec0nd@example.com");
     let request = StartMagiclinkEmailRegistration::new("ada+sec0nd@example.com", REDIRECT);
     let pending = client
         .begin_magiclink_registration_for_user(key, &request)
@@ -327,21 +327,22 @@ fn register_more(client: &Client, emulator: &Emulator, key: &UserKey, marks: &mu
     let end = pending.complete(client, &click(emulator)).unwrap();
     assert!(end.user().is_some());
 
-    marks.add("new address", "ada+th1rd@example.com");
+    canaries.add("new address", "ada+th1rd@example.com");
     let request = StartChangeMagiclinkEmail::new("ada+th1rd@example.com", REDIRECT);
     let pending = client.begin_magiclink_change(key, &request).unwrap();
     let end = pending.complete(client, &click(emulator)).unwrap();
     assert!(end.user().is_some());
 }
 
-/// The secrets that the emulator has seen: bearers, and those in bodies.
-pub(crate) fn collect_secrets(emulator: &Emulator, marks: &mut Marks) {
+/// Adds the secrets that the emulator received: access tokens, and secrets in
+/// bodies.
+pub(crate) fn collect_secrets(emulator: &Emulator, canaries: &mut Canaries) {
     for request in emulator.requests() {
         let bearer = request
             .header("authorization")
             .and_then(|value| value.strip_prefix("Bearer "));
         if let Some(token) = bearer {
-            marks.add("access token", token);
+            canaries.add("access token", token);
         }
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
         for field in [
@@ -351,7 +352,7 @@ pub(crate) fn collect_secrets(emulator: &Emulator, marks: &mut Marks) {
             "registration_validation_token",
         ] {
             if let Some(secret) = body[field].as_str() {
-                marks.add(field, secret);
+                canaries.add(field, secret);
             }
         }
     }

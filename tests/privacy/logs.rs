@@ -1,14 +1,12 @@
-//! What the log shows: one record an attempt, and no secret and no username
-//! in any record of any crate.
+//! Tests that the log has one record for each attempt, and that no record of any
+//! crate holds a secret or a username.
 //!
-//! The one exception is `ureq_proto` at trace, which dumps raw traffic and
-//! cannot be switched off by a library.
+//! The one exception is `ureq_proto` at trace level, which dumps raw traffic. A
+//! library cannot switch that off.
 
+mod canaries;
+mod failures;
 mod flows;
-mod marks;
-mod provoke;
-#[path = "../support/scripted.rs"]
-mod scripted;
 
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
@@ -17,11 +15,11 @@ use autharmor::{ApiVersion, Client, Endpoint, ErrorKind, RetryPolicy, UserKey};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::json;
 
-use crate::marks::{Marks, NAME, NEW_NAME, ODD_NAME};
-use crate::provoke::{answer, ok, plain, token_answer};
-use crate::scripted::{Act, Server};
+use crate::canaries::{Canaries, NAME, NEW_NAME, ODD_NAME};
+use crate::failures::{ok, plain, response, token_body};
+use autharmor_test_support::scripted::{Act, Server};
 
-/// A record as a logger would write it.
+/// A formatted log record.
 #[derive(Clone, Debug)]
 struct Line {
     target: String,
@@ -29,7 +27,7 @@ struct Line {
     text: String,
 }
 
-/// Keeps everything.
+/// A logger that keeps all records.
 struct Keeper(Mutex<Kept>);
 
 struct Kept {
@@ -73,7 +71,7 @@ impl Log for Keeper {
     fn flush(&self) {}
 }
 
-/// What was logged since; one at a time.
+/// The records logged since it was started. Only one exists at a time.
 struct Capture {
     keeper: &'static Keeper,
     _one: MutexGuard<'static, ()>,
@@ -108,7 +106,7 @@ impl Capture {
         self.keeper.lock().lines.clone()
     }
 
-    /// This crate's own records, read.
+    /// Parses this crate's own records.
     fn attempts(&self) -> Vec<Attempt> {
         let lines = self.lines();
         let own = lines.iter().filter(|line| is_of(line, "autharmor"));
@@ -132,15 +130,15 @@ fn is_of(line: &Line, krate: &str) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 struct Attempt {
     endpoint: String,
-    /// The token endpoint has none.
+    /// `None` for the token endpoint.
     version: Option<String>,
     number: u32,
-    /// A status, or the kind of the failure.
+    /// A status, or the kind of the error.
     outcome: String,
 }
 
 impl Attempt {
-    /// Reads a record, of which every word is accounted for.
+    /// Parses a record completely, or fails.
     fn read(line: &Line) -> Self {
         let bad = || -> ! { panic!("not a record of an attempt: {line:?}") };
         assert_eq!(line.level, Level::Debug, "{line:?}");
@@ -162,7 +160,7 @@ impl Attempt {
             bad()
         };
         let is_kind = || {
-            provoke::KINDS
+            failures::KINDS
                 .iter()
                 .any(|kind| format!("{kind:?}") == outcome)
         };
@@ -183,7 +181,7 @@ impl Attempt {
     }
 }
 
-/// `1.234567ms` and the like.
+/// Whether the text is a duration such as `1.234567ms`.
 fn is_duration(text: &str) -> bool {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     ["ns", "µs", "ms", "s"].contains(&unit) && text.len() > unit.len()
@@ -198,13 +196,13 @@ fn attempt(endpoint: &str, version: Option<&str>, number: u32, outcome: &str) ->
     }
 }
 
-fn check(marks: &Marks, lines: &[Line]) {
+fn check(canaries: &Canaries, lines: &[Line]) {
     for line in lines {
-        marks.check(&line.text, &format!("{} at {}", line.target, line.level));
+        canaries.check(&line.text, &format!("{} at {}", line.target, line.level));
     }
 }
 
-/// The client's requests as the emulator saw them: endpoint and version.
+/// Returns endpoint and version of the requests that the emulator received.
 fn seen(emulator: &Emulator) -> Vec<(String, Option<String>)> {
     let version = |path: &str| {
         let version = ["v3", "v4"]
@@ -221,15 +219,15 @@ fn seen(emulator: &Emulator) -> Vec<(String, Option<String>)> {
 }
 
 #[test]
-fn flows_log_one_record_an_attempt_and_no_value() {
+fn flows_log_one_record_per_attempt_and_no_value() {
     for filter in [LevelFilter::Debug, LevelFilter::Trace] {
         for version in [ApiVersion::V3, ApiVersion::V4] {
             let capture = Capture::start(filter);
             let emulator = flows::emulator(NAME);
             let builder = emulator.client_builder().api_version(version);
             let client = builder.build().unwrap();
-            let mut marks = Marks::all();
-            let known = marks.len();
+            let mut canaries = Canaries::all();
+            let known = canaries.len();
             let key = match version {
                 ApiVersion::V3 => {
                     for (endpoint, result) in flows::call_by_name(&client, &emulator, NAME) {
@@ -239,11 +237,11 @@ fn flows_log_one_record_an_attempt_and_no_value() {
                 }
                 ApiVersion::V4 => UserKey::from(emulator.users()[0].0),
             };
-            flows::run(&client, &emulator, NAME, &key, &mut marks);
-            assert!(marks.len() > known + 10, "few secrets were handed out");
+            flows::run(&client, &emulator, NAME, &key, &mut canaries);
+            assert!(canaries.len() > known + 10, "few secrets were issued");
 
             let lines = capture.lines();
-            check(&marks, &lines);
+            check(&canaries, &lines);
             let logged = |krate| lines.iter().any(|line| is_of(line, krate));
             assert!(logged("ureq") && logged("rustls") && logged("ureq_proto"));
             let traced = lines.iter().any(|line| line.level == Level::Trace);
@@ -263,10 +261,10 @@ fn flows_log_one_record_an_attempt_and_no_value() {
 fn errors_log_no_value() {
     for filter in [LevelFilter::Debug, LevelFilter::Trace] {
         let capture = Capture::start(filter);
-        let provoked = provoke::all();
-        let marks = Marks::all().with("other secret", "an0ther s3cr3t");
-        check(&marks, &capture.lines());
-        // Every failure on the way left its record.
+        let failures = failures::all();
+        let canaries = Canaries::all().with("other secret", "an0ther s3cr3t");
+        check(&canaries, &capture.lines());
+        // Every failure of an attempt has its record.
         let attempts = capture.attempts();
         for kind in [
             ErrorKind::Dns,
@@ -280,7 +278,7 @@ fn errors_log_no_value() {
             let kind = format!("{kind:?}");
             assert!(attempts.iter().any(|it| it.outcome == kind), "{kind}");
         }
-        for failure in provoked {
+        for failure in failures {
             let Some(status) = failure.error.status() else {
                 continue;
             };
@@ -298,7 +296,7 @@ fn every_attempt_has_its_number() {
     let client = builder.retry(RetryPolicy::default()).build().unwrap();
     emulator.fault(Fault::status(503).on("token").times(1));
     emulator.fault(Fault::status(500).on("get_user").times(1));
-    emulator.fault(Fault::drop_before_answer().on("get_user").times(1));
+    emulator.fault(Fault::drop_before_response().on("get_user").times(1));
     let user = client.get_user(NAME).unwrap();
     let page = autharmor::PageQuery::new();
     client.list_user_credentials(NAME, &page).unwrap();
@@ -314,7 +312,7 @@ fn every_attempt_has_its_number() {
             attempt("get_user", v3, 1, "500"),
             attempt("get_user", v3, 2, "Transport"),
             attempt("get_user", v3, 3, "200"),
-            // The look-up that goes before.
+            // The look-up before the call.
             attempt("get_user", v3, 1, "200"),
             attempt("list_user_credentials", Some("v4"), 1, "200"),
             attempt("update_user", v3, 1, "404"),
@@ -322,9 +320,9 @@ fn every_attempt_has_its_number() {
     );
 }
 
-/// As the docs of `username_in_query` say.
+/// The docs of `username_in_query` say so.
 #[test]
-fn names_in_queries_show_in_ureqs_records_once_it_traces() {
+fn ureq_logs_names_in_queries_at_trace() {
     for filter in [LevelFilter::Debug, LevelFilter::Trace] {
         for name in [NAME, ODD_NAME] {
             let capture = Capture::start(filter);
@@ -332,14 +330,14 @@ fn names_in_queries_show_in_ureqs_records_once_it_traces() {
             let builder = emulator.client_builder().api_version(ApiVersion::V4);
             let client = builder.username_in_query(true).build().unwrap();
             client.get_user(name).unwrap();
-            let marks = Marks::new().with("name", name);
+            let canaries = Canaries::new().with("name", name);
             let lines = capture.lines();
             let (ureq, others): (Vec<_>, Vec<_>) =
                 lines.into_iter().partition(|line| is_of(line, "ureq"));
-            check(&marks, &others);
+            check(&canaries, &others);
             let shown: Vec<_> = ureq
                 .iter()
-                .filter(|line| marks.find(&line.text).is_some())
+                .filter(|line| canaries.find(&line.text).is_some())
                 .collect();
             assert_eq!(!shown.is_empty(), filter == LevelFilter::Trace, "{shown:?}");
             assert!(shown.iter().all(|line| line.level == Level::Debug));
@@ -348,47 +346,47 @@ fn names_in_queries_show_in_ureqs_records_once_it_traces() {
     }
 }
 
-fn flows_secrets(emulator: &Emulator) -> Marks {
-    let mut marks = Marks::secrets();
-    flows::collect_secrets(emulator, &mut marks);
-    marks
+fn flows_secrets(emulator: &Emulator) -> Canaries {
+    let mut canaries = Canaries::secrets();
+    flows::collect_secrets(emulator, &mut canaries);
+    canaries
 }
 
-/// A redirect may repeat what was in a header of ours.
+/// A redirect may repeat what was in our headers.
 #[test]
-fn a_redirect_that_names_the_user_shows_once_ureq_traces() {
+fn ureq_logs_names_in_redirects_at_trace() {
     for filter in [LevelFilter::Debug, LevelFilter::Trace] {
         let capture = Capture::start(filter);
         let away = format!("location: https://portal.example/?user={NAME}\r\n");
         let script = vec![
             Act::Read,
-            Act::write(ok(&token_answer())),
+            Act::write(ok(&token_body())),
             Act::Read,
-            Act::write(answer("302 Found", &away, "")),
+            Act::write(response("302 Found", &away, "")),
             Act::Read,
         ];
         let server = Server::start(vec![script]);
         let client = plain(&server).build().unwrap();
         let error = client.get_user(NAME).unwrap_err();
-        Marks::all().check_debug(&error, "the error");
+        Canaries::all().check_debug(&error, "the error");
         let lines = capture.lines();
         let shown: Vec<_> = lines
             .iter()
-            .filter(|line| Marks::all().find(&line.text).is_some())
+            .filter(|line| Canaries::all().find(&line.text).is_some())
             .collect();
         assert_eq!(!shown.is_empty(), filter == LevelFilter::Trace, "{shown:?}");
         assert!(shown.iter().all(|line| is_of(line, "ureq")), "{shown:?}");
     }
 }
 
-/// Why the docs name a filter: this is what it keeps out.
+/// The docs name a filter against these records.
 #[test]
-fn raw_traffic_is_in_ureq_protos_trace() {
+fn ureq_proto_logs_raw_traffic_at_trace() {
     let capture = Capture::start(LevelFilter::Trace).with_raw_traffic();
     let user = json!({"user_id": "11111111-2222-4333-8444-555555555555", "username": NAME});
     let script = vec![
         Act::Read,
-        Act::write(ok(&token_answer())),
+        Act::write(ok(&token_body())),
         Act::Read,
         Act::write(ok(&user.to_string())),
     ];
@@ -402,10 +400,10 @@ fn raw_traffic_is_in_ureq_protos_trace() {
         .filter(|line| is_of(line, "ureq_proto") && line.level == Level::Trace)
         .filter_map(|line| line.text.get(line.text.len().saturating_sub(16)..))
         .collect();
-    assert!(Marks::all().find(&dump).is_some(), "{dump}");
+    assert!(Canaries::all().find(&dump).is_some(), "{dump}");
     let lines = capture.lines();
     let (_, others): (Vec<_>, Vec<_>) = lines
         .into_iter()
         .partition(|line| is_of(line, "ureq_proto") && line.level == Level::Trace);
-    check(&Marks::all(), &others);
+    check(&Canaries::all(), &others);
 }

@@ -1,14 +1,10 @@
-//! Where secrets and usernames must not be: URLs, what `Debug` and `Display`
-//! print, errors; and where a request must not go. For the log see `logs.rs`.
+//! Tests that secrets and usernames do not appear in URLs, errors, `Debug` and
+//! `Display`, and that requests go nowhere else. For the log see `logs.rs`.
 
+mod canaries;
+mod destinations;
 mod errors;
+mod failures;
 mod flows;
-mod marks;
 mod names;
 mod printing;
-mod provoke;
-mod roads;
-#[path = "../support/rustdoc.rs"]
-mod rustdoc;
-#[path = "../support/scripted.rs"]
-mod scripted;

@@ -1,14 +1,14 @@
-//! A username is in no URL, unless the program asked for that.
+//! Tests that no URL holds a username, unless the program allows that.
 
 use std::collections::BTreeSet;
 
 use autharmor::emulator::RecordedRequest;
 use autharmor::{ApiVersion, Endpoint, ErrorKind, UserKey};
 
+use crate::canaries::{Canaries, NAME, ODD_NAME, percent};
 use crate::flows::{self, call_by_name, emulator};
-use crate::marks::{Marks, NAME, ODD_NAME, percent};
 
-/// Every endpoint that names a user in its route, and the list with its filter.
+/// Returns all endpoints with a user in the path, and the list with its filter.
 fn user_keyed() -> BTreeSet<&'static str> {
     let keyed = |endpoint: &&Endpoint| endpoint.route(ApiVersion::V4).contains("{user_id}");
     let names: BTreeSet<_> = Endpoint::ALL
@@ -33,27 +33,33 @@ fn v3_keeps_names_out_of_urls() {
         }
         assert_eq!(called, user_keyed());
 
-        let mut marks = Marks::new().with("name", name);
-        flows::run(&client, &emulator, name, &UserKey::from(name), &mut marks);
+        let mut canaries = Canaries::new().with("name", name);
+        flows::run(
+            &client,
+            &emulator,
+            name,
+            &UserKey::from(name),
+            &mut canaries,
+        );
         let requests = emulator.requests();
         let seen: BTreeSet<_> = requests
             .iter()
             .filter_map(RecordedRequest::endpoint)
             .collect();
         assert!(user_keyed().is_subset(&seen), "{seen:?}");
-        // The name did travel, where it may.
+        // The name was sent in the headers.
         let in_header = |header: &str| requests.iter().any(|it| it.header(header) == Some(name));
         assert!(in_header("X-AuthArmor-UsernameValue"));
         assert!(in_header("X-AuthArmor-UserFilterString"));
         for request in requests {
-            marks.check(request.path_and_query(), "the URL");
-            marks.check(&request.request_line(), "the request line");
+            canaries.check(request.path_and_query(), "the URL");
+            canaries.check(&request.request_line(), "the request line");
         }
     }
 }
 
 #[test]
-fn v4_sends_no_name_unless_it_was_told_to() {
+fn v4_sends_no_name_by_default() {
     let emulator = emulator(NAME);
     let client = emulator
         .client_builder()
@@ -74,7 +80,7 @@ fn v4_sends_no_name_unless_it_was_told_to() {
 }
 
 #[test]
-fn v4_sends_names_where_it_was_told_to() {
+fn v4_sends_names_in_the_query_if_allowed() {
     for name in [NAME, ODD_NAME] {
         let emulator = emulator(name);
         let client = emulator
@@ -86,17 +92,18 @@ fn v4_sends_names_where_it_was_told_to() {
         for (endpoint, result) in call_by_name(&client, &emulator, name) {
             result.unwrap_or_else(|error| panic!("{}: {error:#}", endpoint.name()));
         }
-        let marks = Marks::new().with("name", name);
+        let canaries = Canaries::new().with("name", name);
         let in_query = |name: &'static str| {
             emulator.requests().iter().any(|request| {
-                marks.check(request.path(), "the path");
-                request.endpoint() == Some(name) && marks.find(request.path_and_query()).is_some()
+                canaries.check(request.path(), "the path");
+                request.endpoint() == Some(name)
+                    && canaries.find(request.path_and_query()).is_some()
             })
         };
         for endpoint in user_keyed() {
             assert!(in_query(endpoint), "{endpoint}");
         }
-        // What is in the query is the one value, whole.
+        // The query holds the complete name and nothing else.
         let looked_up = emulator
             .requests()
             .into_iter()

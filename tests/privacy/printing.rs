@@ -1,4 +1,4 @@
-//! What `Debug`, `Display` and serde print of every public type.
+//! Tests what `Debug`, `Display` and serde print of every public type.
 
 use std::any::type_name;
 use std::collections::BTreeSet;
@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use autharmor::auth::*;
-use autharmor::credentials::{Credential, CredentialId, CredentialType};
+use autharmor::credentials::{
+    Credential, CredentialId, CredentialType, DisableUserCredentialResponse,
+};
 use autharmor::emulator::{Emulator, EmulatorBuilder, EmulatorError, Fault, NewUser, Scanned};
 use autharmor::flow::{
     AuthWait, AuthenticatorRegistrationStarted, BrowserSignIn, ExpectedUser, Method,
@@ -20,9 +22,10 @@ use autharmor::flow::{
 use autharmor::registrations::*;
 use autharmor::users::*;
 use autharmor::{
-    ApiVersion, Client, ClientAuth, Error, FileTokenStore, HttpRequest, HttpResponse, Limits, Page,
-    PageInfo, PageQuery, Private, Request, RetryPolicy, Secret, StoredToken, Target, Timestamp,
-    TokenKey, Transport, TransportError, TransportErrorKind, UserKey,
+    ApiVersion, Client, ClientAuth, Error, FileTokenStore, HttpRequest, HttpResponse, Limits,
+    ManualClock, Page, PageInfo, PageQuery, Private, Request, RetryPolicy, Secret, StoredToken,
+    SystemClock, Target, Timestamp, TokenKey, Transport, TransportError, TransportErrorKind,
+    UserKey,
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -30,17 +33,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::flows::{REDIRECT, emulator};
-use crate::marks::{
-    CLIENT_ID, Marks, NAME, NEW_NAME, NONCE, ODD_NAME, PASSWORD, QR, SECRET, SIG, TOKEN, VALIDATION,
+use crate::canaries::{
+    CLIENT_ID, Canaries, NAME, NEW_NAME, NONCE, ODD_NAME, PASSWORD, QR, SECRET, SIG, TOKEN,
+    VALIDATION,
 };
-use crate::provoke;
-use crate::rustdoc::rustdoc_json;
+use crate::failures;
+use crate::flows::{REDIRECT, emulator};
+use autharmor_test_support::rustdoc::rustdoc_json;
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 
-/// Values are the service's vocabulary, or come from the program's own code:
-/// never a person's, and never a secret.
+/// Enums whose values are constants of the API. They hold neither personal data
+/// nor secrets.
 const VOCABULARY: [&str; 14] = [
     "AuthMethod",
     "AuthMethodId",
@@ -58,11 +62,11 @@ const VOCABULARY: [&str; 14] = [
     "UserVerificationRequirement",
 ];
 
-/// Prints things and notes what they were.
+/// Prints values and keeps a list of their types.
 struct Printer {
-    marks: Marks,
-    /// What must not be in serde's output either.
-    secrets: Marks,
+    canaries: Canaries,
+    /// Texts that must not be in serde's output either.
+    secrets: Canaries,
     debug: BTreeSet<String>,
     display: BTreeSet<String>,
 }
@@ -70,10 +74,10 @@ struct Printer {
 impl Printer {
     fn new() -> Self {
         Self {
-            marks: Marks::all(),
-            // A signed message is evidence and goes on whole, with the nonce
-            // that it has used up.
-            secrets: Marks::secrets().without(NONCE),
+            canaries: Canaries::all(),
+            // A signed message is evidence and is serialised unchanged. It holds
+            // the nonce, which is used up by then.
+            secrets: Canaries::secrets().without(NONCE),
             debug: BTreeSet::new(),
             display: BTreeSet::new(),
         }
@@ -81,20 +85,21 @@ impl Printer {
 
     fn debug<T: Debug>(&mut self, value: &T) {
         let name = short_name::<T>();
-        self.marks.check_debug(value, &format!("Debug of {name}"));
+        self.canaries
+            .check_debug(value, &format!("Debug of {name}"));
         self.debug.insert(name);
     }
 
     fn display<T: Debug + Display>(&mut self, value: &T) {
         let name = short_name::<T>();
-        self.marks
+        self.canaries
             .check_display(value, &format!("Display of {name}"));
         self.display.insert(name);
         self.debug(value);
     }
 
-    /// Reads an answer that is full of conspicuous values.
-    fn answer<T: Debug + DeserializeOwned + Serialize>(&mut self, json: Value) -> T {
+    /// Reads a response that is full of canaries.
+    fn response<T: Debug + DeserializeOwned + Serialize>(&mut self, json: Value) -> T {
         let value: T = serde_json::from_value(json).unwrap();
         self.debug(&value);
         let written = serde_json::to_string(&value).unwrap();
@@ -111,13 +116,34 @@ fn short_name<T>() -> String {
     name.rsplit("::").next().unwrap_or(name).to_owned()
 }
 
+/// Other HTTP stacks hide headers that are marked as sensitive.
+#[test]
+fn authorization_headers_are_marked_as_sensitive() {
+    for (client_auth, expected) in [
+        (ClientAuth::SecretPost, vec![("Bearer", true)]),
+        (
+            ClientAuth::SecretBasic,
+            vec![("Basic", true), ("Bearer", true)],
+        ),
+    ] {
+        let transport = Arc::new(Canned::default());
+        let client = Client::builder(CLIENT_ID, SECRET)
+            .client_auth(client_auth)
+            .transport(Arc::clone(&transport))
+            .build()
+            .unwrap();
+        client.list_users(UserQuery::new()).unwrap();
+        assert_eq!(*transport.authorizations.lock().unwrap(), expected);
+    }
+}
+
 #[test]
 fn nothing_prints_a_secret_or_a_name() {
     let mut printer = Printer::new();
     basics(&mut printer);
     requests(&mut printer);
-    answers(&mut printer);
-    verdicts(&mut printer);
+    responses(&mut printer);
+    auth_responses(&mut printer);
     clients(&mut printer);
     flows(&mut printer);
     emulators(&mut printer);
@@ -128,19 +154,14 @@ fn nothing_prints_a_secret_or_a_name() {
         assert!(expected.remove(name), "{name} is no public type any more");
     }
     let missed: Vec<_> = expected.difference(&printer.debug).collect();
-    assert!(
-        missed.is_empty(),
-        "nobody looked at the Debug of {missed:?}"
-    );
-    let displayed: BTreeSet<_> = api.printable("Display").map(str::to_owned).collect();
+    assert!(missed.is_empty(), "the Debug of {missed:?} is not tested");
+    let mut displayed: BTreeSet<_> = api.printable("Display").map(str::to_owned).collect();
+    displayed.retain(|name| !VOCABULARY.contains(&name.as_str()));
     let missed: Vec<_> = displayed.difference(&printer.display).collect();
-    assert!(
-        missed.is_empty(),
-        "nobody looked at the Display of {missed:?}"
-    );
-    // The walk has found something, and the errors' test knows all kinds.
+    assert!(missed.is_empty(), "the Display of {missed:?} is not tested");
+    // The list is not empty, and the test of the errors has all kinds.
     assert!(expected.len() > 70, "{expected:?}");
-    let kinds: BTreeSet<_> = provoke::KINDS.iter().map(|it| format!("{it:?}")).collect();
+    let kinds: BTreeSet<_> = failures::KINDS.iter().map(|it| format!("{it:?}")).collect();
     assert_eq!(kinds, api.variants("ErrorKind"));
 }
 
@@ -162,6 +183,8 @@ fn basics(printer: &mut Printer) {
     printer.debug(&UserQuery::new().username(NAME).page(page));
     printer.debug(&UpdateUser::new(NEW_NAME));
     printer.debug(&TransportErrorKind::Broken);
+    printer.debug(&ManualClock::new());
+    printer.debug(&SystemClock);
 
     let target = Target::new("https://api.example").unwrap();
     printer.debug(&target);
@@ -169,7 +192,7 @@ fn basics(printer: &mut Printer) {
     let named: Request<UserDetails> = get_user(NAME);
     printer.debug(&named);
     let http: HttpRequest = named.to_http(&target).unwrap();
-    assert!(printer.marks.find(&http.uri().to_string()).is_some());
+    assert!(printer.canaries.find(&http.uri().to_string()).is_some());
     printer.debug(&http);
     let filtered = list_users(UserQuery::new().username(NAME));
     printer.debug(&filtered);
@@ -180,9 +203,9 @@ fn basics(printer: &mut Printer) {
     printer.debug(&validate.to_http(&v3).unwrap());
     let by_header = get_user(ODD_NAME).to_http(&v3).unwrap();
     printer.debug(&by_header);
-    // What is sensitive says so to another HTTP stack as well.
+    // The headers are marked as sensitive for other HTTP stacks as well.
     let headers = by_header.into_http().headers().clone();
-    printer.marks.check_debug(&headers, "the headers");
+    printer.canaries.check_debug(&headers, "the headers");
 
     let response = http::Response::builder()
         .header("x-echo", NAME)
@@ -222,40 +245,40 @@ fn requests(printer: &mut Printer) {
     printer.debug(&ValidateMagiclinkEmailRegistration::new(VALIDATION));
 }
 
-fn answers(printer: &mut Printer) {
-    printer.answer::<StartAuthenticatorAuthResponse>(json!({
+fn responses(printer: &mut Printer) {
+    printer.response::<StartAuthenticatorAuthResponse>(json!({
         "auth_request_id": ID, "user_id": ID, "auth_validation_token": VALIDATION,
         "visual_verify_value": "42", "qr_code_data": QR, "push_message_sent": true,
         "response_code": 0, "response_message": format!("sent to {NAME}"),
     }));
-    printer.answer::<StartWebauthnAuthResponse>(json!({
+    printer.response::<StartWebauthnAuthResponse>(json!({
         "auth_request_id": ID, "aa_guid": SIG,
         "fido2_json_options": {"user": {"name": NAME}},
     }));
-    printer.answer::<FinishWebauthnAuthResponse>(json!({
+    printer.response::<FinishWebauthnAuthResponse>(json!({
         "auth_request_id": ID, "auth_validation_token": VALIDATION, "username": NAME,
     }));
-    printer.answer::<StartMagiclinkEmailAuthResponse>(json!({"auth_request_id": ID}));
-    printer.answer::<StartAuthenticatorRegistrationResponse>(json!({
+    printer.response::<StartMagiclinkEmailAuthResponse>(json!({"auth_request_id": ID}));
+    printer.response::<StartAuthenticatorRegistrationResponse>(json!({
         "registration_id": ID, "username": NAME, "qr_code_data": QR,
         "registration_validation_token": VALIDATION,
     }));
-    printer.answer::<StartWebauthnRegistrationResponse>(json!({
+    printer.response::<StartWebauthnRegistrationResponse>(json!({
         "registration_id": ID, "aa_sig": SIG,
         "fido2_json_options": json!({"user": {"name": NAME, "displayName": ODD_NAME}}).to_string(),
     }));
-    printer.answer::<FinishWebauthnRegistrationResponse>(json!({
+    printer.response::<FinishWebauthnRegistrationResponse>(json!({
         "user_id": ID, "username": NAME, "registration_validation_token": VALIDATION,
     }));
-    printer.answer::<ValidateRegistrationResponse>(json!({
+    printer.response::<ValidateRegistrationResponse>(json!({
         "credential_id": ID, "user_id": ID, "username": NAME,
     }));
-    printer.answer::<StartMagiclinkEmailRegistrationResponse>(json!({"timeout_in_seconds": 300}));
-    printer.answer::<ValidateMagiclinkEmailRegistrationResponse>(json!({
+    printer.response::<StartMagiclinkEmailRegistrationResponse>(json!({"timeout_in_seconds": 300}));
+    printer.response::<ValidateMagiclinkEmailRegistrationResponse>(json!({
         "magiclink_email_registration_type": "new_user", "user_id": ID, "username": NAME,
         "email_address": NEW_NAME, "context_data": {"plan": "free"},
     }));
-    printer.answer::<RegistrationInfo>(json!({"registration_status_code": 8}));
+    printer.response::<RegistrationInfo>(json!({"registration_status_code": 8}));
 
     let user = json!({
         "user_id": ID, "username": NAME, "email_address": NEW_NAME,
@@ -264,21 +287,23 @@ fn answers(printer: &mut Printer) {
              "auth_method_masked_info": ODD_NAME},
         ],
     });
-    printer.answer::<User>(user.clone());
-    let details = printer.answer::<UserDetails>(user.clone());
+    printer.response::<User>(user.clone());
+    printer.response::<UpdateUserResponse>(user.clone());
+    let details = printer.response::<UserDetails>(user.clone());
     printer.debug(&details.enrolled_auth_methods[0]);
-    printer.answer::<EnrolledAuthMethod>(user["enrolled_auth_methods"][0].clone());
-    printer.answer::<Page<User>>(json!({"user_records": [user]}));
-    printer.answer::<PageInfo>(json!({"currnet_page_number": 1}));
+    printer.response::<EnrolledAuthMethod>(user["enrolled_auth_methods"][0].clone());
+    printer.response::<Page<User>>(json!({"user_records": [user]}));
+    printer.response::<PageInfo>(json!({"currnet_page_number": 1}));
     let credential = json!({
         "credential_id": ID, "name": ODD_NAME, "device_type": "webauthn", "enabled": true,
     });
-    let read = printer.answer::<Credential>(credential.clone());
+    let read = printer.response::<Credential>(credential.clone());
     assert_eq!(read.device_type, Some(CredentialType::Webauthn));
-    printer.answer::<Page<Credential>>(json!({"credential_records": [credential]}));
+    printer.response::<DisableUserCredentialResponse>(credential.clone());
+    printer.response::<Page<Credential>>(json!({"credential_records": [credential]}));
 }
 
-fn verdicts(printer: &mut Printer) {
+fn auth_responses(printer: &mut Printer) {
     let profile = json!({"user_id": ID, "username": NAME});
     let signed = json!({"signing_data": {"nonce": NONCE, "who": NAME}}).to_string();
     let details = json!({
@@ -307,30 +332,42 @@ fn verdicts(printer: &mut Printer) {
         "auth_details": details, "context_data": {"cart": "42"},
     });
     let info = json!({"auth_request_status_id": 2, "auth_response": response});
-    printer.answer::<AuthInfo>(info.clone());
-    printer.answer::<Page<AuthInfo>>(json!({"auth_history_records": [info]}));
-    printer.answer::<AuthResponse>(response.clone());
-    printer.answer::<ValidateAuthDetails>(response.clone());
-    printer.answer::<ValidateAuthResponse>(json!({"validate_auth_response_details": response}));
-    printer.answer::<AuthDetails>(details.clone());
-    printer.answer::<AuthRequestDetails>(details["request_details"].clone());
+    printer.response::<AuthInfo>(info.clone());
+    printer.response::<Page<AuthInfo>>(json!({"auth_history_records": [info]}));
+    printer.response::<AuthResponse>(response.clone());
+    printer.response::<ValidateAuthDetails>(response.clone());
+    printer.response::<ValidateAuthResponse>(json!({"validate_auth_response_details": response}));
+    printer.response::<AuthDetails>(details.clone());
+    printer.response::<AuthRequestDetails>(details["request_details"].clone());
     let response = &details["response_details"];
-    printer.answer::<AuthResponseDetails>(response.clone());
-    printer.answer::<AuthProfileDetails>(profile);
-    printer.answer::<ResponseAuthMethod>(response["auth_method"].clone());
-    printer.answer::<MobileDeviceDetails>(response["mobile_device_details"].clone());
+    printer.response::<AuthResponseDetails>(response.clone());
+    printer.response::<AuthProfileDetails>(profile);
+    printer.response::<ResponseAuthMethod>(response["auth_method"].clone());
+    printer.response::<MobileDeviceDetails>(response["mobile_device_details"].clone());
     let message = &response["secure_signed_message"];
-    printer.answer::<SecureSignedMessage>(message.clone());
-    printer.answer::<SignatureData>(message["signature_data"].clone());
+    printer.response::<SecureSignedMessage>(message.clone());
+    printer.response::<SignatureData>(message["signature_data"].clone());
 }
 
-/// A transport that answers every request with a user, and keeps the limits.
+/// A transport that responds to every request with a user. It keeps the limits,
+/// and the scheme of each `Authorization` and whether it is sensitive.
 #[derive(Default)]
-struct Canned(Mutex<Option<Limits>>);
+struct Canned {
+    limits: Mutex<Option<Limits>>,
+    authorizations: Mutex<Vec<(&'static str, bool)>>,
+}
 
 impl Transport for Canned {
     fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
-        *self.0.lock().unwrap() = Some(limits);
+        *self.limits.lock().unwrap() = Some(limits);
+        if let Some(value) = request.headers().get("authorization") {
+            let schemes = ["Basic", "Bearer"];
+            let scheme = schemes
+                .into_iter()
+                .find(|scheme| value.to_str().unwrap().starts_with(scheme));
+            let mut authorizations = self.authorizations.lock().unwrap();
+            authorizations.push((scheme.unwrap(), value.is_sensitive()));
+        }
         let body = if request.uri().path() == "/connect/token" {
             json!({"access_token": TOKEN, "expires_in": 600})
         } else {
@@ -364,7 +401,7 @@ fn clients(printer: &mut Printer) {
     assert!(records.next().unwrap().is_ok());
     printer.debug(&records);
     printer.debug(&client);
-    printer.debug(&transport.0.lock().unwrap().unwrap());
+    printer.debug(&transport.limits.lock().unwrap().unwrap());
     printer.display(
         &TransportError::new(TransportErrorKind::Broken, true)
             .with_source(io::Error::other("it was cut")),
@@ -372,14 +409,14 @@ fn clients(printer: &mut Printer) {
 }
 
 impl Printer {
-    /// Looks at a pending state, which alone gives its secrets away, in what
-    /// serde writes, so that it can be kept.
+    /// Prints a pending state. It serialises its secrets on purpose, so that it
+    /// can be stored; they are added to the canaries.
     fn pending<T: Debug + DeserializeOwned + Serialize>(&mut self, pending: &T, secrets: &[&str]) {
         let kept = serde_json::to_value(pending).unwrap();
         for name in secrets {
             let secret = kept[name].as_str();
             let secret = secret.unwrap_or_else(|| panic!("no {name} in {kept}"));
-            self.marks.add(name, secret);
+            self.canaries.add(name, secret);
         }
         self.debug(pending);
         self.debug(&serde_json::from_value::<T>(kept).unwrap());
@@ -403,13 +440,13 @@ fn sign_ins(printer: &mut Printer, emulator: &Emulator, client: &Client) {
     let request = StartAuthenticatorAuth::new().user(NAME);
     let started = client.begin_authenticator_sign_in(&request).unwrap();
     let code = started.qr_code_data.as_ref().unwrap().expose().to_owned();
-    printer.marks.add("QR data", &code);
+    printer.canaries.add("QR data", &code);
     printer.pending(&started.pending, &["token", "nonce"]);
     printer.debug(&started);
     for request in emulator.pending_requests() {
         assert!(
             printer
-                .marks
+                .canaries
                 .find(request.username.as_ref().unwrap())
                 .is_some()
         );
@@ -438,7 +475,7 @@ fn sign_ins(printer: &mut Printer, emulator: &Emulator, client: &Client) {
     let pending: PendingMagiclink = client.begin_magiclink_sign_in(&request).unwrap();
     printer.pending(&pending, &[]);
     for mail in emulator.outbox() {
-        printer.marks.add("link", &mail.link);
+        printer.canaries.add("link", &mail.link);
         printer.debug(&mail);
     }
 }
@@ -471,7 +508,7 @@ fn enrolments(printer: &mut Printer, emulator: &Emulator, client: &Client) {
         .begin_authenticator_registration_for_user(&key)
         .unwrap();
     let code = started.qr_code_data.as_ref().unwrap().expose().to_owned();
-    printer.marks.add("QR data", &code);
+    printer.canaries.add("QR data", &code);
     let secrets: &[_] = match client.api_version() {
         ApiVersion::V3 => &[],
         ApiVersion::V4 => &["token"],
@@ -490,7 +527,9 @@ fn enrolments(printer: &mut Printer, emulator: &Emulator, client: &Client) {
     printer.debug(&wait);
 
     let request = StartMagiclinkEmailRegistration::new("ada+sec0nd@example.com", REDIRECT);
-    printer.marks.add("new address", "ada+sec0nd@example.com");
+    printer
+        .canaries
+        .add("new address", "ada+sec0nd@example.com");
     let pending: PendingMagiclinkRegistration = client
         .begin_magiclink_registration_for_user(&key, &request)
         .unwrap();
@@ -515,16 +554,16 @@ fn emulators(printer: &mut Printer) {
     printer.debug(&Fault::status(404).body("text/plain", NAME).retry_after("2"));
 }
 
-/// What rustdoc knows of the public API.
+/// The public API as rustdoc describes it.
 struct PublicApi(Value);
 
 impl PublicApi {
     fn read() -> Self {
-        Self(rustdoc_json())
+        Self(rustdoc_json(env!("CARGO_TARGET_TMPDIR")))
     }
 
-    /// Structs and enums that implement a trait of `std::fmt`, but for enums
-    /// that hold nothing.
+    /// Structs and enums that implement a trait of `std::fmt`, without enums
+    /// whose variants hold no values.
     fn printable(&self, way: &str) -> impl Iterator<Item = &str> {
         let index = self.0["index"].as_object().unwrap();
         let printable: BTreeSet<u64> = index

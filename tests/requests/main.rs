@@ -6,7 +6,7 @@ mod credentials;
 mod registrations;
 mod users;
 
-use autharmor::{ApiVersion, Error, Request, Target};
+use autharmor::{ApiVersion, Error, ErrorKind, Request, Target};
 use uuid::Uuid;
 
 const ID: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
@@ -46,7 +46,17 @@ fn v4<T>(request: &Request<T>) -> String {
     show(request, &target(ApiVersion::V4)).unwrap()
 }
 
-/// Under v4 with leave to put the name into the query.
+/// Under v4 when the name is allowed in the query.
 fn v4_query<T>(request: &Request<T>) -> String {
     show(request, &target(ApiVersion::V4).username_in_query(true)).unwrap()
+}
+
+/// The reason of the error, which is about input.
+#[track_caller]
+fn refusal<T>(request: &Request<T>, version: ApiVersion) -> String {
+    let error = show(request, &target(version)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(!error.may_have_been_sent());
+    let prefix = format!("{}: invalid input: ", request.endpoint().name());
+    error.to_string().strip_prefix(&prefix).unwrap().to_owned()
 }

@@ -1,7 +1,7 @@
 use autharmor::users::{
     UpdateUser, UserQuery, get_user, get_user_auth_history, list_users, update_user,
 };
-use autharmor::{ApiVersion, ErrorKind, PageQuery, SortDirection, UserKey};
+use autharmor::{PageQuery, SortDirection, UserKey};
 
 use super::*;
 
@@ -128,7 +128,7 @@ fn update_user_exactly() {
 
 #[test]
 fn get_user_auth_history_exactly() {
-    let by_id = get_user_auth_history(ID, &PageQuery::new());
+    let by_id = get_user_auth_history(ID, PageQuery::new());
     let route = "users/11111111-2222-4333-8444-555555555555/auth_history";
     assert_eq!(
         v3(&by_id),
@@ -139,7 +139,7 @@ fn get_user_auth_history_exactly() {
         format!("GET /v4/{route}\naccept: application/json\n")
     );
 
-    let by_name = get_user_auth_history(NAME, &every_option());
+    let by_name = get_user_auth_history(NAME, every_option());
     assert_eq!(
         v3(&by_name),
         "GET /v3/users/00000000-0000-0000-0000-000000000000/auth_history\
@@ -238,7 +238,7 @@ fn special_characters_in_names() {
 }
 
 #[test]
-fn names_that_are_not_ascii_need_leave_under_v3() {
+fn names_that_are_not_ascii_must_be_allowed_under_v3() {
     let user = get_user("é");
     let list = list_users(UserQuery::new().username("é"));
     let closed = target(ApiVersion::V3);
@@ -264,7 +264,7 @@ fn names_that_are_not_ascii_need_leave_under_v3() {
 }
 
 #[test]
-fn what_cannot_be_a_name_is_refused_wherever_it_stands() {
+fn invalid_names_are_refused_in_every_request() {
     let long = "x".repeat(1025);
     for name in ["", " ada", "ada\u{3000}", "a\nda", "a\u{0}da", &long] {
         for target in [
@@ -276,7 +276,7 @@ fn what_cannot_be_a_name_is_refused_wherever_it_stands() {
                 refused(&get_user(name), &target),
                 refused(&list_users(UserQuery::new().username(name)), &target),
                 refused(&update_user(ID, &UpdateUser::new(name)), &target),
-                refused(&get_user_auth_history(name, &PageQuery::new()), &target),
+                refused(&get_user_auth_history(name, PageQuery::new()), &target),
             ];
             assert_eq!(kinds, [ErrorKind::InvalidInput; 4], "{name:?}");
         }

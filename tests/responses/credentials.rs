@@ -1,8 +1,12 @@
-use autharmor::credentials::{Credential, CredentialId, CredentialType};
-use autharmor::{Page, PageInfo};
+use autharmor::credentials::{
+    Credential, CredentialId, CredentialType, DisableUserCredentialResponse,
+    disable_user_credential, get_user_credential, list_user_credentials,
+};
+use autharmor::{Page, PageInfo, PageQuery};
 use serde_json::{json, to_value};
 
 use super::decode;
+use super::fixtures::{assert_objects_only, assert_three_fixtures};
 
 const ID: &str = "99999999-2222-4333-8444-555555555555";
 
@@ -31,6 +35,7 @@ fn credential_with_all_fields() {
         assert_eq!(credential.enabled, Some(false));
         assert!(!format!("{credential:?}").contains("Ada"));
         assert_eq!(to_value(credential).unwrap(), json);
+        assert_objects_only(&get_user_credential(uuid::Uuid::from_u128(7), ID), &json);
     }
 }
 
@@ -87,6 +92,10 @@ fn page_of_credentials_with_all_fields() {
     assert_eq!(page.records.len(), 1);
     assert_eq!(page.page_info.total_record_count, Some(1));
     assert_eq!(to_value(page).unwrap(), json);
+    assert_objects_only(
+        &list_user_credentials(uuid::Uuid::from_u128(7), PageQuery::new()),
+        &json,
+    );
 }
 
 #[test]
@@ -111,4 +120,30 @@ fn page_of_credentials_with_more_than_is_known() {
     }));
     let again = to_value(page).unwrap();
     assert_eq!(again["credential_records"][0]["device_type"], "Telepathy");
+}
+
+#[test]
+fn disable_user_credential_response() {
+    let response: DisableUserCredentialResponse = assert_three_fixtures(
+        &disable_user_credential(uuid::Uuid::from_u128(7), ID),
+        &json!({
+            "credential_id": ID,
+            "name": "h1dden's phone",
+            "device_type": "webauthn",
+            "date_created": "2020-07-11T17:09:44.7860965Z",
+            "enabled": false,
+        }),
+        &[],
+        &[],
+        &["/device_type"],
+    );
+    assert_eq!(response.enabled, Some(false));
+    // The credential is disabled, whatever the response says.
+    for odd in [json!(""), json!({}), json!([7])] {
+        let response: DisableUserCredentialResponse = decode(json!({
+            "credential_id": odd, "name": odd, "device_type": odd, "date_created": odd,
+            "enabled": odd,
+        }));
+        assert_eq!(response, DisableUserCredentialResponse::default());
+    }
 }

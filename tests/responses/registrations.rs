@@ -1,23 +1,27 @@
-//! The answers of registering.
+//! The responses of registration.
 
 use autharmor::registrations::{
-    AuthenticatorAttachment, FinishWebauthnRegistrationResponse, MagiclinkEmailRegistrationType,
-    RegistrationInfo, RegistrationStatus, ResidentKeyRequirement,
-    StartAuthenticatorRegistrationResponse, StartMagiclinkEmailRegistrationResponse,
-    StartWebauthnRegistrationResponse, UserVerificationRequirement,
-    ValidateMagiclinkEmailRegistrationResponse, ValidateRegistrationResponse,
+    self, AuthenticatorAttachment, Fido2RegistrationData, FinishWebauthnRegistration,
+    FinishWebauthnRegistrationResponse, MagiclinkEmailRegistrationType, RegistrationStatus,
+    ResidentKeyRequirement, StartAuthenticatorRegistrationResponse, StartChangeMagiclinkEmail,
+    StartWebauthnRegistrationForUser, StartWebauthnRegistrationResponse,
+    UserVerificationRequirement, ValidateMagiclinkEmailRegistration,
+    ValidateMagiclinkEmailRegistrationResponse, ValidateRegistration, ValidateRegistrationResponse,
 };
 use serde_json::json;
+use uuid::Uuid;
 
-use super::auth::assert_three_fixtures;
 use super::decode;
+use super::fixtures::assert_three_fixtures;
 
+const ID: Uuid = Uuid::from_u128(7);
 const REGISTRATION: &str = "99999999-2222-4333-8444-555555555555";
 const USER: &str = "11111111-2222-4333-8444-555555555555";
 
 #[test]
 fn start_authenticator_registration() {
-    let answer: StartAuthenticatorRegistrationResponse = assert_three_fixtures(
+    let response = assert_three_fixtures(
+        &registrations::start_authenticator_registration_for_user(ID),
         &json!({
             "registration_id": REGISTRATION,
             "user_id": USER,
@@ -31,14 +35,18 @@ fn start_authenticator_registration() {
         &["qr_code_data", "registration_validation_token"],
         &[],
     );
-    assert_eq!(answer.qr_code_data, Some("qr h1dden".into()));
-    let token = answer.registration_validation_token;
+    assert_eq!(response.qr_code_data, Some("qr h1dden".into()));
+    let token = response.registration_validation_token;
     assert_eq!(token, Some("t0ken h1dden".into()));
 }
 
 #[test]
 fn start_webauthn_registration() {
-    let answer: StartWebauthnRegistrationResponse = assert_three_fixtures(
+    let response = assert_three_fixtures(
+        &registrations::start_webauthn_registration_for_user(
+            ID,
+            &StartWebauthnRegistrationForUser::new(),
+        ),
         &json!({
             "registration_id": REGISTRATION,
             "aa_sig": "s1g h1dden",
@@ -49,17 +57,34 @@ fn start_webauthn_registration() {
         &["aa_sig"],
         &[],
     );
-    assert_eq!(answer.aa_sig, Some("s1g h1dden".into()));
+    assert_eq!(response.aa_sig, Some("s1g h1dden".into()));
 
-    // An object is handed on as text.
-    let answer: StartWebauthnRegistrationResponse =
+    // The other name of the value, alone and beside the first.
+    for (aa_sig, aa_guid, expected) in [
+        (json!("sig"), json!("guid"), Some("sig")),
+        (json!(null), json!("guid"), Some("guid")),
+        (json!(""), json!("guid"), Some("guid")),
+        (json!("sig"), json!([1]), Some("sig")),
+        (json!(null), json!(null), None),
+    ] {
+        let response: StartWebauthnRegistrationResponse =
+            decode(json!({"registration_id": REGISTRATION, "aa_sig": aa_sig, "aa_guid": aa_guid}));
+        assert_eq!(response.aa_sig, expected.map(Into::into));
+    }
+
+    // An object is returned as text.
+    let response: StartWebauthnRegistrationResponse =
         decode(json!({"registration_id": REGISTRATION, "fido2_json_options": {"rp": {}}}));
-    assert_eq!(answer.fido2_json_options.unwrap(), r#"{"rp":{}}"#);
+    assert_eq!(response.fido2_json_options.unwrap(), r#"{"rp":{}}"#);
 }
 
 #[test]
 fn finish_webauthn_registration() {
-    let answer: FinishWebauthnRegistrationResponse = assert_three_fixtures(
+    let response = assert_three_fixtures(
+        &registrations::finish_webauthn_registration(
+            ID,
+            &FinishWebauthnRegistration::new("s1g", Fido2RegistrationData::new("x", "att", "cl")),
+        ),
         &json!({
             "user_id": USER,
             "username": "ada h1dden",
@@ -69,13 +94,14 @@ fn finish_webauthn_registration() {
         &["registration_validation_token"],
         &[],
     );
-    let token = answer.registration_validation_token;
+    let token = response.registration_validation_token;
     assert_eq!(token, Some("t0ken h1dden".into()));
 }
 
 #[test]
 fn validate_registration() {
-    assert_three_fixtures::<ValidateRegistrationResponse>(
+    assert_three_fixtures(
+        &registrations::validate_webauthn_registration(ID, &ValidateRegistration::new("t0ken")),
         &json!({"credential_id": REGISTRATION, "user_id": USER, "username": "ada h1dden"}),
         &[],
         &[],
@@ -83,6 +109,14 @@ fn validate_registration() {
     );
     // The other name of the credential, alone and beside the first.
     for (json, expected) in [
+        (json!({"device_id": "iPhone-7"}), Some("iPhone-7")),
+        (json!({"device_id": 7}), Some("7")),
+        (json!({"device_id": {"id": []}}), None),
+        (
+            json!({"device_id": {"id": []}, "credential_id": REGISTRATION}),
+            Some(REGISTRATION),
+        ),
+        (json!({"device_id": USER, "credential_id": ""}), Some(USER)),
         (json!({"device_id": USER}), Some(USER)),
         (
             json!({"device_id": USER, "credential_id": null}),
@@ -94,15 +128,19 @@ fn validate_registration() {
         ),
         (json!({"device_id": null}), None),
     ] {
-        let answer: ValidateRegistrationResponse = decode(json);
-        let id = answer.credential_id.map(|id| id.to_string());
+        let response: ValidateRegistrationResponse = decode(json);
+        let id = response.credential_id.map(|id| id.to_string());
         assert_eq!(id.as_deref(), expected);
     }
 }
 
 #[test]
 fn start_magiclink_email_registration() {
-    assert_three_fixtures::<StartMagiclinkEmailRegistrationResponse>(
+    assert_three_fixtures(
+        &registrations::start_change_magiclink_email(
+            ID,
+            &StartChangeMagiclinkEmail::new("ada", "https://example.com"),
+        ),
         &json!({"timeout_in_seconds": 300, "timeout_utc_datetime": "2020-07-11T17:09:44Z"}),
         &[],
         &[],
@@ -112,7 +150,11 @@ fn start_magiclink_email_registration() {
 
 #[test]
 fn validate_magiclink_email_registration() {
-    let answer: ValidateMagiclinkEmailRegistrationResponse = assert_three_fixtures(
+    let response = assert_three_fixtures(
+        &registrations::validate_magiclink_email_registration(
+            None,
+            &ValidateMagiclinkEmailRegistration::new("t0ken"),
+        ),
         &json!({
             "magiclink_email_registration_type": "change_email",
             "user_id": USER,
@@ -125,15 +167,16 @@ fn validate_magiclink_email_registration() {
         &["/magiclink_email_registration_type"],
     );
     assert_eq!(
-        answer.magiclink_email_registration_type,
+        response.magiclink_email_registration_type,
         Some(MagiclinkEmailRegistrationType::ChangeEmail)
     );
-    assert_eq!(answer.context_data["plan"].as_deref(), Some("free"));
+    assert_eq!(response.context_data["plan"].as_deref(), Some("free"));
 }
 
 #[test]
 fn registration_info() {
-    let info: RegistrationInfo = assert_three_fixtures(
+    let info = assert_three_fixtures(
+        &registrations::get_registration_info(ID),
         &json!({
             "registration_status_code": 8,
             "registration_status_name": "PendingValidation",
@@ -168,5 +211,43 @@ fn every_value_of_the_enums_is_known() {
     for number in [0, 1, 2, 3, 4, 5, 6, 8, 9, 10] {
         let status = RegistrationStatus::from(number);
         assert!(!matches!(status, RegistrationStatus::Other(_)), "{number}");
+    }
+}
+
+/// The call has taken effect: what the caller can do without must not cost the
+/// rest of the response.
+#[test]
+fn odd_ids_and_texts_do_not_spoil_a_response() {
+    for odd in [
+        json!("iPhone-7"),
+        json!(""),
+        json!(7),
+        json!({"id": 7}),
+        json!([7]),
+    ] {
+        let started: StartAuthenticatorRegistrationResponse = decode(json!({
+            "registration_id": REGISTRATION, "user_id": odd, "username": odd,
+            "date_expires": odd, "auth_method": odd, "qr_code_data": odd,
+        }));
+        assert_eq!(started.registration_id.to_string(), REGISTRATION);
+        assert_eq!(started.user_id, None);
+
+        let started: StartWebauthnRegistrationResponse =
+            decode(json!({"registration_id": REGISTRATION, "user_id": odd}));
+        assert_eq!(started.user_id, None);
+
+        let finished: FinishWebauthnRegistrationResponse = decode(json!({
+            "registration_validation_token": "t0ken", "user_id": odd, "username": odd,
+        }));
+        assert_eq!(finished.registration_validation_token, Some("t0ken".into()));
+
+        let validated: ValidateRegistrationResponse =
+            decode(json!({"credential_id": REGISTRATION, "user_id": odd}));
+        assert_eq!(validated.credential_id.unwrap().as_str(), REGISTRATION);
+        assert_eq!(validated.user_id, None);
+
+        let validated: ValidateMagiclinkEmailRegistrationResponse =
+            decode(json!({"user_id": odd, "username": ""}));
+        assert_eq!((validated.user_id, validated.username), (None, None));
     }
 }

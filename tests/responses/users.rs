@@ -1,9 +1,13 @@
 use autharmor::auth::AuthInfo;
-use autharmor::users::{AuthMethodId, UpdateUser, User, UserDetails};
-use autharmor::{Page, PageInfo};
+use autharmor::users::{
+    AuthMethodId, UpdateUser, UpdateUserResponse, User, UserDetails, UserQuery, get_user,
+    get_user_auth_history, list_users, update_user,
+};
+use autharmor::{Page, PageInfo, PageQuery};
 use serde_json::{Value, json, to_value};
 
 use super::decode;
+use super::fixtures::{assert_objects_only, assert_three_fixtures};
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -45,7 +49,7 @@ fn user_with_more_than_is_known() {
 }
 
 #[test]
-fn a_user_without_an_id_is_none() {
+fn a_user_without_an_id_is_an_error() {
     for json in [
         json!({}),
         json!({ "user_id": null }),
@@ -103,6 +107,7 @@ fn user_details_with_all_fields() {
     let printed = format!("{user:?}");
     assert!(!printed.contains("ada") && !printed.contains("a**"));
     assert_eq!(to_value(user).unwrap(), json);
+    assert_objects_only(&get_user("ada"), &json);
 }
 
 #[test]
@@ -175,6 +180,7 @@ fn page_of_users_with_all_fields() {
     assert_eq!(page.page_info.total_record_count, Some(3_000_000_000));
     assert!(!format!("{page:?}").contains("ada"));
     assert_eq!(to_value(page).unwrap(), json);
+    assert_objects_only(&list_users(UserQuery::new()), &json);
 }
 
 #[test]
@@ -227,6 +233,7 @@ fn page_of_history() {
         "page_info": page_info(),
         "x": 1,
     });
+    assert_objects_only(&get_user_auth_history("ada", PageQuery::new()), &json);
     let page: Page<AuthInfo> = decode(json);
     let pending: Vec<_> = page
         .records
@@ -251,9 +258,39 @@ fn page_of_history() {
 }
 
 #[test]
-fn update_user_goes_both_ways() {
-    let json = json!({ "new_username": "ada" });
-    let update: UpdateUser = decode(json.clone());
-    assert_eq!(update, UpdateUser::new("ada"));
-    assert_eq!(to_value(update).unwrap(), json);
+fn update_user_response() {
+    let response: UpdateUserResponse = assert_three_fixtures(
+        &update_user("ada", &UpdateUser::new("eve")),
+        &json!({
+            "user_id": ID,
+            "username": "eve h1dden",
+            "email_address": "h1dden@example.com",
+            "date_created": "2020-07-11T17:09:44.7860965Z",
+        }),
+        &[],
+        &[],
+        &[],
+    );
+    assert_eq!(response.username.as_deref(), Some("eve h1dden"));
+    // The name has changed, whatever the response says.
+    for odd in [
+        json!("iPhone-7"),
+        json!(""),
+        json!(7),
+        json!({}),
+        json!([7]),
+    ] {
+        let response: UpdateUserResponse = decode(json!({"user_id": odd, "username": "eve"}));
+        assert_eq!(response.user_id, None);
+        assert_eq!(response.username.as_deref(), Some("eve"));
+    }
+}
+
+#[test]
+fn empty_names_and_addresses_are_unknown() {
+    let empty = json!({"user_id": ID, "username": "", "email_address": ""});
+    let user: User = decode(empty.clone());
+    assert_eq!((user.username, user.email_address), (None, None));
+    let user: UserDetails = decode(empty);
+    assert_eq!((user.username, user.email_address), (None, None));
 }

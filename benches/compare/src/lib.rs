@@ -1,7 +1,6 @@
 //! Code that the programs of this package share.
 
-#[path = "../../../tests/support/canned.rs"]
-pub mod canned;
+pub use autharmor_test_support::canned;
 
 pub mod clients;
 pub mod delay_proxy;

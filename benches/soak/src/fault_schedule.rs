@@ -98,12 +98,12 @@ const ALL_ENDPOINTS: &[Kind] = &[
     fault("latency of 5 to 50 ms", 14, |rng| {
         Fault::latency(Duration::from_millis(5 + rng.below(46)))
     }),
-    fault("dropped, not processed", 8, |_| Fault::drop_before_answer()),
+    fault("dropped, not processed", 8, |_| Fault::drop_before_response()),
     fault("dropped, processed", 6, |_| {
-        Fault::drop_before_answer().processed(true)
+        Fault::drop_before_response().processed(true)
     }),
     fault("dropped in the response head", 6, |_| {
-        Fault::drop_in_answer()
+        Fault::drop_in_response()
     }),
     fault("not HTTP", 5, |_| Fault::garbage()),
     fault("truncated body", 6, |_| Fault::truncated_body()),
@@ -132,7 +132,7 @@ const TOKEN_ENDPOINT: &[Kind] = &[
     fault("token: latency of 5 to 50 ms", 8, |rng| {
         Fault::latency(Duration::from_millis(5 + rng.below(46)))
     }),
-    fault("token: dropped", 6, |_| Fault::drop_before_answer()),
+    fault("token: dropped", 6, |_| Fault::drop_before_response()),
     fault("token: not HTTP", 4, |_| Fault::garbage()),
     fault("token: truncated body", 6, |_| Fault::truncated_body()),
     fault("token: not JSON", 4, |_| {

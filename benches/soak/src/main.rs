@@ -18,9 +18,6 @@ mod service;
 mod stalls;
 mod tally;
 
-#[path = "../../../tests/support/scripted.rs"]
-mod scripted;
-
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::thread;

@@ -10,7 +10,7 @@ use autharmor::{Client, ErrorKind};
 use uuid::Uuid;
 
 use crate::checks::Checks;
-use crate::scripted::{Act, Ca, Server};
+use autharmor_test_support::scripted::{Act, Ca, Server};
 
 /// The subcommand of the process with a resolver that never replies.
 const SUBCOMMAND: &str = "dead-resolver";

@@ -3,15 +3,20 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::{
-        decisions::CREDENTIAL_COLUMNS,
-        routes::Endpoint,
-        state::{Credential, Method, State},
+    call::{Call, uuid_of},
+    decisions::CREDENTIAL_COLUMNS,
+    paging::Paging,
+    refusal::{Refusal, Result},
+};
+use crate::{
+    Endpoint,
+    emulator::model::{
+        state::State,
+        user::{Credential, Method},
     },
-    Call, Paging, Refusal, Result, uuid_of,
 };
 
-pub(super) fn answer(call: &Call<'_>, state: &mut State) -> Result<Value> {
+pub(super) fn respond(call: &Call<'_>, state: &mut State) -> Result<Value> {
     match call.endpoint {
         Endpoint::GetUserCredential => one(call, state, false),
         Endpoint::DisableUserCredential => one(call, state, true),
@@ -19,7 +24,7 @@ pub(super) fn answer(call: &Call<'_>, state: &mut State) -> Result<Value> {
             list(call, state, Some(Method::Authenticator))
         }
         Endpoint::ListUserWebauthnCredentials => list(call, state, Some(Method::Webauthn)),
-        Endpoint::ListUserMagiclinkCredentials => list(call, state, Some(Method::Magiclink)),
+        Endpoint::ListUserMagiclinkEmailCredentials => list(call, state, Some(Method::Magiclink)),
         _ => list(call, state, None),
     }
 }

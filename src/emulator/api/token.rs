@@ -4,39 +4,37 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
 use super::{
-    super::{
-        app::App,
-        decisions::{SCOPES, invalid_client_status},
-        http::{Message, Reply},
-        record::RecordedRequest,
-        server::lock,
-    },
-    form, form_decode,
+    body::{form, form_decode},
+    decisions::{SCOPES, invalid_client_status},
+};
+use crate::emulator::{
+    message::{Request, Response},
+    model::Model,
 };
 
-pub(super) fn answer(app: &App, request: &RecordedRequest) -> Reply {
-    match issue(app, request.message()) {
-        Ok(reply) => reply.with("cache-control", "no-store"),
+pub(super) fn respond(model: &Model, request: &Request) -> Response {
+    match issue(model, request) {
+        Ok(response) => response.with_header("cache-control", "no-store"),
         Err((status, code)) => {
-            let reply = Reply::json(status, &json!({ "error": code }));
+            let response = Response::json(status, &json!({ "error": code }));
             if status == 401 {
-                reply.with("www-authenticate", "Basic")
+                response.with_header("www-authenticate", "Basic")
             } else {
-                reply
+                response
             }
         }
     }
 }
 
-fn issue(app: &App, message: &Message) -> Result<Reply, (u16, &'static str)> {
+fn issue(model: &Model, request: &Request) -> Result<Response, (u16, &'static str)> {
     const INVALID: (u16, &str) = (400, "invalid_request");
-    if !is_form(message) {
+    if !is_form(request) {
         return Err((415, "invalid_request"));
     }
-    if message.query().is_some() {
+    if request.query().is_some() {
         return Err(INVALID);
     }
-    let pairs = form(&message.body).ok_or(INVALID)?;
+    let pairs = form(&request.body).ok_or(INVALID)?;
     for (at, (name, _)) in pairs.iter().enumerate() {
         if pairs.iter().skip(at + 1).any(|(other, _)| other == name) {
             return Err(INVALID);
@@ -54,17 +52,17 @@ fn issue(app: &App, message: &Message) -> Result<Reply, (u16, &'static str)> {
         Some(_) => return Err((400, "unsupported_grant_type")),
     }
     let in_body = value("client_id").zip(value("client_secret"));
-    let header = message.all("authorization").count();
+    let header = request.all("authorization").count();
     let given = match (header, in_body) {
         (0, None) => return Err((invalid_client_status(false), "invalid_client")),
         (0, Some((id, secret))) => (id.to_owned(), secret.to_owned()),
-        // Two ways at once are one too many.
+        // Credentials in both places are refused.
         (1, None) if value("client_secret").is_none() => {
-            basic(message).ok_or((invalid_client_status(true), "invalid_client"))?
+            basic(request).ok_or((invalid_client_status(true), "invalid_client"))?
         }
         _ => return Err(INVALID),
     };
-    if given.0 != app.config.client_id || given.1 != app.config.client_secret {
+    if given.0 != model.config.client_id || given.1 != model.config.client_secret {
         return Err((invalid_client_status(header > 0), "invalid_client"));
     }
     let scope = match value("scope") {
@@ -76,20 +74,20 @@ fn issue(app: &App, message: &Message) -> Result<Reply, (u16, &'static str)> {
             asked.to_owned()
         }
     };
-    let token = lock(&app.state).issue_token(app.config.token_lifetime);
-    Ok(Reply::json(
+    let token = model.state().issue_token(model.config.token_lifetime);
+    Ok(Response::json(
         200,
         &json!({
             "access_token": token,
-            "expires_in": app.config.token_lifetime.as_secs(),
+            "expires_in": model.config.token_lifetime.as_secs(),
             "token_type": "Bearer",
             "scope": scope,
         }),
     ))
 }
 
-fn is_form(message: &Message) -> bool {
-    let mut all = message.all("content-type");
+fn is_form(request: &Request) -> bool {
+    let mut all = request.all("content-type");
     let first = all
         .next()
         .and_then(|value| std::str::from_utf8(value).ok())
@@ -102,10 +100,9 @@ fn is_form(message: &Message) -> bool {
     first && all.next().is_none()
 }
 
-/// Id and secret of a Basic header. Both are form-encoded inside it, as
-/// OAuth 2 has it.
-fn basic(message: &Message) -> Option<(String, String)> {
-    let value = std::str::from_utf8(message.header("authorization")?).ok()?;
+/// Id and secret of a Basic header, each form-encoded as OAuth 2 requires.
+fn basic(request: &Request) -> Option<(String, String)> {
+    let value = std::str::from_utf8(request.header("authorization")?).ok()?;
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

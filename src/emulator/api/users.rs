@@ -4,20 +4,24 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    super::{
-        auth,
-        decisions::{
-            HISTORY_COLUMNS, HISTORY_IS_NEWEST_FIRST, USER_COLUMNS, filter_matches,
-            name_is_in_query,
-        },
-        mail::masked,
-        routes::Endpoint,
-        state::{Credential, Method, State, User},
+    auth::info::info,
+    call::{Call, check_name},
+    decisions::{
+        HISTORY_COLUMNS, HISTORY_IS_NEWEST_FIRST, USER_COLUMNS, filter_matches, name_is_in_query,
     },
-    Call, Paging, Refusal, Result, check_name,
+    paging::Paging,
+    refusal::{Refusal, Result},
+};
+use crate::{
+    Endpoint,
+    emulator::model::{
+        mail::masked,
+        state::State,
+        user::{Credential, Method, User},
+    },
 };
 
-pub(super) fn answer(call: &Call<'_>, state: &mut State) -> Result<Value> {
+pub(super) fn respond(call: &Call<'_>, state: &mut State) -> Result<Value> {
     match call.endpoint {
         Endpoint::ListUsers => list(call, state),
         Endpoint::UpdateUser => update(call, state),
@@ -37,9 +41,9 @@ fn record(user: &User) -> Value {
 }
 
 /// `get_user_response`.
-pub(in super::super) fn details(user: &User) -> Value {
+fn details(user: &User) -> Value {
     let mut details = record(user);
-    let methods: Vec<Value> = [Method::Authenticator, Method::Magiclink, Method::Webauthn]
+    let methods: Vec<Value> = Method::ALL
         .into_iter()
         .filter_map(|method| user.credential(method))
         .map(enrolled)
@@ -70,7 +74,7 @@ fn list(call: &Call<'_>, state: &State) -> Result<Value> {
         call.name_header("x-autharmor-userfilterstring")?
     };
     if filter.is_none() && paging.column.is_none_or(|column| column == "date_created") {
-        // As they are: no need to look at more than the page.
+        // In the order of creation: only the page has to be looked at.
         let ids = state.user_ids();
         let (range, info) = paging.range(ids.len());
         let page: Vec<&Uuid> = if paging.descending {
@@ -129,15 +133,15 @@ fn history(call: &Call<'_>, state: &State) -> Result<Value> {
     paging.sort(&mut ids, |id, column| {
         state.auth.get(id).map(|request| match column {
             "date" => request.created.iso(),
-            // One name for one id, in the same order.
+            // Ids and names have the same order.
             _ => request.phase(now).status_id().to_string(),
         })
     });
-    let (page, info) = paging.cut(&ids);
+    let (page, page_info) = paging.cut(&ids);
     let records: Vec<Value> = page
         .iter()
         .filter_map(|id| state.auth.get(id))
-        .map(|request| auth::info(state, request, call.version))
+        .map(|request| info(state, request, call.version))
         .collect();
-    Ok(json!({ "auth_history_records": records, "page_info": info }))
+    Ok(json!({ "auth_history_records": records, "page_info": page_info }))
 }

@@ -2,13 +2,18 @@ mod browser;
 mod ends;
 mod kept;
 
-use std::sync::{Arc, Mutex};
-
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::*;
-use crate::testing::{TestClient, TransportResult, respond, seconds, token};
+use crate::auth::{StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth};
+use crate::error::{Error, ErrorKind};
+use crate::flow::testing::{Service, VERSIONS};
+use crate::flow::verify::SignIn;
+use crate::flow::wait::WaitPolicy;
+use crate::http::ApiVersion;
+use crate::testing::{TransportResult, respond, seconds};
 use crate::{TransportError, TransportErrorKind};
 
 type Json = Value;
@@ -21,77 +26,38 @@ const EVE: Uuid = Uuid::from_u128(0xe0e0_0000_0000_4000_8000_0000_0000_0002);
 const NAME: &str = "ada@example.com";
 const IP: &str = "203.0.113.7";
 const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
-const TOKEN: &str = "t0k3n-of-the-start-answer";
-const FINISH_TOKEN: &str = "t0k3n-of-the-finish-answer";
+const TOKEN: &str = "t0k3n-of-the-start-response";
+const FINISH_TOKEN: &str = "t0k3n-of-the-finish-response";
 const LINK_TOKEN: &str = "t0k3n-of-the-link";
 const AA_GUID: &str = "aa-gu1d";
 const QR: &str = "https://qr.example/s3cr3t";
 const PAGE: &str = r#"{"id":"AQID","signature":"BAUG"}"#;
-const VERSIONS: [ApiVersion; 2] = [ApiVersion::V3, ApiVersion::V4];
 
-/// A client over a service that keeps what it gets: the route below `/auth/`
-/// and the body.
-struct Service {
-    test: TestClient,
-    got: Arc<Mutex<Vec<(String, Json)>>>,
+/// A service whose routes are those below `auth/`.
+fn serve(
+    version: ApiVersion,
+    api: impl Fn(&str, &Json) -> TransportResult + Send + Sync + 'static,
+) -> Service {
+    Service::new(version, "auth/", api)
 }
 
-impl Service {
-    fn new(
-        version: ApiVersion,
-        api: impl Fn(&str, &Json) -> TransportResult + Send + Sync + 'static,
-    ) -> Self {
-        let got = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&got);
-        let test = TestClient::with(
-            |number, _, _| token(number, 86_400),
-            move |_, request, _| {
-                let prefix = format!("/{}/auth/", version.as_str());
-                let route = request.uri().path().strip_prefix(&prefix).unwrap();
-                let body = request.body().unwrap_or(b"null");
-                let body: Json = serde_json::from_slice(body).unwrap();
-                kept.lock().unwrap().push((route.to_owned(), body.clone()));
-                api(route, &body)
-            },
-            |builder| builder.api_version(version),
-        );
-        Self { test, got }
-    }
-
-    /// Answers everything as it should, but for what `but` knows better.
-    fn but(but: impl Fn(&str, &Json) -> Option<TransportResult> + Send + Sync + 'static) -> Self {
-        Self::new(ApiVersion::V4, move |route, body| {
-            but(route, body).unwrap_or_else(|| by_the_book(route, body))
-        })
-    }
-
-    /// Answers one route so.
-    fn at(route: &'static str, status: u16, body: impl Into<String>) -> Self {
-        let text = body.into();
-        Self::but(move |at, _| (at == route).then(|| respond(status, text.clone())))
-    }
-
-    fn client(&self) -> &Client {
-        &self.test.client
-    }
-
-    fn routes(&self) -> Vec<String> {
-        let got = self.got.lock().unwrap();
-        got.iter().map(|(route, _)| route.clone()).collect()
-    }
-
-    /// The one body that the route got.
-    #[track_caller]
-    fn body(&self, route: &str) -> Json {
-        let got = self.got.lock().unwrap();
-        let mut bodies = got.iter().filter(|(at, _)| at == route);
-        let (_, body) = bodies.next().unwrap();
-        assert!(bodies.next().is_none(), "{route} is asked twice");
-        body.clone()
-    }
+/// A v4 service that responds as it should, except where `other` has a
+/// response.
+fn serve_except(
+    other: impl Fn(&str, &Json) -> Option<TransportResult> + Send + Sync + 'static,
+) -> Service {
+    serve(ApiVersion::V4, move |route, body| {
+        other(route, body).unwrap_or_else(|| regular(route, body))
+    })
 }
 
-fn by_the_book(route: &str, body: &Json) -> TransportResult {
+/// A v4 service with this response to one route.
+fn serve_with(route: &'static str, status: u16, body: impl Into<String>) -> Service {
+    let text = body.into();
+    serve_except(move |at, _| (at == route).then(|| respond(status, text.clone())))
+}
+
+fn regular(route: &str, body: &Json) -> TransportResult {
     let json = match route {
         "authenticator/start" => json!({
             "auth_request_id": REQUEST,
@@ -123,7 +89,7 @@ fn by_the_book(route: &str, body: &Json) -> TransportResult {
     respond(200, json.to_string())
 }
 
-/// A validate answer by which Ada is signed in.
+/// The validate response by which Ada is signed in.
 fn signed_in(nonce: Option<&str>) -> Json {
     let signed = json!({
         "message_data": {"auth_request_id": REQUEST},
@@ -153,7 +119,7 @@ fn authenticator() -> StartAuthenticatorAuth {
         .user_agent(AGENT)
 }
 
-/// v3 knows neither address nor user agent here.
+/// v3 has no field for address and user agent here.
 fn webauthn(version: ApiVersion) -> StartWebauthnAuth {
     let request = StartWebauthnAuth::new().user(NAME).webauthn_client_id("wc");
     match version {
@@ -191,9 +157,9 @@ fn begin_magiclink(service: &Service) -> PendingMagiclink {
 }
 
 /// A method's name in routes, and its sign-in from beginning to end.
-type Road = (&'static str, fn(&Service) -> Result<SignIn, Error>);
+type Flow = (&'static str, fn(&Service) -> Result<SignIn, Error>);
 
-const ROADS: [Road; 3] = [
+const FLOWS: [Flow; 3] = [
     ("authenticator", |service| {
         begin_authenticator(service).wait(service.client(), &WaitPolicy::new())
     }),
@@ -226,9 +192,9 @@ fn assert_kind(end: Result<SignIn, Error>, kind: ErrorKind) -> Error {
 }
 
 #[test]
-fn an_authenticator_sign_in_sends_nonce_address_and_agent_twice() {
+fn an_authenticator_sign_in_repeats_nonce_address_and_agent() {
     for version in VERSIONS {
-        let service = Service::new(version, by_the_book);
+        let service = serve(version, regular);
         let started = service
             .client()
             .begin_authenticator_sign_in(&authenticator())
@@ -274,7 +240,7 @@ fn an_authenticator_sign_in_sends_nonce_address_and_agent_twice() {
 #[test]
 fn a_webauthn_sign_in_sends_a_nonce_under_v4_only() {
     for version in VERSIONS {
-        let service = Service::new(version, by_the_book);
+        let service = serve(version, regular);
         let started = service
             .client()
             .begin_webauthn_sign_in(&webauthn(version))
@@ -316,18 +282,18 @@ fn a_webauthn_sign_in_sends_a_nonce_under_v4_only() {
 }
 
 #[test]
-fn a_magic_link_carries_no_nonce() {
+fn a_magic_link_has_no_nonce() {
     for version in VERSIONS {
-        let service = Service::new(version, |route, body| {
+        let service = serve(version, |route, body| {
             if route == "magiclink_email/validate" {
-                // The link's token and nothing that a device signed.
-                let mut answer = signed_in(None);
-                let message = answer
+                // The link has a token, but no device signs anything.
+                let mut response = signed_in(None);
+                let message = response
                     .pointer_mut("/validate_auth_response_details/auth_details/response_details");
                 message.unwrap()["secure_signed_message"] = json!(null);
-                return respond(200, answer.to_string());
+                return respond(200, response.to_string());
             }
-            by_the_book(route, body)
+            regular(route, body)
         });
         let pending = begin_magiclink(&service);
         assert_eq!(pending.auth_request_id(), REQUEST);
@@ -355,9 +321,9 @@ fn a_magic_link_carries_no_nonce() {
 }
 
 #[test]
-fn a_nonce_is_fresh_unless_it_is_the_callers() {
+fn a_nonce_is_new_unless_the_caller_gave_one() {
     let nonce_of = |request: &StartAuthenticatorAuth| {
-        let service = Service::new(ApiVersion::V3, by_the_book);
+        let service = serve(ApiVersion::V3, regular);
         let started = service.client().begin_authenticator_sign_in(request);
         let end = started.unwrap().pending.complete(service.client());
         assert_ada(end);
@@ -369,7 +335,7 @@ fn a_nonce_is_fresh_unless_it_is_the_callers() {
     assert_ne!(nonce_of(&request), nonce_of(&request));
     assert_eq!(nonce_of(&request.nonce("mine")), "mine");
 
-    let service = Service::new(ApiVersion::V4, by_the_book);
+    let service = serve(ApiVersion::V4, regular);
     let request = webauthn(ApiVersion::V4).nonce("mine");
     let started = service.client().begin_webauthn_sign_in(&request).unwrap();
     assert_ada(started.pending.complete(service.client(), PAGE));
@@ -378,13 +344,13 @@ fn a_nonce_is_fresh_unless_it_is_the_callers() {
 }
 
 #[test]
-fn what_v3_cannot_carry_is_refused_before_a_start() {
+fn values_without_a_field_in_v3_are_refused_before_a_start() {
     for request in [
         webauthn(ApiVersion::V3).nonce("mine"),
         webauthn(ApiVersion::V3).ip_address(IP),
         webauthn(ApiVersion::V3).user_agent(AGENT),
     ] {
-        let service = Service::new(ApiVersion::V3, by_the_book);
+        let service = serve(ApiVersion::V3, regular);
         let error = service.client().begin_webauthn_sign_in(&request);
         assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput);
         assert!(service.test.seen().is_empty());
@@ -392,7 +358,7 @@ fn what_v3_cannot_carry_is_refused_before_a_start() {
 }
 
 #[test]
-fn a_push_goes_out_where_a_user_is_named_unless_told_otherwise() {
+fn a_push_is_sent_if_a_user_is_named_unless_disabled() {
     let nobody = StartAuthenticatorAuth::new;
     for (request, sent) in [
         (nobody(), json!(null)),
@@ -402,25 +368,25 @@ fn a_push_goes_out_where_a_user_is_named_unless_told_otherwise() {
         (nobody().user(NAME).send_push(false), json!(false)),
         (nobody().user(NAME).send_push(true), json!(true)),
     ] {
-        let service = Service::new(ApiVersion::V4, by_the_book);
+        let service = serve(ApiVersion::V4, regular);
         let started = service.client().begin_authenticator_sign_in(&request);
         let started = started.unwrap();
         assert_eq!(service.body("authenticator/start")["send_push"], sent);
         assert_eq!(started.push_message_sent, sent == json!(true));
-        // Without a user, whoever comes.
+        // Without a user in the request, anybody may sign in.
         assert_ada(started.pending.complete(service.client()));
     }
 }
 
 #[test]
-fn what_was_not_sent_or_shown_is_not_claimed() {
+fn missing_parts_of_a_start_response_are_not_reported() {
     let body = json!({
         "auth_request_id": REQUEST,
         "auth_validation_token": TOKEN,
         "visual_verify_value": "",
         "push_message_sent": "true",
     });
-    let service = Service::at("authenticator/start", 200, body.to_string());
+    let service = serve_with("authenticator/start", 200, body.to_string());
     let started = service
         .client()
         .begin_authenticator_sign_in(&authenticator());
@@ -430,14 +396,14 @@ fn what_was_not_sent_or_shown_is_not_claimed() {
     assert!(!started.push_message_sent);
 }
 
-/// Begins with each method; what the start answer is turned into by `damage`.
+/// Begins a sign-in whose start response is changed by `damage`.
 fn begin_with(
     route: &'static str,
     damage: impl Fn(&mut Json) + Send + Sync + 'static,
 ) -> (Result<(), Error>, Service) {
-    let service = Service::but(move |at, body| {
+    let service = serve_except(move |at, body| {
         (at == route).then(|| {
-            let response = by_the_book(at, body).unwrap();
+            let response = regular(at, body).unwrap();
             let mut json: Json = serde_json::from_slice(response.body()).unwrap();
             damage(&mut json);
             respond(200, json.to_string())
@@ -457,7 +423,7 @@ fn begin_with(
 }
 
 #[test]
-fn a_start_answer_without_what_ends_the_sign_in_is_an_error() {
+fn a_start_response_without_a_required_part_is_an_error() {
     for (route, field) in [
         ("authenticator/start", "auth_request_id"),
         ("authenticator/start", "auth_validation_token"),
@@ -498,7 +464,7 @@ fn a_start_that_fails_is_not_repeated() {
         || Err(TransportError::new(TransportErrorKind::Broken, true)),
     ];
     for fail in failures {
-        let service = Service::new(ApiVersion::V3, move |_, _| fail());
+        let service = serve(ApiVersion::V3, move |_, _| fail());
         let client = service.client();
         client
             .begin_authenticator_sign_in(&authenticator())

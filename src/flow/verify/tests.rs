@@ -44,8 +44,8 @@ fn base64(json: &Json) -> String {
     BASE64_STANDARD.encode(json.to_string())
 }
 
-/// The answer by which Ada is signed in.
-fn answer() -> Json {
+/// The response by which Ada is signed in.
+fn response() -> Json {
     let ada = json!({"user_id": ADA, "username": "ada"});
     json!({
         "auth_request_status_id": 2,
@@ -93,56 +93,65 @@ fn put(json: &mut Json, pointer: &str, value: Option<Json>) {
 }
 
 fn with(pointer: &str, value: impl Into<Json>) -> Json {
-    let mut json = answer();
+    let mut json = response();
     put(&mut json, pointer, Some(value.into()));
     json
 }
 
 fn without(pointer: &str) -> Json {
-    let mut json = answer();
+    let mut json = response();
     put(&mut json, pointer, None);
     json
 }
 
-/// The answer with another signed message.
+/// The response with another signed message.
 fn signing(signed: &Json) -> Json {
     with(&format!("{MESSAGE}/signed_data"), base64(signed))
 }
 
-/// Whoever it is that answers this request.
+/// Any user who responds to this request.
 fn anyone() -> Expected {
     Expected {
+        identity: Identity {
+            user: None,
+            started_for: None,
+            finished_by: None,
+            ignore_case: false,
+        },
         auth_request_id: REQUEST,
         nonce: Some(NONCE.into()),
-        ..Expected::default()
     }
 }
 
 fn asked_for(user: impl Into<UserKey>) -> Expected {
-    Expected {
-        user: Some(user.into()),
-        ..anyone()
-    }
+    let mut expected = anyone();
+    expected.identity.user = Some(user.into());
+    expected
 }
 
-/// By way of text, as it arrives.
-fn judged(answer: &Json, expected: &Expected) -> Result<SignIn, Error> {
-    let answer = serde_json::from_str(&answer.to_string()).unwrap();
-    judge(answer, expected)
+fn ignoring_case(ignore_case: bool, mut expected: Expected) -> Expected {
+    expected.identity.ignore_case = ignore_case;
+    expected
+}
+
+/// Judges a response that is decoded from text.
+fn judged(response: &Json, expected: &Expected) -> Result<SignIn, Error> {
+    let response = serde_json::from_str(&response.to_string()).unwrap();
+    judge(response, expected)
 }
 
 #[track_caller]
-fn assert_signs_in(answer: &Json, expected: &Expected) -> SignedInUser {
-    match judged(answer, expected) {
+fn assert_signs_in(response: &Json, expected: &Expected) -> SignedInUser {
+    match judged(response, expected) {
         Ok(SignIn::SignedIn(user)) => *user,
         other => panic!("{other:?}"),
     }
 }
 
-/// Refused as a mismatch that gives this reason and repeats no value.
+/// Refused as a mismatch for this reason. The error repeats no value.
 #[track_caller]
-fn assert_mismatch(answer: &Json, expected: &Expected, why: &str) {
-    let error = judged(answer, expected).unwrap_err();
+fn assert_mismatch(response: &Json, expected: &Expected, why: &str) {
+    let error = judged(response, expected).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
     assert!(error.may_have_been_sent(), "the token may be used up");
     let text = format!("{error:#} {error:?}");
@@ -163,35 +172,34 @@ fn assert_mismatch(answer: &Json, expected: &Expected, why: &str) {
 const NOBODY: &str = "does not say who signed in";
 const OTHER_USER: &str = "about another user";
 const OTHER_NAME: &str = "a user of another name";
-const DISAGREES: &str = "its request is about another user";
+const DISAGREES: &str = "the request part is about another user";
 const OTHER_NONCE: &str = "another nonce";
 const OTHER_SIGNED: &str = "the signed message is about another request";
 
-/// One row of the table of result codes (`None` is a missing one):
-/// what becomes of it without an authorisation, under each status, and with
-/// one.
+/// A row of the table of result codes (`None` is a missing one): the outcome
+/// without an authorisation and with one, under each status.
 ///
 /// `P` still pending, `N` not authorized, `D` declined, `T` timed out,
 /// `L` validated too late, `S` refused for security, `F` failed signature,
 /// `+` signed in, `!` a mismatch.
-type Row = (Option<i64>, &'static str, char);
+type Row = (Option<i64>, &'static str, &'static str);
 
 const STATUSES: [Option<i64>; 6] = [Some(0), Some(2), Some(3), Some(4), Some(7), None];
 
 #[rustfmt::skip]
 const TABLE: [Row; 11] = [
     // code    status 0 2 3 4 7 -     authorized: true
-    (Some(0),        "P N P P P P",   '!'),
-    (Some(1),        "P N P P P P",   '!'),
-    (Some(2),        "N N N N N N",   '+'),
-    (Some(3),        "D D D D D D",   '!'),
-    (Some(4),        "F F F F F F",   '!'),
-    (Some(5),        "T T T T T T",   '!'),
-    (Some(8),        "P N P P P P",   '+'),
-    (Some(9),        "L L L L L L",   '!'),
-    (Some(10),       "S S S S S S",   '!'),
-    (Some(77),       "N N P P N N",   '+'),
-    (None,           "N N P P N N",   '+'),
+    (Some(0),        "P N P P P P",   "! ! ! ! ! !"),
+    (Some(1),        "P N P P P P",   "! ! ! ! ! !"),
+    (Some(2),        "N N N N N N",   "! + ! ! ! +"),
+    (Some(3),        "D D D D D D",   "! ! ! ! ! !"),
+    (Some(4),        "F F F F F F",   "! ! ! ! ! !"),
+    (Some(5),        "T T T T T T",   "! ! ! ! ! !"),
+    (Some(8),        "P N P P P P",   "! ! ! ! ! !"),
+    (Some(9),        "L L L L L L",   "! ! ! ! ! !"),
+    (Some(10),       "S S S S S S",   "! ! ! ! ! !"),
+    (Some(77),       "N N P P N N",   "! ! ! ! ! !"),
+    (None,           "N N P P N N",   "! + ! ! ! +"),
 ];
 
 fn letter(result: &Result<SignIn, Error>) -> char {
@@ -222,18 +230,19 @@ fn every_combination_of_status_code_and_authorisation_is_decided() {
     ];
     let mut cases = 0;
     for (code, refused, authorized) in TABLE {
-        for (status, refused) in STATUSES.iter().zip(refused.split(' ')) {
+        let outcomes = refused.split(' ').zip(authorized.split(' '));
+        for (status, (refused, authorized)) in STATUSES.iter().zip(outcomes) {
             for authorisation in &authorisations {
-                let mut answer = answer();
+                let mut response = response();
                 let number = |number: Option<i64>| number.map(Json::from);
-                put(&mut answer, "/auth_request_status_id", number(*status));
-                put(&mut answer, CODE, number(code));
-                put(&mut answer, AUTHORIZED, authorisation.clone());
-                let expected = match authorisation {
-                    Some(Value::Bool(true)) => authorized,
+                put(&mut response, "/auth_request_status_id", number(*status));
+                put(&mut response, CODE, number(code));
+                put(&mut response, AUTHORIZED, authorisation.clone());
+                let expected: char = match authorisation {
+                    Some(Value::Bool(true)) => authorized.parse().unwrap(),
                     _ => refused.parse().unwrap(),
                 };
-                let result = judged(&answer, &asked_for("ada"));
+                let result = judged(&response, &asked_for("ada"));
                 assert_eq!(
                     letter(&result),
                     expected,
@@ -254,22 +263,22 @@ fn a_refusal_needs_no_profile() {
         let (Some(code), Some(expected)) = (code, refused.chars().nth(2)) else {
             continue;
         };
-        let answer = json!({
+        let response = json!({
             "auth_request_status_id": 2,
             "validate_auth_response_details": {"result_code": code, "authorized": false},
         });
-        assert_eq!(letter(&judged(&answer, &asked_for("ada"))), expected);
+        assert_eq!(letter(&judged(&response, &asked_for("ada"))), expected);
     }
 }
 
 #[test]
-fn an_answer_that_says_nothing_is_no_sign_in() {
-    for (answer, expected) in [
+fn a_response_that_says_nothing_is_no_sign_in() {
+    for (response, expected) in [
         (json!({}), 'N'),
         (json!({"validate_auth_response_details": null}), 'N'),
         (json!({"validate_auth_response_details": {}}), 'N'),
         (json!({"auth_request_status_id": 3}), 'P'),
-        // What a poll answers has another name for the details.
+        // What a poll responses has another name for the details.
         (
             json!({"auth_request_status_id": 2, "auth_response": {"authorized": true}}),
             'N',
@@ -277,13 +286,17 @@ fn an_answer_that_says_nothing_is_no_sign_in() {
         // Where it does not belong.
         (json!({"authorized": true, "result_code": 2}), 'N'),
     ] {
-        assert_eq!(letter(&judged(&answer, &anyone())), expected, "{answer}");
+        assert_eq!(
+            letter(&judged(&response, &anyone())),
+            expected,
+            "{response}"
+        );
     }
 }
 
 #[test]
 fn the_signed_in_user_is_who_the_response_says() {
-    let user = assert_signs_in(&answer(), &asked_for("ada"));
+    let user = assert_signs_in(&response(), &asked_for("ada"));
     assert_eq!(user.user_id(), ADA);
     assert_eq!(user.username(), Some("ada"));
     assert_eq!(user.method(), Some(&AuthMethod::AuthArmorAuthenticator));
@@ -296,7 +309,39 @@ fn the_signed_in_user_is_who_the_response_says() {
 }
 
 #[test]
-fn what_only_adorns_may_be_missing() {
+fn an_empty_name_is_unknown() {
+    let name = format!("{WHO}/username");
+    let nameless = with(&name, "");
+    let user = assert_signs_in(&nameless, &asked_for(ADA));
+    assert_eq!(user.username(), None);
+    let mut by_start = asked_for("ada");
+    by_start.identity.started_for = Some(ADA);
+    assert_signs_in(&nameless, &by_start);
+    // It is nobody's name.
+    assert_mismatch(&nameless, &asked_for("ada"), OTHER_NAME);
+    assert_mismatch(&nameless, &asked_for(""), OTHER_NAME);
+}
+
+#[test]
+fn the_error_names_the_status_or_the_code() {
+    for (status, code, why) in [
+        (3, 2, "authorized, but with status 3"),
+        (77, 2, "authorized, but with status 77"),
+        (2, 8, "authorized, but with result code 8"),
+        (2, 77, "authorized, but with result code 77"),
+    ] {
+        let mut response = with(CODE, code);
+        put(
+            &mut response,
+            "/auth_request_status_id",
+            Some(json!(status)),
+        );
+        assert_mismatch(&response, &asked_for("ada"), why);
+    }
+}
+
+#[test]
+fn values_without_a_check_may_be_missing() {
     let details = "/validate_auth_response_details/auth_details";
     for pointer in [
         "/auth_request_status_id".to_owned(),
@@ -309,15 +354,15 @@ fn what_only_adorns_may_be_missing() {
         ASKED.to_owned(),
         MESSAGE.to_owned(),
     ] {
-        for answer in [without(&pointer), with(&pointer, Json::Null)] {
-            assert_signs_in(&answer, &asked_for("ada"));
-            assert_signs_in(&answer, &asked_for(ADA));
+        for response in [without(&pointer), with(&pointer, Json::Null)] {
+            assert_signs_in(&response, &asked_for("ada"));
+            assert_signs_in(&response, &asked_for(ADA));
         }
     }
 }
 
 #[test]
-fn an_answer_without_a_profile_is_refused() {
+fn a_response_without_a_profile_is_refused() {
     let mut levels = Vec::new();
     let mut pointer = format!("{WHO}/user_id");
     while pointer != "/validate_auth_response_details" {
@@ -326,9 +371,9 @@ fn an_answer_without_a_profile_is_refused() {
     }
     assert_eq!(levels.len(), 4);
     for pointer in levels {
-        for answer in [without(&pointer), with(&pointer, Json::Null)] {
+        for response in [without(&pointer), with(&pointer, Json::Null)] {
             for expected in [anyone(), asked_for("ada"), asked_for(ADA)] {
-                assert_mismatch(&answer, &expected, NOBODY);
+                assert_mismatch(&response, &expected, NOBODY);
             }
         }
     }
@@ -338,10 +383,10 @@ fn an_answer_without_a_profile_is_refused() {
 }
 
 #[test]
-fn the_profile_of_the_request_does_not_stand_in_for_that_of_the_response() {
-    let mut answer = without(WHO);
-    put(&mut answer, ASKED, Some(json!({"user_id": ADA})));
-    assert_mismatch(&answer, &asked_for(ADA), NOBODY);
+fn the_profile_of_the_request_does_not_replace_that_of_the_response() {
+    let mut response = without(WHO);
+    put(&mut response, ASKED, Some(json!({"user_id": ADA})));
+    assert_mismatch(&response, &asked_for(ADA), NOBODY);
 }
 
 #[test]
@@ -354,6 +399,10 @@ fn profiles_that_disagree_are_a_mismatch() {
         (json!({}), false, true),
         // The nil UUID is how the service says 'no id'.
         (json!({"user_id": Uuid::nil()}), false, true),
+        // So is the empty text.
+        (json!({"user_id": ADA, "username": ""}), false, true),
+        (json!({"username": ""}), true, true),
+        (json!({"user_id": EVE, "username": ""}), true, false),
         (json!({"username": "ADA"}), true, true),
         (json!({"username": "ADA"}), false, false),
         (json!({"user_id": EVE, "username": "ada"}), false, false),
@@ -361,16 +410,13 @@ fn profiles_that_disagree_are_a_mismatch() {
         (json!({"user_id": EVE}), true, false),
         (json!({"username": "eve"}), true, false),
     ] {
-        let answer = with(ASKED, profile.clone());
+        let response = with(ASKED, profile.clone());
         for expected in [anyone(), asked_for("ada"), asked_for(ADA)] {
-            let expected = Expected {
-                ignore_case,
-                ..expected
-            };
+            let expected = ignoring_case(ignore_case, expected);
             if agrees {
-                assert_signs_in(&answer, &expected);
+                assert_signs_in(&response, &expected);
             } else {
-                assert_mismatch(&answer, &expected, DISAGREES);
+                assert_mismatch(&response, &expected, DISAGREES);
             }
         }
     }
@@ -382,57 +428,55 @@ fn ids_of_start_finish_and_caller_must_all_be_the_users() {
     for caller in [None, Some(ADA), Some(EVE)] {
         for started_for in ids {
             for finished_by in ids {
-                let expected = Expected {
+                let mut expected = anyone();
+                expected.identity = Identity {
                     user: caller.map(UserKey::Id),
                     started_for,
                     finished_by,
-                    ..anyone()
+                    ignore_case: false,
                 };
                 if [caller, started_for, finished_by].contains(&Some(EVE)) {
-                    assert_mismatch(&answer(), &expected, OTHER_USER);
+                    assert_mismatch(&response(), &expected, OTHER_USER);
                 } else {
-                    assert_signs_in(&answer(), &expected);
+                    assert_signs_in(&response(), &expected);
                 }
             }
         }
     }
     // Not even the service's nil UUID is the user who was never asked for.
     let nil = asked_for(Uuid::nil());
-    assert_mismatch(&answer(), &nil, OTHER_USER);
+    assert_mismatch(&response(), &nil, OTHER_USER);
 }
 
 #[test]
-fn an_id_from_the_start_answer_outweighs_the_name() {
-    let by_start = Expected {
-        started_for: Some(ADA),
-        ..asked_for("ada@example.com")
-    };
-    assert_signs_in(&answer(), &by_start);
+fn an_id_from_the_start_response_replaces_the_name() {
+    let mut by_start = asked_for("ada@example.com");
+    by_start.identity.started_for = Some(ADA);
+    assert_signs_in(&response(), &by_start);
     let nameless = without(&format!("{WHO}/username"));
     assert_signs_in(&nameless, &by_start);
 
-    let by_nothing = Expected {
-        started_for: Some(Uuid::nil()),
-        ..by_start
-    };
-    assert_mismatch(&answer(), &by_nothing, OTHER_NAME);
+    let mut by_nothing = by_start;
+    by_nothing.identity.started_for = Some(Uuid::nil());
+    assert_mismatch(&response(), &by_nothing, OTHER_NAME);
 }
 
 #[test]
-fn an_id_from_the_finish_answer_alone_does_not_stand_for_the_name() {
-    let finished = |name: &str| Expected {
-        finished_by: Some(ADA),
-        ..asked_for(name)
+fn an_id_from_the_finish_response_does_not_replace_the_name() {
+    let finished = |name: &str| {
+        let mut expected = asked_for(name);
+        expected.identity.finished_by = Some(ADA);
+        expected
     };
-    assert_signs_in(&answer(), &finished("ada"));
-    assert_mismatch(&answer(), &finished("bob"), OTHER_NAME);
+    assert_signs_in(&response(), &finished("ada"));
+    assert_mismatch(&response(), &finished("bob"), OTHER_NAME);
     let nameless = without(&format!("{WHO}/username"));
     assert_mismatch(&nameless, &finished("ada"), OTHER_NAME);
 }
 
 #[test]
 fn names_are_compared_to_the_letter_or_but_for_ascii_case() {
-    for (asked, found, exactly, ignoring_case) in [
+    for (asked, found, exactly, without_case) in [
         ("ada", "ada", true, true),
         ("ada", "Ada", false, true),
         ("Ada@Example.com", "ada@example.COM", false, true),
@@ -450,21 +494,18 @@ fn names_are_compared_to_the_letter_or_but_for_ascii_case() {
         // One letter, and a letter with a combining accent.
         ("zo\u{eb}", "zoe\u{308}", false, false),
     ] {
-        let mut answer = without(ASKED);
+        let mut response = without(ASKED);
         put(
-            &mut answer,
+            &mut response,
             &format!("{WHO}/username"),
             Some(json!(found.to_owned())),
         );
-        for (ignore_case, same) in [(false, exactly), (true, ignoring_case)] {
-            let expected = Expected {
-                ignore_case,
-                ..asked_for(asked)
-            };
+        for (ignore_case, same) in [(false, exactly), (true, without_case)] {
+            let expected = ignoring_case(ignore_case, asked_for(asked));
             if same {
-                assert_signs_in(&answer, &expected);
+                assert_signs_in(&response, &expected);
             } else {
-                assert_mismatch(&answer, &expected, OTHER_NAME);
+                assert_mismatch(&response, &expected, OTHER_NAME);
             }
         }
     }

@@ -5,8 +5,7 @@ use std::time::{Instant, SystemTime};
 use serde_json::json;
 
 use super::*;
-use crate::clock::Clock;
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::testing::{TestClient, TransportResult, respond, seconds, token};
 use crate::{ApiVersion, HttpRequest, Limits, RetryPolicy, TransportError, TransportErrorKind};
 
@@ -17,12 +16,12 @@ fn tokens(number: usize, _: &HttpRequest, _: Limits) -> TransportResult {
     token(number, 86_400)
 }
 
-/// A test that answers every API request by its number.
+/// A client of a service that responds by the number of the request.
 fn test(api: impl Fn(usize) -> TransportResult + Send + Sync + 'static) -> TestClient {
     TestClient::new(tokens, move |number, _, _| api(number))
 }
 
-fn bench_v4(api: impl Fn(usize) -> TransportResult + Send + Sync + 'static) -> TestClient {
+fn test_v4(api: impl Fn(usize) -> TransportResult + Send + Sync + 'static) -> TestClient {
     TestClient::with(
         tokens,
         move |number, _, _| api(number),
@@ -173,7 +172,7 @@ fn every_end_of_a_request_is_seen_and_none_is_a_sign_in() {
             }),
             ended(Some(ResultCode::Success)),
         ),
-        // The rest goes on, whatever else it says.
+        // Everything else is pending.
         (json!({"auth_request_status_id": 3}), None),
         (
             json!({
@@ -199,8 +198,8 @@ fn every_end_of_a_request_is_seen_and_none_is_a_sign_in() {
         ),
         (json!({}), None),
     ] {
-        let text = body.to_string();
-        let test = test(move |_| respond(200, text.clone()));
+        let json = body.to_string();
+        let test = test(move |_| respond(200, json.clone()));
         let end = wait(&test, &for_seconds(60)).unwrap();
         assert_eq!(end, expected.unwrap_or(AuthWait::StillPending), "{body}");
         let goes_on = expected.is_none();
@@ -209,7 +208,7 @@ fn every_end_of_a_request_is_seen_and_none_is_a_sign_in() {
 }
 
 #[test]
-fn a_failure_that_passes_is_absorbed_with_one_request_a_poll() {
+fn a_transient_failure_is_absorbed_with_one_request_a_poll() {
     let failures: [fn() -> TransportResult; 8] = [
         || respond(429, ""),
         || respond(500, ""),
@@ -274,8 +273,8 @@ fn retry_after_lengthens_one_pause_and_no_wait() {
 }
 
 #[test]
-fn an_answer_that_no_waiting_mends_ends_it_at_once() {
-    let answers: [(fn() -> TransportResult, ErrorKind); 7] = [
+fn a_permanent_failure_ends_the_wait_at_once() {
+    let responses: [(fn() -> TransportResult, ErrorKind); 7] = [
         (|| respond(400, ""), ErrorKind::Api),
         (|| respond(403, ""), ErrorKind::Forbidden),
         (
@@ -290,7 +289,7 @@ fn an_answer_that_no_waiting_mends_ends_it_at_once() {
             ErrorKind::Decode,
         ),
     ];
-    for (end, kind) in answers {
+    for (end, kind) in responses {
         let test = test(move |number| if number == 0 { pending() } else { end() });
         let error = wait(&test, &WaitPolicy::new()).unwrap_err();
         assert_eq!(error.kind(), kind);
@@ -322,12 +321,12 @@ fn the_nil_uuid_is_not_waited_for() {
 #[test]
 fn a_deadline_shorter_than_the_first_pause_leaves_one_poll() {
     for (timeout, pause) in [(0, 0), (1, 1), (300, 300), (999, 999), (1000, 1000)] {
-        for (answer, expected) in [
+        for (response, expected) in [
             (pending as fn() -> TransportResult, AuthWait::StillPending),
             (approved, AuthWait::ReadyToValidate),
             (reset, AuthWait::StillPending),
         ] {
-            let test = test(move |_| answer());
+            let test = test(move |_| response());
             let policy = WaitPolicy::new().timeout(Duration::from_millis(timeout));
             assert_eq!(wait(&test, &policy).unwrap(), expected);
             assert_eq!(slept(&test), [pause]);
@@ -337,7 +336,7 @@ fn a_deadline_shorter_than_the_first_pause_leaves_one_poll() {
 }
 
 #[test]
-fn who_approves_after_the_deadline_is_found_by_the_next_wait() {
+fn an_approval_after_the_deadline_is_found_by_the_next_wait() {
     let test = test(|number| if number < 3 { pending() } else { approved() });
     assert_eq!(
         wait(&test, &for_seconds(3)).unwrap(),
@@ -348,26 +347,52 @@ fn who_approves_after_the_deadline_is_found_by_the_next_wait() {
         wait(&test, &for_seconds(3)).unwrap(),
         AuthWait::ReadyToValidate
     );
-    // The pauses begin anew.
+    // The pauses begin again.
     assert_eq!(slept(&test)[3..], [1000]);
 }
 
 #[test]
 fn a_wait_lasts_as_long_as_the_request_unless_the_policy_says_otherwise() {
     for (life, policy, expected) in [
-        (seconds(60), WaitPolicy::new(), seconds(60)),
-        (seconds(60), for_seconds(20), seconds(20)),
-        (seconds(60), for_seconds(400), seconds(400)),
-        (USUAL_LIFE, WaitPolicy::new(), seconds(300)),
+        (60, WaitPolicy::new(), seconds(60)),
+        (60, for_seconds(20), seconds(20)),
+        (60, for_seconds(400), seconds(400)),
+        (300, WaitPolicy::new(), seconds(300)),
     ] {
         let test = test(|_| pending());
         let end = test.client.wait_for_auth_within(ID, life, &policy);
         assert_eq!(end.unwrap(), AuthWait::StillPending);
         assert_eq!(test.clock.slept().iter().sum::<Duration>(), expected);
     }
-    let test = test(|_| pending());
-    wait(&test, &WaitPolicy::new()).unwrap();
-    assert_eq!(test.clock.slept().iter().sum::<Duration>(), seconds(300));
+    let sign_in = test(|_| pending());
+    wait(&sign_in, &WaitPolicy::new()).unwrap();
+    let enrolment = test_v4(|_| respond(200, "{}"));
+    let watch = RegistrationWatch::registration(ID);
+    let end = enrolment
+        .client
+        .wait_for_registration(&watch, &WaitPolicy::new());
+    assert_eq!(end.unwrap(), RegistrationWait::StillPending);
+    for test in [sign_in, enrolment] {
+        assert_eq!(test.clock.slept().iter().sum::<Duration>(), seconds(300));
+    }
+}
+
+#[test]
+fn the_life_of_a_request_is_taken_from_the_response_up_to_an_hour() {
+    for (response, request, expected) in [
+        (Some(0), Some(30), 0),
+        (Some(1), Some(30), 1),
+        (Some(3600), Some(30), 3600),
+        (Some(3601), Some(30), 30),
+        (Some(i64::MAX), None, 300),
+        (Some(-1), Some(30), 30),
+        (Some(i64::MIN), None, 300),
+        (None, Some(30), 30),
+        (None, Some(u32::MAX), 4_294_967_295),
+        (None, None, 300),
+    ] {
+        assert_eq!(request_life(response, request), expected);
+    }
 }
 
 #[test]
@@ -377,11 +402,11 @@ fn the_longest_timeout_does_not_overflow() {
     assert_eq!(wait(&test, &policy).unwrap(), AuthWait::ReadyToValidate);
 }
 
-/// How long each poll may take, in milliseconds, if it takes `duration`.
-fn patience(timeout: Duration, duration: Duration, policy: &WaitPolicy<'_>) -> Vec<u128> {
+/// Returns the timeout of each poll, in milliseconds, if it takes `duration`.
+fn poll_timeouts(timeout: Duration, duration: Duration, policy: &WaitPolicy<'_>) -> Vec<u128> {
     let clock = Arc::new(OnceLock::<Arc<ManualClock>>::new());
-    let patience = Arc::new(Mutex::new(Vec::new()));
-    let (clock_of_server, seen) = (Arc::clone(&clock), Arc::clone(&patience));
+    let timeouts = Arc::new(Mutex::new(Vec::new()));
+    let (clock_of_server, seen) = (Arc::clone(&clock), Arc::clone(&timeouts));
     let test = TestClient::with(
         tokens,
         move |_, _, limits| {
@@ -395,7 +420,7 @@ fn patience(timeout: Duration, duration: Duration, policy: &WaitPolicy<'_>) -> V
     );
     clock.set(Arc::clone(&test.clock)).unwrap();
     assert_eq!(wait(&test, policy).unwrap(), AuthWait::StillPending);
-    patience.lock().unwrap().clone()
+    timeouts.lock().unwrap().clone()
 }
 
 #[test]
@@ -403,26 +428,26 @@ fn a_poll_is_bounded_by_the_call_timeout_and_the_deadline_with_grace() {
     // Polls after 1, 2.5, 4.75, 8.125, 13.125, 18.125 and 20 seconds.
     let policy = for_seconds(20);
     assert_eq!(
-        patience(seconds(30), Duration::ZERO, &policy),
+        poll_timeouts(seconds(30), Duration::ZERO, &policy),
         [19_000, 17_500, 15_250, 11_875, 6875, 5000, 5000]
     );
     assert_eq!(
-        patience(seconds(7), Duration::ZERO, &policy),
+        poll_timeouts(seconds(7), Duration::ZERO, &policy),
         [7000, 7000, 7000, 7000, 6875, 5000, 5000]
     );
     assert_eq!(
-        patience(seconds(2), Duration::ZERO, &policy),
+        poll_timeouts(seconds(2), Duration::ZERO, &policy),
         [2000; 7].to_vec()
     );
-    // A server that never answers in time: the wait ends 5 seconds late.
+    // A server that never responds in time: the wait ends 5 seconds late.
     assert_eq!(
-        patience(seconds(30), seconds(60), &for_seconds(12)),
+        poll_timeouts(seconds(30), seconds(60), &for_seconds(12)),
         [11_000, 5000]
     );
 }
 
 #[test]
-fn progress_is_told_ten_times_a_second() {
+fn progress_is_reported_ten_times_a_second() {
     let test = test(|number| match number {
         0 => respond(503, ""),
         1 => pending(),
@@ -438,7 +463,12 @@ fn progress_is_told_ten_times_a_second() {
 
     let polls = [1000, 2500, 4750].map(Duration::from_millis);
     assert_eq!(test.clock.slept().iter().sum::<Duration>(), polls[2]);
-    assert!(test.clock.slept().iter().all(|pause| *pause <= TICK));
+    assert!(
+        test.clock
+            .slept()
+            .iter()
+            .all(|pause| *pause <= Duration::from_millis(100))
+    );
     let told = told.into_inner();
     // At 0, 0.1 ... 1.0, again at 1.0 after the poll, and so on.
     assert_eq!(told.len(), 11 + 16 + 24);
@@ -489,7 +519,7 @@ fn giving_up_costs_no_further_poll() {
 
 #[test]
 fn giving_up_ends_waits_for_enrolments_too() {
-    let test = bench_v4(|_| respond(200, "{}"));
+    let test = test_v4(|_| respond(200, "{}"));
     let policy = WaitPolicy::new().on_progress(|_| ControlFlow::Break(()));
     let watch = RegistrationWatch::registration(ID);
     let end = test.client.wait_for_registration(&watch, &policy);
@@ -528,7 +558,7 @@ fn registration_codes_go_on_succeed_or_fail() {
         (json!(null), None),
     ] {
         let body = json!({"registration_status_code": code}).to_string();
-        let test = bench_v4(move |_| respond(200, body.clone()));
+        let test = test_v4(move |_| respond(200, body.clone()));
         let watch = RegistrationWatch::registration(ID);
         let end = test
             .client
@@ -547,8 +577,8 @@ fn registration_codes_go_on_succeed_or_fail() {
 }
 
 #[test]
-fn a_registration_is_polled_through_failures_and_not_through_a_404() {
-    let test = bench_v4(|number| match number {
+fn a_404_ends_the_wait_for_a_registration_and_a_transient_failure_does_not() {
+    let test = test_v4(|number| match number {
         0 => respond(429, ""),
         1 => reset(),
         2 => respond(200, "{}"),
@@ -561,7 +591,7 @@ fn a_registration_is_polled_through_failures_and_not_through_a_404() {
     assert_eq!(end, RegistrationWait::Enrolled);
     assert_eq!(slept(&test), PAUSES[..5]);
 
-    let test = bench_v4(|_| respond(404, ""));
+    let test = test_v4(|_| respond(404, ""));
     let error = test
         .client
         .wait_for_registration(&watch, &policy)
@@ -629,7 +659,7 @@ fn under_v3_only_an_enrolment_that_was_not_there_before_counts() {
         let case = format!("{before:?} {now:?}");
         let test = test({
             let before = before.clone();
-            // The snapshot, a poll without a change, and the change.
+            // The user before the start, a poll without a change, and the change.
             move |number| {
                 user(if number < 2 {
                     before.as_ref()
@@ -657,7 +687,7 @@ fn under_v3_only_an_enrolment_that_was_not_there_before_counts() {
 }
 
 #[test]
-fn a_watch_survives_being_kept_and_prints_no_name() {
+fn a_watch_can_be_stored_and_prints_no_name() {
     let old = json!([{"auth_method_id": 4, "auth_method_masked_info": "Pixel"}]);
     let new = json!([{"auth_method_id": 4, "auth_method_masked_info": "iPhone"}]);
     let test = test(move |number| user(Some(if number < 2 { &old } else { &new })));
@@ -667,8 +697,8 @@ fn a_watch_survives_being_kept_and_prints_no_name() {
         !debug.contains("ada") && !debug.contains("Pixel"),
         "{debug}"
     );
-    let kept = serde_json::to_string(&watch).unwrap();
-    let watch: RegistrationWatch = serde_json::from_str(&kept).unwrap();
+    let stored = serde_json::to_string(&watch).unwrap();
+    let watch: RegistrationWatch = serde_json::from_str(&stored).unwrap();
     let end = test
         .client
         .wait_for_registration(&watch, &WaitPolicy::new())
@@ -678,7 +708,7 @@ fn a_watch_survives_being_kept_and_prints_no_name() {
 }
 
 #[test]
-fn a_snapshot_that_cannot_be_taken_is_an_error() {
+fn a_watch_fails_if_the_user_cannot_be_read() {
     for (status, kind) in [
         (403, ErrorKind::Forbidden),
         (200, ErrorKind::Decode),

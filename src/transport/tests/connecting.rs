@@ -1,14 +1,16 @@
 //! TCP, TLS and certificates.
 
+use std::net::{TcpListener, TcpStream};
+
 use rustls::HandshakeKind;
 
-use super::super::scripted::{Act, Ca, DEAD_PORT, OK, Server};
 use super::TransportErrorKind::{Connect, Dns, Timeout, Tls};
 use super::*;
 use crate::ErrorKind;
+use autharmor_test_support::scripted::{Act, Ca, DEAD_PORT, OK, Server};
 
-/// A server that answers every request, each over a connection of its own.
-fn answering(tls: std::sync::Arc<rustls::ServerConfig>) -> Server {
+/// A server that responds to every request, each on a connection of its own.
+fn serving(tls: Arc<rustls::ServerConfig>) -> Server {
     Server::start(vec![vec![Act::Tls(tls), Act::Read, Act::write(OK)]])
 }
 
@@ -34,13 +36,13 @@ fn certificates_that_do_not_vouch_for_the_host() {
         ((2120, 2121), ["localhost"], "clock"),
         ((2020, 2120), ["api.example"], "another host"),
     ] {
-        let server = answering(ca.server(&hosts, years));
+        let server = serving(ca.server(&hosts, years));
         let (kind, sent, text) = seen_with_host(get(&trusting(&ca), &server.https("/")));
         assert_eq!((kind, sent), (Tls, false), "{text}");
         assert!(text.contains(hint), "{text}");
         assert!(server.requests().is_empty());
     }
-    let server = answering(Ca::new().localhost());
+    let server = serving(Ca::new().localhost());
     refused(get(&trusting(&ca), &server.https("/")), "platform");
 }
 
@@ -48,7 +50,7 @@ fn certificates_that_do_not_vouch_for_the_host() {
 fn seen_with_host(
     result: Result<HttpResponse, TransportError>,
 ) -> (TransportErrorKind, bool, String) {
-    let error = result.expect_err("there was an answer");
+    let error = result.expect_err("there was a response");
     let text = format!("{error} {:?}", error.source());
     assert!(!text.contains("s3cr3t") && !text.contains("ada"), "{text}");
     (error.kind(), error.may_have_been_sent(), text)
@@ -58,9 +60,9 @@ fn seen_with_host(
 fn an_address_must_be_in_the_certificate() {
     let ca = Ca::new();
     let uri = |server: &Server| format!("https://{}/", server.address());
-    let named = answering(ca.localhost());
+    let named = serving(ca.localhost());
     get(&trusting(&ca), &uri(&named)).unwrap();
-    let unnamed = answering(ca.server(&["localhost"], (2020, 2120)));
+    let unnamed = serving(ca.server(&["localhost"], (2020, 2120)));
     let (kind, sent, _) = seen_with_host(get(&trusting(&ca), &uri(&unnamed)));
     assert_eq!((kind, sent), (Tls, false));
 }
@@ -112,11 +114,12 @@ fn nobody_there() {
 
 #[test]
 fn no_such_host() {
-    let addresses = Addresses::with(
-        |_, _| Err(std::io::Error::other("no such name")),
-        Instant::now,
-    );
-    let transport = AgentTransport::with_addresses(settings(Roots::Bundled), addresses).unwrap();
+    let transport = with_settings(TransportSettings {
+        resolver: Some(Arc::new(|_: &str, _| {
+            Err(std::io::Error::other("no such name"))
+        })),
+        ..settings(Roots::Bundled)
+    });
     let result = post(&transport, "https://nowhere.example/");
     assert_eq!(kind(result), (Dns, false));
 }
@@ -124,16 +127,91 @@ fn no_such_host() {
 #[test]
 fn a_dead_address_is_passed_over() {
     let ca = Ca::new();
-    let server = answering(ca.localhost());
+    let server = serving(ca.localhost());
     let address = server.address();
     // 127.0.0.2 is loopback, too, where the server does not listen.
     let both = move |_: &str, port| Ok(vec![([127, 0, 0, 2], port).into(), address]);
-    let transport = AgentTransport::with_addresses(
-        settings(Roots::Only(vec![ca.pem()])),
-        Addresses::with(both, Instant::now),
-    )
-    .unwrap();
+    let transport = with_settings(TransportSettings {
+        resolver: Some(Arc::new(both)),
+        ..settings(Roots::Only(vec![ca.pem()]))
+    });
     get(&transport, &server.https("/")).unwrap();
+}
+
+/// A port on loopback where a connection is neither accepted nor refused.
+struct BlackHole {
+    port: u16,
+    _listener: TcpListener,
+    _queued: Vec<TcpStream>,
+}
+
+impl BlackHole {
+    /// Fills the queue of a listener that accepts nothing.
+    fn open() -> Self {
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let queued = (0..1000)
+            .map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok())
+            .collect();
+        Self {
+            port,
+            _listener: listener,
+            _queued: queued,
+        }
+    }
+
+    /// Dead addresses, each with another last byte.
+    fn addresses(&self, count: u8) -> Vec<SocketAddr> {
+        (1..=count)
+            .map(|last| SocketAddr::from(([127, 0, 1, last], self.port)))
+            .collect()
+    }
+}
+
+#[test]
+fn dead_addresses_are_passed_and_the_good_one_is_tried_first_next_time() {
+    let ca = Ca::new();
+    let server = serving(ca.localhost());
+    let hole = BlackHole::open();
+    let mut addresses = hole.addresses(6);
+    addresses.push(server.address());
+    let connect_timeout = Duration::from_secs(5);
+    let transport = with_settings(TransportSettings {
+        connect_timeout,
+        resolver: Some(Arc::new(move |_: &str, _| Ok(addresses.clone()))),
+        ..settings(Roots::Only(vec![ca.pem()]))
+    });
+    let began = Instant::now();
+    get(&transport, &server.https("/")).unwrap();
+    let first = began.elapsed();
+    // One by one, each dead address would take as long.
+    assert!(first < connect_timeout, "{first:?}");
+    let began = Instant::now();
+    get(&transport, &server.https("/")).unwrap();
+    let second = began.elapsed();
+    assert!(second < first, "{second:?} after {first:?}");
+    assert_eq!(server.connections(), 2);
+}
+
+#[test]
+fn dead_addresses_take_one_connect_timeout_together() {
+    let hole = BlackHole::open();
+    let addresses = hole.addresses(8);
+    let connect_timeout = Duration::from_secs(1);
+    let transport = with_settings(TransportSettings {
+        connect_timeout,
+        resolver: Some(Arc::new(move |_: &str, _| Ok(addresses.clone()))),
+        ..settings(Roots::Bundled)
+    });
+    let began = Instant::now();
+    let result = post(&transport, "https://api.example/");
+    assert_eq!(kind(result), (Timeout, false));
+    let took = began.elapsed();
+    assert!(
+        connect_timeout <= took && took < 4 * connect_timeout,
+        "{took:?}"
+    );
 }
 
 #[test]
@@ -147,11 +225,11 @@ fn own_roots_come_with_the_bundled_ones_or_instead() {
     ] {
         let transport = with_settings(settings(roots));
         for ca in [&one, &other] {
-            let server = answering(ca.localhost());
+            let server = serving(ca.localhost());
             get(&transport, &server.https("/")).unwrap();
         }
     }
-    let server = answering(one.localhost());
+    let server = serving(one.localhost());
     let bundled = with_settings(settings(Roots::Bundled));
     refused(get(&bundled, &server.https("/")), "not trusted");
 }
@@ -163,7 +241,7 @@ fn the_platform_does_not_know_a_throwaway_ca() {
     let Ok(transport) = AgentTransport::new(settings(Roots::Platform)) else {
         return;
     };
-    let server = answering(Ca::new().localhost());
+    let server = serving(Ca::new().localhost());
     let (kind, sent, _) = seen_with_host(get(&transport, &server.https("/")));
     assert_eq!((kind, sent), (Tls, false));
 }
@@ -204,7 +282,7 @@ fn roots_are_checked_before_they_are_needed() {
 fn a_client_certificate_is_shown_to_who_asks() {
     let ca = Ca::new();
     let identity = ca.issue(&["client.example"], (2020, 2120));
-    let server = answering(ca.demanding());
+    let server = serving(ca.demanding());
     let transport = with_settings(with_identity(
         &ca,
         identity.certificate_pem(),
@@ -254,7 +332,7 @@ fn a_connect_timeout_of_zero_is_a_mistake_and_an_endless_one_is_not() {
         ..settings(Roots::Bundled)
     });
     let ca = Ca::new();
-    let server = answering(ca.localhost());
+    let server = serving(ca.localhost());
     let transport = with_settings(TransportSettings {
         connect_timeout: Duration::MAX,
         ..settings(Roots::Only(vec![ca.pem()]))
@@ -265,7 +343,7 @@ fn a_connect_timeout_of_zero_is_a_mistake_and_an_endless_one_is_not() {
 #[test]
 fn sessions_are_resumed() {
     let ca = Ca::new();
-    let server = answering(ca.localhost());
+    let server = serving(ca.localhost());
     let transport = trusting(&ca);
     for _ in 0..3 {
         get(&transport, &server.https("/")).unwrap();
@@ -285,11 +363,10 @@ fn sessions_are_resumed() {
 #[test]
 fn a_connection_opened_ahead_is_the_one_that_is_used() {
     let ca = Ca::new();
-    let server = answering(ca.localhost());
-    let transport = trusting(&ca);
-    let uri = server.https("/").parse().unwrap();
-    warm_up(&transport, &uri, within(PATIENT));
-    warm_up(&transport, &uri, within(PATIENT));
+    let server = serving(ca.localhost());
+    let transport = connecting_ahead(&ca, &server.https("/"));
+    begin(&transport).unwrap().run();
+    assert!(begin(&transport).is_none());
     assert_eq!(server.connections(), 1);
     assert!(server.requests().is_empty());
     get(&transport, &server.https("/")).unwrap();
@@ -302,24 +379,23 @@ fn a_connection_opened_ahead_is_the_one_that_is_used() {
 #[test]
 fn a_connection_that_is_being_opened_ahead_is_waited_for() {
     let ca = Ca::new();
-    let server = answering(ca.localhost());
-    let transport = trusting(&ca);
-    let uri = server.https("/").parse().unwrap();
-    let dial = transport.warm_up(&uri, within(PATIENT)).unwrap();
+    let server = serving(ca.localhost());
+    let transport = connecting_ahead(&ca, &server.https("/"));
+    let dial = begin(&transport).unwrap();
     std::thread::scope(|scope| {
         let request = scope.spawn(|| get(&transport, &server.https("/")));
-        dial();
+        dial.run();
         request.join().unwrap().unwrap();
     });
     assert_eq!(server.connections(), 1);
 }
 
 #[test]
-fn a_connection_that_was_announced_and_never_opened_is_not_waited_for() {
+fn a_connection_that_was_never_opened_ahead_is_not_waited_for() {
     let ca = Ca::new();
-    let server = answering(ca.localhost());
-    let transport = trusting(&ca);
-    drop(transport.warm_up(&server.https("/").parse().unwrap(), within(PATIENT)));
+    let server = serving(ca.localhost());
+    let transport = connecting_ahead(&ca, &server.https("/"));
+    drop(begin(&transport).unwrap());
     get(&transport, &server.https("/")).unwrap();
     assert_eq!(server.connections(), 1);
 }
@@ -331,25 +407,67 @@ fn a_connection_opened_ahead_and_closed_since_is_replaced() {
         vec![Act::Tls(ca.localhost())],
         vec![Act::Tls(ca.localhost()), Act::Read, Act::write(OK)],
     ]);
-    let transport = trusting(&ca);
-    warm_up(
-        &transport,
-        &server.https("/").parse().unwrap(),
-        within(PATIENT),
-    );
+    let transport = connecting_ahead(&ca, &server.https("/"));
+    begin(&transport).unwrap().run();
     server.wait_until_idle();
     get(&transport, &server.https("/")).unwrap();
     assert_eq!(server.connections(), 2);
 }
 
 #[test]
-fn a_connection_that_cannot_be_opened_ahead_is_nobodys_trouble() {
-    let transport = trusting(&Ca::new());
+fn a_connection_that_cannot_be_opened_ahead_harms_no_request() {
+    let ca = Ca::new();
     for uri in [
         format!("https://localhost:{DEAD_PORT}/"),
         "/only/a/path".to_owned(),
         "ftp://localhost/".to_owned(),
     ] {
-        warm_up(&transport, &uri.parse().unwrap(), within(PATIENT));
+        let transport = connecting_ahead(&ca, &uri);
+        if let Some(dial) = begin(&transport) {
+            dial.run();
+        }
+        let server = serving(ca.localhost());
+        get(&transport, &server.https("/")).unwrap();
     }
+}
+
+#[test]
+fn the_first_request_to_another_host_opens_the_connection_ahead() {
+    let ca = Ca::new();
+    let login = serving(ca.localhost());
+    let api = Server::start(vec![vec![
+        Act::Tls(ca.localhost()),
+        Act::Stall,
+        Act::Read,
+        Act::write(OK),
+    ]]);
+    let transport = connecting_ahead(&ca, &api.https("/"));
+    get(&transport, &login.https("/")).unwrap();
+    api.wait_until_stalled(1);
+    assert!(api.requests().is_empty());
+    api.release();
+    get(&transport, &api.https("/")).unwrap();
+    assert_eq!(api.connections(), 1);
+}
+
+#[test]
+fn after_a_first_request_to_the_host_itself_nothing_is_opened_ahead() {
+    let ca = Ca::new();
+    let api = serving(ca.localhost());
+    let transport = connecting_ahead(&ca, &api.https("/"));
+    get(&transport, &api.https("/v3/users")).unwrap();
+    assert!(begin(&transport).is_none());
+}
+
+#[test]
+fn a_failure_of_an_earlier_connection_ahead_is_not_the_next_requests() {
+    let ca = Ca::new();
+    let server = Server::start(vec![
+        vec![Act::Cut],
+        vec![Act::Tls(ca.localhost()), Act::Read, Act::write(OK)],
+    ]);
+    let transport = connecting_ahead(&ca, &server.https("/"));
+    begin(&transport).unwrap().run();
+    get(&transport, &server.https("/")).unwrap();
+    assert_eq!(server.connections(), 2);
 }

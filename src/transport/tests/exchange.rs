@@ -4,9 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread;
 
-use super::super::scripted::{Act, Ca, OK, Server};
 use super::TransportErrorKind::{Broken, Protocol, Timeout};
 use super::*;
+use autharmor_test_support::scripted::{Act, Ca, OK, Server};
 
 /// A TLS server with this script for every connection.
 fn server(ca: &Ca, acts: Vec<Act>) -> Server {
@@ -15,10 +15,10 @@ fn server(ca: &Ca, acts: Vec<Act>) -> Server {
     Server::start(vec![script])
 }
 
-/// What comes of this answer, the connection being closed after it.
-fn answered(answer: impl AsRef<[u8]>) -> Result<HttpResponse, TransportError> {
+/// Sends a request to a server that responds with these bytes and closes.
+fn received(response: impl AsRef<[u8]>) -> Result<HttpResponse, TransportError> {
     let ca = Ca::new();
-    let server = server(&ca, vec![Act::Read, Act::write(answer)]);
+    let server = server(&ca, vec![Act::Read, Act::write(response)]);
     get(&trusting(&ca), &server.https("/"))
 }
 
@@ -136,15 +136,15 @@ fn a_request_that_does_not_fit_the_buffers_is_not_begun() {
 }
 
 #[test]
-fn any_status_is_an_answer_and_no_redirect_is_followed() {
+fn any_status_is_a_response_and_no_redirect_is_followed() {
     for status in [200, 204, 301, 302, 303, 307, 308, 404, 429, 500, 999] {
         let ca = Ca::new();
         let elsewhere = server(&ca, vec![Act::Read, Act::write(OK)]);
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 {status} X\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n",
             elsewhere.https("/")
         );
-        let server = server(&ca, vec![Act::Read, Act::write(answer)]);
+        let server = server(&ca, vec![Act::Read, Act::write(response)]);
         for call in [get, post] {
             let response = call(&trusting(&ca), &server.https("/")).unwrap();
             assert_eq!(response.status().as_u16(), status);
@@ -155,7 +155,7 @@ fn any_status_is_an_answer_and_no_redirect_is_followed() {
 
 #[test]
 fn bodies_come_in_all_framings() {
-    for (answer, body) in [
+    for (response, body) in [
         ("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody", "body"),
         ("HTTP/1.1 200 OK\r\n\r\nuntil it closes", "until it closes"),
         ("HTTP/1.0 200 OK\r\n\r\nold", "old"),
@@ -177,24 +177,24 @@ fn bodies_come_in_all_framings() {
             "x",
         ),
     ] {
-        let response = answered(answer).unwrap();
+        let response = received(response).unwrap();
         assert_eq!(String::from_utf8_lossy(response.body()), body);
     }
 }
 
 #[test]
-fn large_answers_come_whole_up_to_the_limit_and_not_beyond() {
+fn large_responses_come_whole_up_to_the_limit_and_not_beyond() {
     let limit = 1024 * 1024;
     for (length, fits) in [(limit, true), (limit + 1, false)] {
         let body = "x".repeat(length);
-        for answer in [
+        for response in [
             format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"),
             format!("HTTP/1.1 200 OK\r\n\r\n{body}"),
             format!(
                 "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"
             ),
         ] {
-            match answered(answer) {
+            match received(response) {
                 Ok(response) => assert!(fits && response.body().len() == length),
                 failed => {
                     assert!(!fits);
@@ -203,24 +203,24 @@ fn large_answers_come_whole_up_to_the_limit_and_not_beyond() {
             }
         }
     }
-    // Nobody reads ten gigabytes to find out, or makes room for them.
-    let huge = answered("HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n");
+    // Ten gigabytes are neither read nor allocated.
+    let huge = received("HTTP/1.1 200 OK\r\ncontent-length: 10000000000\r\n\r\n");
     assert_eq!(kind(huge), (Protocol, true));
 }
 
 #[test]
-fn compressed_answers_are_refused() {
+fn compressed_responses_are_refused() {
     for encoding in ["gzip", "br", "identity, gzip", "\u{e9}"] {
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: 2\r\n\r\n{{}}"
         );
-        assert_eq!(kind(answered(answer)), (Protocol, true));
+        assert_eq!(kind(received(response)), (Protocol, true));
     }
 }
 
 #[test]
 fn what_is_not_http_is_a_protocol_error() {
-    for answer in [
+    for response in [
         "SSH-2.0-OpenSSH_9.6 ada@example.com\r\n\r\n".to_owned(),
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
         "HTTP/1.1 20 OK\r\n\r\n".to_owned(),
@@ -239,8 +239,8 @@ fn what_is_not_http_is_a_protocol_error() {
         ),
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nabada\r\n0\r\n\r\n".to_owned(),
     ] {
-        let (kind, sent) = kind(answered(&answer));
-        let start = &answer[..answer.len().min(80)];
+        let (kind, sent) = kind(received(&response));
+        let start = &response[..response.len().min(80)];
         assert!(matches!(kind, Protocol | Broken), "{kind:?} for {start}");
         assert!(sent, "{start}");
     }
@@ -248,28 +248,28 @@ fn what_is_not_http_is_a_protocol_error() {
 
 #[test]
 fn unusually_large_headers_are_taken() {
-    let answer = format!(
+    let response = format!(
         "HTTP/1.1 200 OK\r\n{}content-length: 2\r\n\r\nok",
         format!("x: {}\r\n", "x".repeat(1000)).repeat(40)
     );
-    assert_eq!(answered(answer).unwrap().body(), b"ok");
+    assert_eq!(received(response).unwrap().body(), b"ok");
 }
 
 #[test]
-fn a_cut_answer_is_a_broken_connection() {
+fn a_cut_response_is_a_broken_connection() {
     let ca = Ca::new();
-    for answer in [
+    for response in [
         "",
         "HTTP/1.1 200 OK\r\nconte",
         "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n10\r\nshort",
     ] {
         for end in [vec![], vec![Act::Cut]] {
-            let mut acts = vec![Act::Read, Act::write(answer)];
+            let mut acts = vec![Act::Read, Act::write(response)];
             acts.extend(end);
             let server = server(&ca, acts);
             let result = post(&trusting(&ca), &server.https("/"));
-            assert_eq!(kind(result), (Broken, true), "{answer}");
+            assert_eq!(kind(result), (Broken, true), "{response}");
         }
     }
 }
@@ -364,8 +364,8 @@ fn connections_are_kept() {
 }
 
 #[test]
-fn a_crowd_finds_its_connections_again() {
-    const CROWD: usize = 8;
+fn many_threads_reuse_their_connections() {
+    const THREADS: usize = 8;
     let ca = Ca::new();
     let mut acts = vec![Act::Read, Act::Stall, Act::write(OK)];
     acts.extend([Act::Read, Act::write(OK)].into_iter().cycle().take(100));
@@ -373,14 +373,14 @@ fn a_crowd_finds_its_connections_again() {
     let transport = trusting(&ca);
     for _ in 0..3 {
         thread::scope(|scope| {
-            for _ in 0..CROWD {
+            for _ in 0..THREADS {
                 scope.spawn(|| get(&transport, &server.https("/")).unwrap());
             }
             // In the first round all of them are there at once.
-            server.wait_until_stalled(CROWD);
+            server.wait_until_stalled(THREADS);
             server.release();
         });
-        assert_eq!(server.connections(), CROWD);
+        assert_eq!(server.connections(), THREADS);
     }
 }
 
@@ -413,7 +413,7 @@ fn an_idle_connection_that_breaks_under_the_next_request_is_not_repeated() {
 }
 
 #[test]
-fn what_follows_an_answer_unasked_does_not_become_the_next_one() {
+fn bytes_behind_a_response_do_not_become_the_next_response() {
     let ca = Ca::new();
     let injected = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged";
     for acts in [
@@ -428,9 +428,43 @@ fn what_follows_an_answer_unasked_does_not_become_the_next_one() {
         ]);
         let transport = trusting(&ca);
         get(&transport, &server.https("/")).unwrap();
-        // The forged answer is on its way, or here.
+        // The forged response is on its way, or here.
         server.wait_until_stalled(1);
         assert_eq!(get(&transport, &server.https("/")).unwrap().body(), b"{}");
+        assert_eq!(server.connections(), 2);
+    }
+}
+
+/// The forged response arrives when the real one has been read to its end.
+#[test]
+fn bytes_on_an_idle_connection_do_not_become_the_next_response() {
+    let injected = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged";
+    let ca = Ca::new();
+    for opening in [Some(Act::Tls(ca.localhost())), None] {
+        let script = |acts: &[Act]| opening.iter().chain(acts).cloned().collect();
+        let server = Server::start(vec![
+            script(&[
+                Act::Read,
+                Act::write(OK),
+                Act::Stall,
+                Act::write(injected),
+                Act::Stall,
+                // Keeps the connection open, and would serve the next request.
+                Act::Read,
+                Act::write(OK),
+            ]),
+            script(&[Act::Read, Act::write(OK)]),
+        ]);
+        let transport = trusting(&ca);
+        let uri = match opening {
+            Some(_) => server.https("/"),
+            None => server.http("/"),
+        };
+        assert_eq!(get(&transport, &uri).unwrap().body(), b"{}");
+        server.wait_until_stalled(1);
+        server.release();
+        server.wait_until_stalled(2);
+        assert_eq!(get(&transport, &uri).unwrap().body(), b"{}");
         assert_eq!(server.connections(), 2);
     }
 }

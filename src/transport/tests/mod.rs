@@ -1,57 +1,75 @@
 //! The transport against servers that follow a script.
 
-mod addresses;
 mod connecting;
 mod exchange;
 mod proxies;
+mod resolving;
+mod stream;
 
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use zeroize::Zeroizing;
 
-use super::addresses::Addresses;
-use super::scripted::Ca;
+use super::preconnect::PendingDial;
 use super::{
     AgentTransport, ClientCertificate, Limits, ProxySetting, Roots, Transport, TransportError,
     TransportErrorKind, TransportSettings,
 };
+use crate::clock::SystemClock;
 use crate::http::{HttpRequest, HttpResponse};
+use autharmor_test_support::scripted::Ca;
 
 /// Long enough never to matter.
 const PATIENT: Duration = Duration::from_secs(60);
 
-/// For servers that will not answer.
+/// For servers that do not respond.
 const HASTY: Duration = Duration::from_millis(100);
 
+/// Every name resolves to 127.0.0.1.
 fn settings(roots: Roots) -> TransportSettings {
     TransportSettings {
         connect_timeout: PATIENT,
         roots,
         client_certificate: None,
         proxy: ProxySetting::Off,
-        resolver: None,
+        hosts: Vec::new(),
+        user_agent: HeaderValue::from_static("autharmor-test/1"),
+        resolver: Some(Arc::new(|_: &str, port| {
+            Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
+        })),
+        preconnect: None,
+        clock: Arc::new(SystemClock),
     }
 }
 
-/// A transport that trusts this CA only, and to which every name is loopback.
+/// A transport that trusts only this CA.
 fn trusting(ca: &Ca) -> AgentTransport {
     with_settings(settings(Roots::Only(vec![ca.pem()])))
 }
 
 fn with_settings(settings: TransportSettings) -> AgentTransport {
-    let loopback = |_: &str, port| Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]);
-    AgentTransport::with_addresses(settings, Addresses::with(loopback, Instant::now)).unwrap()
+    AgentTransport::new(settings).unwrap()
 }
 
-/// Does at once what there is to do.
-fn warm_up(transport: &AgentTransport, uri: &http::Uri, limits: Limits) {
-    if let Some(dial) = transport.warm_up(uri, limits) {
-        dial();
-    }
+/// A transport that connects to `uri` while the first request goes to another
+/// host.
+fn connecting_ahead(ca: &Ca, uri: &str) -> AgentTransport {
+    with_settings(TransportSettings {
+        preconnect: Some(uri.parse().unwrap()),
+        ..settings(Roots::Only(vec![ca.pem()]))
+    })
+}
+
+/// What the first request to another host starts.
+fn begin(transport: &AgentTransport) -> Option<PendingDial> {
+    let elsewhere = "https://login.example/".parse().unwrap();
+    let deadline = Instant::now() + PATIENT;
+    transport.preconnect.begin(&elsewhere, deadline)
 }
 
 fn within(time: Duration) -> Limits {
@@ -61,7 +79,7 @@ fn within(time: Duration) -> Limits {
     }
 }
 
-/// A request with something secret in every place where there can be.
+/// A request with something secret in every place that can hold it.
 fn request(method: Method, uri: &str) -> HttpRequest {
     let mut headers = HeaderMap::new();
     headers.insert(
@@ -88,11 +106,11 @@ fn hastily(transport: &AgentTransport, uri: &str) -> Result<HttpResponse, Transp
     transport.send(request(Method::GET, uri), within(HASTY))
 }
 
-/// What a program can tell from the error, after a look for secrets in all
-/// that it says.
+/// The error's kind, whether anything was sent, and all of its texts, which
+/// must hold no secret.
 #[track_caller]
 fn seen(result: Result<HttpResponse, TransportError>) -> (TransportErrorKind, bool, String) {
-    let error = result.expect_err("there was an answer");
+    let error = result.expect_err("there was a response");
     let mut text = format!("{error}\n{error:?}");
     let mut source = error.source();
     while let Some(cause) = source {
@@ -105,7 +123,7 @@ fn seen(result: Result<HttpResponse, TransportError>) -> (TransportErrorKind, bo
     (error.kind(), error.may_have_been_sent(), text)
 }
 
-/// As [`seen`], for a failure that speaks for itself.
+/// As [`seen`], without the texts.
 #[track_caller]
 fn kind(result: Result<HttpResponse, TransportError>) -> (TransportErrorKind, bool) {
     let (kind, sent, _) = seen(result);

@@ -1,11 +1,11 @@
 //! Proxies: from settings and environment, and the tunnels through them.
 
-use super::super::proxy::Proxy;
-use super::super::scripted::{Act, Ca, DEAD_PORT, OK, Server};
+use super::super::proxy::{Proxy, read_status};
 use super::TransportErrorKind::{Proxy as AtProxy, Timeout, Tls};
 use super::*;
 use crate::ErrorKind;
 use crate::environment::Environment;
+use autharmor_test_support::scripted::{Act, Ca, DEAD_PORT, OK, Server};
 
 const OPEN: &str = "HTTP/1.1 200 Connection established\r\n\r\n";
 
@@ -16,7 +16,7 @@ fn through(url: String, ca: &Ca) -> AgentTransport {
     })
 }
 
-/// The URL of a proxy that wants a password which must be shown to nobody.
+/// The URL of a proxy, with a password that must not be shown.
 fn url(proxy: &Server) -> String {
     format!(
         "http://us%40er:hunter2@localhost:{}",
@@ -46,6 +46,7 @@ fn requests_go_through_the_tunnel() {
         heads[0],
         "CONNECT api.example:443 HTTP/1.1\r\n\
          Host: api.example:443\r\n\
+         User-Agent: autharmor-test/1\r\n\
          Proxy-Authorization: Basic dXNAZXI6aHVudGVyMg==\r\n\r\n"
     );
     assert!(heads[1].starts_with("GET /users?username=ada HTTP/1.1\r\n"));
@@ -101,12 +102,12 @@ fn a_connection_can_be_opened_ahead_through_a_proxy() {
         Act::Read,
         Act::write(OK),
     ]]);
-    let transport = through(url(&proxy), &ca);
-    warm_up(
-        &transport,
-        &"https://api.example/".parse().unwrap(),
-        within(PATIENT),
-    );
+    let transport = with_settings(TransportSettings {
+        proxy: ProxySetting::Url(proxy.http("").into()),
+        preconnect: Some("https://api.example/".parse().unwrap()),
+        ..settings(Roots::Only(vec![ca.pem()]))
+    });
+    begin(&transport).unwrap().run();
     get(&transport, "https://api.example/").unwrap();
     assert_eq!(proxy.connections(), 1);
 }
@@ -114,7 +115,7 @@ fn a_connection_can_be_opened_ahead_through_a_proxy() {
 #[test]
 fn a_tunnel_that_is_not_opened_is_the_proxys_failure() {
     let ca = Ca::new();
-    for answer in [
+    for response in [
         "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n".to_owned(),
         "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 3\r\n\r\nada".to_owned(),
         "HTTP/1.1 302 Found\r\nlocation: https://portal.example/\r\n\r\n".to_owned(),
@@ -124,14 +125,14 @@ fn a_tunnel_that_is_not_opened_is_the_proxys_failure() {
         format!("HTTP/1.1 200 {}", "x".repeat(100_000)),
         String::new(),
     ] {
-        let proxy = Server::start(vec![vec![Act::Read, Act::write(answer)]]);
+        let proxy = Server::start(vec![vec![Act::Read, Act::write(response)]]);
         let result = post(&through(url(&proxy), &ca), "https://api.example/");
         assert_eq!(kind(result), (AtProxy, false));
     }
 }
 
 #[test]
-fn a_proxy_that_cannot_be_reached_or_does_not_answer() {
+fn a_proxy_that_cannot_be_reached_or_does_not_respond() {
     let ca = Ca::new();
     let dead = through(format!("http://u:hunter2@localhost:{DEAD_PORT}"), &ca);
     assert_eq!(kind(post(&dead, "https://api.example/")), (AtProxy, false));
@@ -158,9 +159,11 @@ fn what_fails_behind_the_tunnel_is_not_the_proxys_failure() {
     assert_eq!(kind(result), (Tls, false));
 }
 
+const API: &str = "https://api.example/";
+
 /// The proxy of an environment with these variables.
 fn proxy(variables: &[(&str, &str)]) -> Result<Option<Proxy>, crate::Error> {
-    Proxy::from_env(&Environment::of(variables))
+    Proxy::from_env(&Environment::of(variables), &[API.parse().unwrap()])
 }
 
 #[test]
@@ -224,9 +227,14 @@ fn what_is_no_proxy_is_an_error_that_names_the_variable() {
 #[test]
 fn some_hosts_need_no_proxy() {
     let unused = proxy(&[("ALL_PROXY", "http://p:1"), ("NO_PROXY", " * ")]);
-    assert!(!unused.unwrap().unwrap().serves("api.example", 443));
+    assert!(!unused.unwrap().unwrap().applies_to("api.example", 443));
     let with_line_end = proxy(&[("ALL_PROXY", "http://p:1"), ("NO_PROXY", "api.example\n")]);
-    assert!(!with_line_end.unwrap().unwrap().serves("api.example", 443));
+    assert!(
+        !with_line_end
+            .unwrap()
+            .unwrap()
+            .applies_to("api.example", 443)
+    );
     let list =
         "example.com, .example.org ,*.example.net, 10.0.0.1,other.example:8443 [2001:db8::1]";
     let proxy = proxy(&[("HTTPS_PROXY", "http://p:1"), ("no_proxy", list)])
@@ -251,6 +259,231 @@ fn some_hosts_need_no_proxy() {
         ("127.8.0.1", 443, false),
         ("[::1]", 443, false),
     ] {
-        assert_eq!(proxy.serves(host, port), served, "{host}:{port}");
+        assert_eq!(proxy.applies_to(host, port), served, "{host}:{port}");
     }
+}
+
+/// The hosts are read as curl and Go read them.
+#[test]
+fn forms_of_no_proxy() {
+    for (list, matching, others) in [
+        (
+            "10.0.0.0/8",
+            &["10.0.0.1", "10.255.0.9"][..],
+            &["11.0.0.1", "[a00::1]", "10.example"][..],
+        ),
+        ("10.1.2.3/8", &["10.0.0.1"], &["11.0.0.1"]),
+        ("10.0.0.1/32", &["10.0.0.1"], &["10.0.0.2"]),
+        ("0.0.0.0/0", &["1.2.3.4"], &["api.example", "[2001:db8::1]"]),
+        (
+            "fd00::/8",
+            &["[fd12::1]"],
+            &["[fe00::1]", "253.0.0.1", "fd00.example"],
+        ),
+        ("2001:db8::1/127", &["[2001:db8::]"], &["[2001:db8::2]"]),
+        ("10.0.0.1", &["[::ffff:10.0.0.1]"], &["[::ffff:10.0.0.2]"]),
+        (
+            "api.example.",
+            &["api.example", "api.example."],
+            &["example"],
+        ),
+        (".api.example.", &["api.example", "x.api.example."], &[]),
+        ("api.example", &["api.example.", "x.api.example"], &[]),
+        ("api.example.:443", &["api.example"], &["other.example"]),
+        ("api.example:", &["api.example"], &["other.example"]),
+        ("api.example *", &["api.example"], &["other.example"]),
+        ("*, other.example", &["api.example"], &[]),
+        ("*.api.example", &["x.api.example"], &["xapi.example"]),
+        // These cannot be read.
+        ("api.example:abc", &[], &["api.example"]),
+        ("api.example:+443", &[], &["api.example"]),
+        ("api.example:65979", &[], &["api.example"]),
+        ("10.0.0.0/33", &[], &["10.0.0.0"]),
+        ("10.0.0.0/+8", &[], &["10.0.0.0"]),
+        ("10.0.0.0/", &[], &["10.0.0.0"]),
+        ("10.0.0.0/x", &[], &["10.0.0.0"]),
+        ("10.0.0/8", &[], &["10.0.0.0"]),
+        ("fd00::/129", &[], &["[fd00::]"]),
+        ("example/8", &[], &["example"]),
+        ("*api.example", &[], &["api.example", "x.api.example"]),
+        ("api.*", &[], &["api.example"]),
+        (".", &[], &["api.example", "api.example."]),
+        (":443", &[], &["api.example"]),
+        ("https://api.example", &[], &["api.example"]),
+    ] {
+        let proxy = proxy(&[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", list)]);
+        let proxy = proxy.unwrap().unwrap();
+        for host in matching {
+            assert!(!proxy.applies_to(host, 443), "{list} exempts {host}");
+        }
+        for host in others {
+            assert!(proxy.applies_to(host, 443), "{list} does not exempt {host}");
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_no_host_would_use_is_no_error() {
+    let hosts = |hosts: &[&str]| {
+        hosts
+            .iter()
+            .map(|it| it.parse().unwrap())
+            .collect::<Vec<_>>()
+    };
+    for (exempt, uris, is_used) in [
+        (
+            "",
+            &["https://api.example/", "https://login.example/"][..],
+            true,
+        ),
+        (
+            "api.example",
+            &["https://api.example/", "https://login.example/"],
+            true,
+        ),
+        (
+            "example",
+            &["https://api.example/", "https://login.example/"],
+            false,
+        ),
+        ("api.example:8443", &["https://api.example/"], true),
+        ("api.example:8443", &["https://api.example:8443/"], false),
+        ("*", &["https://api.example/"], false),
+        ("", &["http://127.0.0.1:8080/", "https://localhost/"], false),
+        (
+            "",
+            &["http://127.0.0.1:8080/", "https://api.example/"],
+            true,
+        ),
+    ] {
+        for url in ["socks5h://p:1", "garbage", "http://u:a#b@p:1"] {
+            let env = Environment::of(&[("ALL_PROXY", url), ("NO_PROXY", exempt)]);
+            let found = Proxy::from_env(&env, &hosts(uris));
+            assert_eq!(
+                found.is_err(),
+                is_used,
+                "{url} for {uris:?} without {exempt}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_password_that_must_be_percent_encoded_is_explained() {
+    for password in [
+        "hunter2#",
+        "1#hunter2",
+        "hun/ter2",
+        "hun?ter2",
+        "hun\\ter2",
+        "hun@ter2",
+    ] {
+        let url = format!("http://user:{password}@p:1");
+        let error = proxy(&[("HTTPS_PROXY", &url)]).expect_err(password);
+        let text = format!("{error} {error:?}");
+        assert!(
+            text.contains("HTTPS_PROXY") && text.contains("percent-encode"),
+            "{text}"
+        );
+        assert!(!text.contains("ter2"), "{text}");
+    }
+    let encoded = proxy(&[("HTTPS_PROXY", "http://user:a%23%2F%3F%5C%40b@p:1")]);
+    assert_eq!(encoded.unwrap().unwrap().host, "p");
+}
+
+#[test]
+fn a_refused_password_is_not_tried_again() {
+    for (status, transient) in [(407, false), (403, true), (502, true)] {
+        let proxy = Server::start(vec![vec![
+            Act::Read,
+            Act::write(format!("HTTP/1.1 {status} No\r\n\r\n")),
+        ]]);
+        let clock = Arc::new(crate::ManualClock::new());
+        let client = crate::Client::builder("id", "s3cr3t")
+            .proxy(format!(
+                "http://user:hunter2@127.0.0.1:{}",
+                proxy.address().port()
+            ))
+            .user_agent_suffix("door/2")
+            .clock(clock)
+            .build()
+            .unwrap();
+        let error = client.check_credentials().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Proxy);
+        assert_eq!(error.is_transient(), transient, "{status}");
+        let requests = proxy.requests();
+        assert_eq!(requests.len(), if transient { 3 } else { 1 }, "{status}");
+        let agent = concat!(
+            "User-Agent: autharmor-rust/",
+            env!("CARGO_PKG_VERSION"),
+            " door/2\r\n"
+        );
+        assert!(
+            requests.iter().all(|it| it.head.contains(agent)),
+            "{requests:?}"
+        );
+    }
+}
+
+/// The status of a response to `CONNECT`, and what it leaves unread.
+fn status_of(response: &str) -> (Option<u16>, &str) {
+    let mut rest = response.as_bytes();
+    let status = read_status(&mut rest).unwrap_or_default();
+    (status, std::str::from_utf8(rest).unwrap())
+}
+
+#[test]
+fn responses_to_connect() {
+    for (response, status) in [
+        ("HTTP/1.1 200 OK\r\n\r\n", Some(200)),
+        ("HTTP/1.0 200\r\nx: y\r\n\r\n", Some(200)),
+        ("HTTP/1.1 200 OK\nx: y\n\n", Some(200)),
+        ("HTTP/1.1 204\n\n", Some(204)),
+        (
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+            Some(200),
+        ),
+        ("HTTP/1.1 100\n\nHTTP/1.1 407\n", Some(407)),
+        ("HTTP/1.1 101 Switching\r\n", Some(101)),
+        // The rest of such a head is of no interest.
+        ("HTTP/1.1 407 No\r\n", Some(407)),
+        ("S", None),
+        ("HTTP/2", None),
+        ("HTTP/1.1 20 OK\r\n", None),
+        ("HTTP/1.1 2000 OK\r\n", None),
+        ("HTTP/1.1 +20 OK\r\n", None),
+        ("HTTP/1.1  200 OK\r\n", None),
+        ("HTTP/1.x 200 OK\r\n", None),
+        ("HTTP/1.1200 OK\r\n", None),
+        ("\r\n", None),
+    ] {
+        let with_rest = response.to_owned() + "tunnel";
+        let (found, rest) = status_of(&with_rest);
+        assert_eq!(found, status, "{response}");
+        if status == Some(200) {
+            assert_eq!(rest, "tunnel", "{response}");
+        }
+    }
+    for endless in [
+        "HTTP/1.1 200 ".to_owned() + &"x".repeat(100_000),
+        "HTTP/1.1 200 OK\r\n".to_owned() + &"x: y\r\n".repeat(100_000),
+        "HTTP/1.1 100 Go on\r\n\r\n".repeat(100_000),
+    ] {
+        let (found, rest) = status_of(&endless);
+        assert_eq!(found, None);
+        assert!(endless.len() - rest.len() <= 8 * 1024);
+    }
+}
+
+/// A peer that is no proxy and says something once is not waited for.
+#[test]
+fn what_is_not_http_ends_the_connection_at_once() {
+    let ca = Ca::new();
+    let chatty = Server::start(vec![vec![
+        Act::Read,
+        Act::write("SSH-2.0-OpenSSH_9.6"),
+        Act::Stall,
+    ]]);
+    let result = post(&through(url(&chatty), &ca), "https://api.example/");
+    assert_eq!(kind(result), (AtProxy, false));
 }

@@ -1,5 +1,5 @@
-//! Registering by mail: a new user, the address of one that exists, and the
-//! change of an address.
+//! Registration by mail: a new user, the address of an existing one, and a
+//! change of address.
 
 use autharmor::emulator::{EmulatorError, MailKind};
 use autharmor::flow::{PendingMagiclinkRegistration, Registration};
@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{NEWCOMER, add_newcomer, user_called};
-use crate::stage::{
-    ADA, AGENT, By, COUNTESS, EVE, GRACE, IP, NAMED, OTHER_IP, REDIRECT, Scenes, Stage, about,
-    kind, registered, with,
+use crate::scenario::{
+    ADA, AGENT, By, COUNTESS, EVE, GRACE, IP, NAMED, OTHER_IP, REDIRECT, Scenario, Scenarios,
+    about, kind, registered, with,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +32,7 @@ impl What {
         }
     }
 
-    /// Where the mail goes.
+    /// The address of the mail.
     fn address(self) -> &'static str {
         match self {
             Self::Change => COUNTESS,
@@ -40,8 +40,7 @@ impl What {
         }
     }
 
-    /// What the user is called afterwards: the name does not follow the
-    /// address.
+    /// The username afterwards, which does not change with the address.
     fn name(self) -> &'static str {
         match self {
             Self::NewUser => GRACE,
@@ -51,27 +50,27 @@ impl What {
     }
 }
 
-fn play(what: What, scene: impl Fn(&Stage, &PendingMagiclinkRegistration) + Sync) {
+fn run(what: What, test: impl Fn(&Scenario, &PendingMagiclinkRegistration) + Sync) {
     let by = if what == What::NewUser {
         &[By::Name]
     } else {
         NAMED
     };
-    Scenes::of(what.start(), by)
+    Scenarios::of(what.start(), by)
         .names_in_query_of_v4()
-        .play(|stage| {
+        .run(|scenario| {
             let pending = match what {
                 What::NewUser => {
                     let request = registration(GRACE);
-                    stage.client.begin_magiclink_registration(&request)
+                    scenario.client.begin_magiclink_registration(&request)
                 }
                 What::ForUser => {
-                    let (_, user) = add_newcomer(stage);
-                    begin_for_user(stage, user, GRACE)
+                    let (_, user) = add_newcomer(scenario);
+                    begin_for_user(scenario, user, GRACE)
                 }
-                What::Change => begin_change(stage, stage.ada().unwrap(), COUNTESS),
+                What::Change => begin_change(scenario, scenario.ada().unwrap(), COUNTESS),
             };
-            scene(stage, &pending.unwrap());
+            test(scenario, &pending.unwrap());
         });
 }
 
@@ -83,32 +82,35 @@ fn registration(address: &str) -> StartMagiclinkEmailRegistration {
 }
 
 fn begin_for_user(
-    stage: &Stage,
+    scenario: &Scenario,
     user: UserKey,
     address: &str,
 ) -> Result<PendingMagiclinkRegistration, Error> {
     let request = registration(address);
-    stage
+    scenario
         .client
         .begin_magiclink_registration_for_user(user, &request)
 }
 
 fn begin_change(
-    stage: &Stage,
+    scenario: &Scenario,
     user: UserKey,
     address: &str,
 ) -> Result<PendingMagiclinkRegistration, Error> {
     let request =
         StartChangeMagiclinkEmail::new(address, REDIRECT).context_data("campaign", "spring");
-    stage.client.begin_magiclink_change(user, &request)
+    scenario.client.begin_magiclink_change(user, &request)
 }
 
-fn click(stage: &Stage, address: &str) -> String {
-    stage.emulator.click(&stage.mail_to(address).link).unwrap()
+fn click(scenario: &Scenario, address: &str) -> String {
+    scenario
+        .emulator
+        .click(&scenario.mail_to(address).link)
+        .unwrap()
 }
 
-fn address_of(stage: &Stage, user: Uuid) -> Option<String> {
-    let client = stage.emulator.client_builder().build().unwrap();
+fn address_of(scenario: &Scenario, user: Uuid) -> Option<String> {
+    let client = scenario.emulator.client_builder().build().unwrap();
     let user = client.get_user(user).unwrap();
     user.email_address.map(Private::into_string)
 }
@@ -116,25 +118,25 @@ fn address_of(stage: &Stage, user: Uuid) -> Option<String> {
 #[test]
 fn clicked() {
     for what in ALL {
-        play(what, |stage, pending| {
-            let mail = stage.mail_to(what.address());
+        run(what, |scenario, pending| {
+            let mail = scenario.mail_to(what.address());
             let kind = match what {
                 What::NewUser => MailKind::NewUser,
                 What::ForUser => MailKind::NewEnrollment,
                 What::Change => MailKind::ChangeEmail,
             };
             assert_eq!(mail.kind, kind);
-            let url = stage.emulator.click(&mail.link).unwrap();
+            let url = scenario.emulator.click(&mail.link).unwrap();
             assert!(url.starts_with(REDIRECT), "{url}");
-            let end = pending.complete(&stage.client, &url).unwrap();
+            let end = pending.complete(&scenario.client, &url).unwrap();
             let user = end.user().unwrap();
-            assert_eq!(Some(user.user_id()), user_called(stage, what.name()));
+            assert_eq!(Some(user.user_id()), user_called(scenario, what.name()));
             assert_eq!(user.username(), Some(what.name()));
             assert_eq!(user.email_address(), Some(what.address()));
             assert_eq!(user.context_data()["campaign"].as_deref(), Some("spring"));
             assert!(user.is_validated());
             assert_eq!(
-                address_of(stage, user.user_id()).as_deref(),
+                address_of(scenario, user.user_id()).as_deref(),
                 Some(what.address())
             );
         });
@@ -143,15 +145,15 @@ fn clicked() {
 
 #[test]
 fn not_clicked() {
-    // A mail cannot be declined, only left alone.
+    // A user cannot decline a mail, only ignore it.
     for what in ALL {
-        play(what, |stage, pending| {
+        run(what, |scenario, pending| {
             for url in [REDIRECT, ""] {
-                let end = pending.complete(&stage.client, url);
+                let end = pending.complete(&scenario.client, url);
                 assert_eq!(kind(end), ErrorKind::InvalidInput, "{url}");
             }
-            assert_eq!(stage.count("validate_magiclink_email_registration"), 0);
-            assert_eq!(user_called(stage, GRACE), None);
+            assert_eq!(scenario.count("validate_magiclink_email_registration"), 0);
+            assert_eq!(user_called(scenario, GRACE), None);
         });
     }
 }
@@ -159,11 +161,11 @@ fn not_clicked() {
 #[test]
 fn not_clicked_in_time() {
     for what in ALL {
-        play(what, |stage, _| {
-            stage.later(301);
-            let link = stage.mail_to(what.address()).link;
-            assert_eq!(stage.emulator.click(&link), Err(EmulatorError::Over));
-            assert_eq!(user_called(stage, GRACE), None);
+        run(what, |scenario, _| {
+            scenario.later(301);
+            let link = scenario.mail_to(what.address()).link;
+            assert_eq!(scenario.emulator.click(&link), Err(EmulatorError::Over));
+            assert_eq!(user_called(scenario, GRACE), None);
         });
     }
 }
@@ -171,13 +173,13 @@ fn not_clicked_in_time() {
 #[test]
 fn validated_too_late() {
     for what in ALL {
-        play(what, |stage, pending| {
-            let url = click(stage, what.address());
-            stage.later(61);
-            let end = pending.complete(&stage.client, &url);
+        run(what, |scenario, pending| {
+            let url = click(scenario, what.address());
+            scenario.later(61);
+            let end = pending.complete(&scenario.client, &url);
             assert_eq!(kind(end), ErrorKind::Forbidden);
-            assert_eq!(user_called(stage, GRACE), None);
-            assert_eq!(address_of(stage, stage.ada).as_deref(), Some(ADA));
+            assert_eq!(user_called(scenario, GRACE), None);
+            assert_eq!(address_of(scenario, scenario.ada).as_deref(), Some(ADA));
         });
     }
 }
@@ -185,14 +187,17 @@ fn validated_too_late() {
 #[test]
 fn a_link_works_once() {
     for what in ALL {
-        play(what, |stage, pending| {
-            let url = click(stage, what.address());
-            let end = pending.complete(&stage.client, &url).unwrap();
-            assert_eq!(Some(registered(end).0), user_called(stage, what.name()));
-            let end = pending.complete(&stage.client, &url);
+        run(what, |scenario, pending| {
+            let url = click(scenario, what.address());
+            let end = pending.complete(&scenario.client, &url).unwrap();
+            assert_eq!(Some(registered(end).0), user_called(scenario, what.name()));
+            let end = pending.complete(&scenario.client, &url);
             assert_eq!(kind(end), ErrorKind::Forbidden);
-            let link = stage.mail_to(what.address()).link;
-            assert_eq!(stage.emulator.click(&link), Err(EmulatorError::UnknownLink));
+            let link = scenario.mail_to(what.address()).link;
+            assert_eq!(
+                scenario.emulator.click(&link),
+                Err(EmulatorError::UnknownLink)
+            );
         });
     }
 }
@@ -202,14 +207,14 @@ fn another_browser() {
     // A change of address has no room for an ip address.
     for what in [What::NewUser, What::ForUser] {
         for (name, value) in [("ip_address", json!(OTHER_IP)), ("user_agent", Value::Null)] {
-            play(what, |stage, pending| {
-                let url = click(stage, what.address());
+            run(what, |scenario, pending| {
+                let url = click(scenario, what.address());
                 let other = with(pending, name, value.clone());
                 for pending in [&other, pending] {
-                    let end = pending.complete(&stage.client, &url);
+                    let end = pending.complete(&scenario.client, &url);
                     assert_eq!(kind(end), ErrorKind::Forbidden);
                 }
-                assert_eq!(user_called(stage, GRACE), None);
+                assert_eq!(user_called(scenario, GRACE), None);
             });
         }
     }
@@ -218,20 +223,20 @@ fn another_browser() {
 #[test]
 fn the_link_of_another_user() {
     for what in ALL {
-        play(what, |stage, pending| {
-            stage.begins_another();
+        run(what, |scenario, pending| {
+            scenario.begins_another();
             let address = "mallory@example.com";
             let eves: Result<_, Error> = match what {
                 What::NewUser => {
                     let request = registration(address);
-                    stage.client.begin_magiclink_registration(&request)
+                    scenario.client.begin_magiclink_registration(&request)
                 }
-                What::ForUser => begin_for_user(stage, stage.eve().unwrap(), address),
-                What::Change => begin_change(stage, stage.eve().unwrap(), address),
+                What::ForUser => begin_for_user(scenario, scenario.eve().unwrap(), address),
+                What::Change => begin_change(scenario, scenario.eve().unwrap(), address),
             };
             assert!(eves.is_ok(), "{eves:?}");
-            let url = click(stage, address);
-            let end: Result<Registration, Error> = pending.complete(&stage.client, &url);
+            let url = click(scenario, address);
+            let end: Result<Registration, Error> = pending.complete(&scenario.client, &url);
             assert_eq!(kind(end), ErrorKind::Mismatch);
         });
     }
@@ -240,13 +245,13 @@ fn the_link_of_another_user() {
 #[test]
 fn somebody_elses_registration_is_a_mismatch() {
     for what in ALL {
-        play(what, |stage, pending| {
-            let url = click(stage, what.address());
+        run(what, |scenario, pending| {
+            let url = click(scenario, what.address());
             let eves = match what {
-                What::NewUser => about(pending, &EVE.into(), stage.eve),
-                _ => about(pending, &stage.eve().unwrap(), stage.eve),
+                What::NewUser => about(pending, &EVE.into(), scenario.eve),
+                _ => about(pending, &scenario.eve().unwrap(), scenario.eve),
             };
-            let end = eves.complete(&stage.client, &url);
+            let end = eves.complete(&scenario.client, &url);
             assert_eq!(kind(end), ErrorKind::Mismatch);
         });
     }
@@ -255,15 +260,15 @@ fn somebody_elses_registration_is_a_mismatch() {
 #[test]
 fn a_link_for_another_purpose_is_a_mismatch() {
     for what in ALL {
-        play(what, |stage, pending| {
-            let url = click(stage, what.address());
+        run(what, |scenario, pending| {
+            let url = click(scenario, what.address());
             let purposes = ["new_user", "new_enrollment", "change_email"];
-            let other = with(pending, "mail", json!([purposes[0], what.address()]));
+            let other = with(pending, "purpose", json!(purposes[0]));
             let other = match what {
-                What::NewUser => with(&other, "mail", json!([purposes[2], what.address()])),
+                What::NewUser => with(&other, "purpose", json!(purposes[2])),
                 _ => other,
             };
-            let end = other.complete(&stage.client, &url);
+            let end = other.complete(&scenario.client, &url);
             assert_eq!(kind(end), ErrorKind::Mismatch);
         });
     }

@@ -1,4 +1,4 @@
-//! Registering a passkey. v3 has no validate call: the flow ends with the
+//! Registration of a passkey. v3 has no validate call: the flow ends with the
 //! finish call.
 
 use autharmor::flow::{Registration, WebauthnRegistrationStarted};
@@ -9,61 +9,64 @@ use autharmor::{Error, ErrorKind};
 use serde_json::{Value, json};
 
 use super::{NEWCOMER, add_newcomer, user_called};
-use crate::stage::{By, EVE, NAMED, Scenes, Stage, about, kind, registered, with};
+use crate::scenario::{By, EVE, NAMED, Scenario, Scenarios, about, kind, registered, with};
 
 const NEW: &str = "start_webauthn_registration";
 const FOR_USER: &str = "start_webauthn_registration_for_user";
 
-fn begin_new(stage: &Stage) -> WebauthnRegistrationStarted {
+fn begin_new(scenario: &Scenario) -> WebauthnRegistrationStarted {
     let request = StartWebauthnRegistration::new(NEWCOMER)
         .webauthn_client_id("the website")
         .attachment_type(AuthenticatorAttachment::Any);
-    stage.client.begin_webauthn_registration(&request).unwrap()
+    scenario
+        .client
+        .begin_webauthn_registration(&request)
+        .unwrap()
 }
 
-fn new_users() -> Scenes<'static> {
-    Scenes::of(NEW, &[By::Name])
+fn new_users() -> Scenarios<'static> {
+    Scenarios::of(NEW, &[By::Name])
 }
 
-fn users() -> Scenes<'static> {
-    Scenes::of(FOR_USER, NAMED).names_in_query_of_v4()
+fn users() -> Scenarios<'static> {
+    Scenarios::of(FOR_USER, NAMED).names_in_query_of_v4()
 }
 
-fn begin_for_user(stage: &Stage) -> WebauthnRegistrationStarted {
-    let (_, user) = add_newcomer(stage);
+fn begin_for_user(scenario: &Scenario) -> WebauthnRegistrationStarted {
+    let (_, user) = add_newcomer(scenario);
     let request = StartWebauthnRegistrationForUser::new()
         .webauthn_client_id("the website")
         .attachment_type(AuthenticatorAttachment::Any);
-    stage
+    scenario
         .client
         .begin_webauthn_registration_for_user(user, &request)
         .unwrap()
 }
 
-fn play(scene: impl Fn(&Stage, &WebauthnRegistrationStarted) + Sync) {
-    new_users().play(|stage| scene(stage, &begin_new(stage)));
-    users().play(|stage| scene(stage, &begin_for_user(stage)));
+fn run(test: impl Fn(&Scenario, &WebauthnRegistrationStarted) + Sync) {
+    new_users().run(|scenario| test(scenario, &begin_new(scenario)));
+    users().run(|scenario| test(scenario, &begin_for_user(scenario)));
 }
 
 /// The page, on which the person makes a passkey.
-fn page(stage: &Stage, started: &WebauthnRegistrationStarted) -> String {
+fn page(scenario: &Scenario, started: &WebauthnRegistrationStarted) -> String {
     let options = &started.fido2_json_options;
-    stage
+    scenario
         .emulator
-        .create_passkey(options, stage.emulator.origin())
+        .create_passkey(options, scenario.emulator.origin())
         .unwrap()
 }
 
 fn complete(
-    stage: &Stage,
+    scenario: &Scenario,
     started: &WebauthnRegistrationStarted,
     page: &str,
 ) -> Result<Registration, Error> {
-    started.pending.complete(&stage.client, page)
+    started.pending.complete(&scenario.client, page)
 }
 
-fn passkeys_of(stage: &Stage, name: &str) -> usize {
-    let client = stage.emulator.client_builder().build().unwrap();
+fn passkeys_of(scenario: &Scenario, name: &str) -> usize {
+    let client = scenario.emulator.client_builder().build().unwrap();
     match client.get_user(name) {
         Ok(user) => {
             let methods = &user.enrolled_auth_methods;
@@ -81,54 +84,54 @@ fn passkeys_of(stage: &Stage, name: &str) -> usize {
 
 #[test]
 fn registered_with_a_passkey() {
-    play(|stage, started| {
-        let page = page(stage, started);
-        let end = complete(stage, started, &page).unwrap();
+    run(|scenario, started| {
+        let page = page(scenario, started);
+        let end = complete(scenario, started, &page).unwrap();
         let user = end.user().unwrap();
-        assert_eq!(Some(user.user_id()), user_called(stage, NEWCOMER));
+        assert_eq!(Some(user.user_id()), user_called(scenario, NEWCOMER));
         assert_eq!(user.username(), Some(NEWCOMER));
-        assert_eq!(user.is_validated(), stage.is_v4());
-        assert_eq!(user.credential_id().is_some(), stage.is_v4());
-        assert_eq!(passkeys_of(stage, NEWCOMER), 1);
+        assert_eq!(user.is_validated(), scenario.is_v4());
+        assert_eq!(user.credential_id().is_some(), scenario.is_v4());
+        assert_eq!(passkeys_of(scenario, NEWCOMER), 1);
     });
 }
 
 #[test]
 fn declined() {
     // The browser then has no passkey, and the page nothing to send.
-    play(|stage, started| {
-        let page = page(stage, started);
+    run(|scenario, started| {
+        let page = page(scenario, started);
         let mut lacking: Value = serde_json::from_str(&page).unwrap();
         lacking.as_object_mut().unwrap().remove("client_data");
         for nothing in ["", "null", "{}", &lacking.to_string()] {
-            let end = complete(stage, started, nothing);
+            let end = complete(scenario, started, nothing);
             assert_eq!(kind(end), ErrorKind::InvalidInput, "{nothing}");
         }
-        assert_eq!(stage.count("finish_webauthn_registration"), 0);
-        assert_eq!(stage.count("finish_webauthn_registration_for_user"), 0);
-        let end = complete(stage, started, &page).unwrap();
-        assert_eq!(Some(registered(end).0), user_called(stage, NEWCOMER));
+        assert_eq!(scenario.count("finish_webauthn_registration"), 0);
+        assert_eq!(scenario.count("finish_webauthn_registration_for_user"), 0);
+        let end = complete(scenario, started, &page).unwrap();
+        assert_eq!(Some(registered(end).0), user_called(scenario, NEWCOMER));
     });
 }
 
 #[test]
-fn not_answered_in_time() {
-    play(|stage, started| {
-        let page = page(stage, started);
-        stage.later(121);
-        let end = complete(stage, started, &page);
+fn timed_out() {
+    run(|scenario, started| {
+        let page = page(scenario, started);
+        scenario.later(121);
+        let end = complete(scenario, started, &page);
         assert_eq!(kind(end), ErrorKind::Forbidden);
-        assert_eq!(passkeys_of(stage, NEWCOMER), 0);
+        assert_eq!(passkeys_of(scenario, NEWCOMER), 0);
     });
 }
 
 #[test]
 fn validated_too_late() {
-    let scene = |stage: &Stage, started: &WebauthnRegistrationStarted| {
-        let end = complete(stage, started, &page(stage, started));
-        if stage.is_v4() {
+    let test = |scenario: &Scenario, started: &WebauthnRegistrationStarted| {
+        let end = complete(scenario, started, &page(scenario, started));
+        if scenario.is_v4() {
             assert_eq!(kind(end), ErrorKind::Forbidden);
-            assert_eq!(passkeys_of(stage, NEWCOMER), 0);
+            assert_eq!(passkeys_of(scenario, NEWCOMER), 0);
         } else {
             // There is nothing to be late for.
             assert!(!registered(end.unwrap()).1);
@@ -136,39 +139,39 @@ fn validated_too_late() {
     };
     new_users()
         .all_too_late()
-        .play(|stage| scene(stage, &begin_new(stage)));
+        .run(|scenario| test(scenario, &begin_new(scenario)));
     users()
         .all_too_late()
-        .play(|stage| scene(stage, &begin_for_user(stage)));
+        .run(|scenario| test(scenario, &begin_for_user(scenario)));
 }
 
 #[test]
 fn an_attestation_works_once() {
-    play(|stage, started| {
-        let first = page(stage, started);
-        let end = complete(stage, started, &first).unwrap();
-        assert_eq!(Some(registered(end).0), user_called(stage, NEWCOMER));
-        let second = page(stage, started);
+    run(|scenario, started| {
+        let first = page(scenario, started);
+        let end = complete(scenario, started, &first).unwrap();
+        assert_eq!(Some(registered(end).0), user_called(scenario, NEWCOMER));
+        let second = page(scenario, started);
         for page in [first, second] {
-            let end = complete(stage, started, &page);
+            let end = complete(scenario, started, &page);
             assert_eq!(kind(end), ErrorKind::Forbidden);
         }
-        assert_eq!(passkeys_of(stage, NEWCOMER), 1);
+        assert_eq!(passkeys_of(scenario, NEWCOMER), 1);
     });
 }
 
 #[test]
 fn another_page_or_challenge() {
-    play(|stage, started| {
+    run(|scenario, started| {
         let mut options: Value = serde_json::from_str(&started.fido2_json_options).unwrap();
         options["challenge"] = json!("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
-        let page = stage
+        let page = scenario
             .emulator
-            .create_passkey(&options.to_string(), stage.emulator.origin())
+            .create_passkey(&options.to_string(), scenario.emulator.origin())
             .unwrap();
-        let end = complete(stage, started, &page);
+        let end = complete(scenario, started, &page);
         assert_eq!(kind(end), ErrorKind::Api);
-        assert_eq!(passkeys_of(stage, NEWCOMER), 0);
+        assert_eq!(passkeys_of(scenario, NEWCOMER), 0);
     });
 }
 
@@ -176,26 +179,26 @@ fn another_page_or_challenge() {
 fn somebody_elses_registration() {
     // The service gives the registration's own user, who is not the one whom
     // the program believes to have asked for.
-    new_users().play(|stage| {
-        let started = begin_new(stage);
-        let page = page(stage, &started);
-        let eves = about(&started.pending, &EVE.into(), stage.eve);
-        let end = eves.complete(&stage.client, &page);
+    new_users().run(|scenario| {
+        let started = begin_new(scenario);
+        let page = page(scenario, &started);
+        let eves = about(&started.pending, &EVE.into(), scenario.eve);
+        let end = eves.complete(&scenario.client, &page);
         assert_eq!(kind(end), ErrorKind::Mismatch);
-        assert_eq!(passkeys_of(stage, EVE), 0);
+        assert_eq!(passkeys_of(scenario, EVE), 0);
     });
     // A user's registration cannot be finished for another one.
-    users().play(|stage| {
-        let started = begin_for_user(stage);
-        let page = page(stage, &started);
-        let eves = about(&started.pending, &stage.eve().unwrap(), stage.eve);
-        let end = eves.complete(&stage.client, &page);
+    users().run(|scenario| {
+        let started = begin_for_user(scenario);
+        let page = page(scenario, &started);
+        let eves = about(&started.pending, &scenario.eve().unwrap(), scenario.eve);
+        let end = eves.complete(&scenario.client, &page);
         assert_eq!(kind(end), ErrorKind::NotFound);
         let sig = with(&started.pending, "aa_sig", json!("another"));
-        let end = sig.complete(&stage.client, &page);
+        let end = sig.complete(&scenario.client, &page);
         assert_eq!(kind(end), ErrorKind::Unauthorized);
-        let end = complete(stage, &started, &page).unwrap();
-        assert_eq!(Some(registered(end).0), user_called(stage, NEWCOMER));
-        assert_eq!(passkeys_of(stage, EVE), 0);
+        let end = complete(scenario, &started, &page).unwrap();
+        assert_eq!(Some(registered(end).0), user_called(scenario, NEWCOMER));
+        assert_eq!(passkeys_of(scenario, EVE), 0);
     });
 }

@@ -1,19 +1,16 @@
-//! A phone with the app.
+//! Registering a phone.
 
 use serde_json::{Value, json};
 
 use super::{
     super::{
-        super::{
-            decisions::{REGISTRATION_TIMEOUT, V3_REGISTRATION_HAS_USER},
-            ids::Kind,
-            registration::Progress,
-            state::{Method, State},
-        },
-        Call, Refusal, Result, check_name,
+        call::{Call, check_name},
+        decisions::{REGISTRATION_TIMEOUT, V3_REGISTRATION_HAS_USER},
+        refusal::{Refusal, Result},
     },
     Target, add, registration,
 };
+use crate::emulator::model::{ids::Kind, registration::Progress, state::State, user::Method};
 
 pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
     let username = call.required("username")?;
@@ -42,12 +39,12 @@ pub(super) fn begin(call: &Call<'_>, state: &mut State, target: Target, resets: 
     let mut registration = registration(call, state, Method::Authenticator, target, timeout);
     let qr_code = format!(
         "{}/_emulator/qr/{}",
-        call.app.base_url,
+        call.model.base_url,
         state.ids.token(Kind::QrCode)
     );
     registration.qr_code = Some(qr_code.clone());
     registration.resets = resets;
-    let mut answer = json!({
+    let mut response = json!({
         "registration_id": registration.id,
         "username": registration.username,
         "date_expires": registration.expires.iso(),
@@ -55,12 +52,12 @@ pub(super) fn begin(call: &Call<'_>, state: &mut State, target: Target, resets: 
         "qr_code_data": qr_code,
     });
     if !call.v3() || V3_REGISTRATION_HAS_USER {
-        add(&mut answer, "user_id", json!(registration.user));
+        add(&mut response, "user_id", json!(registration.user));
     }
     if !call.v3() {
         let token = json!(registration.token);
-        add(&mut answer, "registration_validation_token", token);
+        add(&mut response, "registration_validation_token", token);
     }
     state.registrations.insert(registration.id, registration);
-    answer
+    response
 }

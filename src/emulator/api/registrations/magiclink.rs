@@ -1,30 +1,23 @@
-//! An address for links, and another one later.
+//! Registering an address for magic links, and changing it.
 
 use serde_json::{Value, json};
 
 use super::{
     super::{
-        super::{
-            decisions::{ENDED_REGISTRATION, MAGICLINK_TIMEOUT, NOT_ENROLLED, WRONG_TOKEN},
-            mail::{LinkPurpose, MailKind, is_address},
-            registration::{Progress, Purpose},
-            state::{Method, State},
-        },
-        Call, Refusal, Result, auth,
+        auth,
+        call::Call,
+        decisions::{ENDED_REGISTRATION, MAGICLINK_TIMEOUT, NOT_ENROLLED, WRONG_TOKEN},
+        redirect::{redirect, send_mail},
+        refusal::{Refusal, Result},
     },
-    Target, check_validation, registration, registration_id, taken,
+    Target, check_address, check_validation, registration, registration_id, taken,
 };
-
-/// Whether an address is one, and free.
-pub(super) fn check_address(state: &State, name: &str, address: &str) -> Result<()> {
-    if !is_address(address) {
-        return Err(Refusal::bad(format!("{name} is not an address")));
-    }
-    if state.address_owner(address).is_some() {
-        return Err(Refusal::conflict("the address is in use"));
-    }
-    Ok(())
-}
+use crate::emulator::model::{
+    mail::{LinkPurpose, MailKind},
+    registration::{Progress, Purpose},
+    state::State,
+    user::Method,
+};
 
 pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
     let address = call.required("email_address")?;
@@ -61,24 +54,24 @@ pub(super) fn start_change(call: &Call<'_>, state: &mut State) -> Result<Value> 
 }
 
 fn begin(call: &Call<'_>, state: &mut State, target: Target, kind: MailKind) -> Result<Value> {
-    let list = &call.app.config.registration_redirects;
-    let redirect = auth::redirect(call, "registration_redirect_url", list)?;
+    let list = &call.model.config.registration_redirects;
+    let redirect = redirect(call, "registration_redirect_url", list)?;
     let timeout = call.timeout(MAGICLINK_TIMEOUT);
     let address = target.email.clone().unwrap_or_default();
     let registration = registration(call, state, Method::Magiclink, target, timeout);
-    let answer = json!({
+    let response = json!({
         "timeout_in_seconds": timeout,
         "timeout_utc_datetime": registration.expires.iso(),
     });
     let purpose = LinkPurpose::Registration(registration.id);
     state.registrations.insert(registration.id, registration);
-    auth::send_mail(call, state, kind, purpose, &address, redirect);
-    Ok(answer)
+    send_mail(call, state, kind, purpose, &address, redirect);
+    Ok(response)
 }
 
 pub(super) fn validate(call: &Call<'_>, state: &mut State) -> Result<Value> {
     let id = if call.v3() {
-        // The token alone says which one it is; the newest are asked about.
+        // v3 has only the token. The newest registrations are searched first.
         let token = call.required("registration_validation_token")?;
         state
             .registrations
@@ -113,7 +106,7 @@ pub(super) fn validate(call: &Call<'_>, state: &mut State) -> Result<Value> {
         .registrations
         .get(&id)
         .ok_or_else(|| Refusal::not_found("registration"))?;
-    // The user's name of today: it may have changed since the start.
+    // The current name: it may have changed since the start.
     let username = state
         .user(&registration.user)
         .map(|user| user.username.clone());

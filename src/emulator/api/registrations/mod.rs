@@ -1,4 +1,4 @@
-//! Registering: new users and new methods for those there are.
+//! Registering new users, and new methods for existing users.
 
 mod authenticator;
 mod magiclink;
@@ -10,18 +10,23 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    super::{
-        auth::Pairing,
-        decisions::{EARLY_VALIDATION, ENDED_REGISTRATION, REPLAYED_TOKEN, WRONG_TOKEN},
+    call::{Call, uuid_of},
+    decisions::{EARLY_VALIDATION, ENDED_REGISTRATION, REPLAYED_TOKEN, WRONG_TOKEN},
+    refusal::{Refusal, Result},
+};
+use crate::{
+    Endpoint,
+    emulator::model::{
+        auth_request::Pairing,
         ids::Kind,
+        mail::is_address,
         registration::{Progress, Purpose, Registration},
-        routes::Endpoint,
-        state::{Method, State, User},
+        state::State,
+        user::{Method, User},
     },
-    Call, Refusal, Result, uuid_of,
 };
 
-pub(super) fn answer(call: &Call<'_>, state: &mut State) -> Result<Value> {
+pub(super) fn respond(call: &Call<'_>, state: &mut State) -> Result<Value> {
     match call.endpoint {
         Endpoint::StartAuthenticatorRegistration => authenticator::start(call, state),
         Endpoint::StartAuthenticatorRegistrationForUser => {
@@ -40,15 +45,15 @@ pub(super) fn answer(call: &Call<'_>, state: &mut State) -> Result<Value> {
             validate_device(call, state, Method::Authenticator)
         }
         Endpoint::ValidateWebauthnRegistration => validate_device(call, state, Method::Webauthn),
-        Endpoint::StartMagiclinkRegistration => magiclink::start(call, state),
-        Endpoint::StartMagiclinkRegistrationForUser => magiclink::start_for_user(call, state),
+        Endpoint::StartMagiclinkEmailRegistration => magiclink::start(call, state),
+        Endpoint::StartMagiclinkEmailRegistrationForUser => magiclink::start_for_user(call, state),
         Endpoint::StartChangeMagiclinkEmail => magiclink::start_change(call, state),
-        Endpoint::ValidateMagiclinkRegistration => magiclink::validate(call, state),
+        Endpoint::ValidateMagiclinkEmailRegistration => magiclink::validate(call, state),
         _ => info(call, state),
     }
 }
 
-/// Whom a registration is for.
+/// The user of a registration.
 struct Target {
     purpose: Purpose,
     user: Uuid,
@@ -76,7 +81,7 @@ impl Target {
     }
 }
 
-/// A registration with everything that the methods have in common.
+/// A registration with the fields that all methods have.
 fn registration(
     call: &Call<'_>,
     state: &mut State,
@@ -93,7 +98,7 @@ fn registration(
         username: target.username,
         email: target.email,
         expires: state.clock.now().plus(Duration::from_secs(timeout.into())),
-        window: call.app.config.validation_window,
+        window: call.model.config.validation_window,
         token: state.ids.token(Kind::RegistrationToken),
         pairing: Pairing {
             nonce: None,
@@ -113,9 +118,9 @@ fn registration(
     }
 }
 
-fn add(answer: &mut Value, name: &str, value: Value) {
-    if let Value::Object(answer) = answer {
-        answer.insert(name.to_owned(), value);
+fn add(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(object) = object {
+        object.insert(name.to_owned(), value);
     }
 }
 
@@ -128,11 +133,22 @@ fn registration_id(call: &Call<'_>) -> Result<Uuid> {
     uuid_of(text, "registration_id")
 }
 
-fn taken() -> Refusal {
-    Refusal::conflict("the username or address was taken in the meantime")
+/// Checks that an address is well-formed and free.
+fn check_address(state: &State, name: &str, address: &str) -> Result<()> {
+    if !is_address(address) {
+        return Err(Refusal::bad(format!("{name} is not an address")));
+    }
+    if state.address_owner(address).is_some() {
+        return Err(Refusal::conflict("the address is in use"));
+    }
+    Ok(())
 }
 
-/// Checks the token of a registration and that it is time to validate it.
+fn taken() -> Refusal {
+    Refusal::conflict("the username or address is in use by now")
+}
+
+/// Checks the token of a registration and that it can be validated now.
 fn check_validation(call: &Call<'_>, state: &State, id: Uuid) -> Result<()> {
     let registration = state
         .registrations

@@ -1,27 +1,31 @@
-//! A passkey.
+//! Registering a passkey.
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use super::{
     super::{
-        super::{
-            auth::PasskeyCeremony,
-            decisions::{
-                BAD_SIGNATURE, ENDED_REGISTRATION, REGISTRATION_TIMEOUT, V3_OPTIONS_ARE_TEXT,
-                WRONG_TOKEN, enrolling_completes, passkey_username,
-            },
-            ids::Kind,
-            passkey,
-            registration::{Progress, Purpose},
-            routes::Endpoint,
-            signed::base64url,
-            state::{Method, Passkey, State},
+        auth,
+        call::{Call, check_name},
+        decisions::{
+            BAD_SIGNATURE, ENDED_REGISTRATION, REGISTRATION_TIMEOUT, V3_OPTIONS_ARE_TEXT,
+            WRONG_TOKEN, passkey_username,
         },
-        Call, Refusal, Result, auth, check_name,
+        refusal::{Refusal, Result},
     },
-    Target, add,
-    magiclink::check_address,
-    registration, registration_id, taken,
+    Target, add, check_address, registration, registration_id, taken,
+};
+use crate::{
+    Endpoint,
+    emulator::model::{
+        auth_request::PasskeyCeremony,
+        decisions::enrolling_completes,
+        ids::Kind,
+        passkey::{self, BASE64URL},
+        registration::{Progress, Purpose},
+        state::State,
+        user::{Method, Passkey},
+    },
 };
 
 pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
@@ -51,21 +55,21 @@ pub(super) fn begin(call: &Call<'_>, state: &mut State, target: Target) -> Value
         client_id: call.owned("webauthn_client_id"),
         options: options.to_string(),
     });
-    let shown = if call.v3() && !V3_OPTIONS_ARE_TEXT {
+    let given = if call.v3() && !V3_OPTIONS_ARE_TEXT {
         options
     } else {
         Value::String(options.to_string())
     };
-    let mut answer = json!({
+    let mut response = json!({
         "registration_id": registration.id,
         "aa_sig": secret,
-        "fido2_json_options": shown,
+        "fido2_json_options": given,
     });
     if !call.v3() && registration.purpose != Purpose::NewUser {
-        add(&mut answer, "user_id", json!(registration.user));
+        add(&mut response, "user_id", json!(registration.user));
     }
     state.registrations.insert(registration.id, registration);
-    answer
+    response
 }
 
 fn creation_options(
@@ -78,9 +82,7 @@ fn creation_options(
     let excluded: Vec<Value> = state
         .user(&target.user)
         .iter()
-        .flat_map(|user| &user.credentials)
-        .filter(|credential| credential.enabled)
-        .filter_map(|credential| credential.passkey.as_ref())
+        .flat_map(|user| user.passkeys())
         .map(|passkey| json!({ "id": passkey.credential_id, "type": "public-key" }))
         .collect();
     let resident_key = call
@@ -105,10 +107,10 @@ fn creation_options(
         _ => {}
     }
     json!({
-        "challenge": base64url(challenge),
-        "rp": { "id": call.app.config.rp_id, "name": call.app.config.project_name },
+        "challenge": BASE64URL.encode(challenge),
+        "rp": { "id": call.model.config.rp_id, "name": call.model.config.project_name },
         "user": {
-            "id": base64url(target.user.as_bytes()),
+            "id": BASE64URL.encode(target.user.as_bytes()),
             "name": target.username,
             "displayName": target.username,
         },
@@ -169,7 +171,7 @@ pub(super) fn finish(call: &Call<'_>, state: &mut State) -> Result<Value> {
             return Err(refused);
         }
     }
-    let mut answer = json!({
+    let mut response = json!({
         "user_id": registration.user,
         "username": registration.username,
     });
@@ -177,9 +179,9 @@ pub(super) fn finish(call: &Call<'_>, state: &mut State) -> Result<Value> {
         state.complete(id).ok_or_else(taken)?;
     } else {
         let token = json!(registration.token);
-        add(&mut answer, "registration_validation_token", token);
+        add(&mut response, "registration_validation_token", token);
     }
-    Ok(answer)
+    Ok(response)
 }
 
 fn attest(call: &Call<'_>, state: &State, ceremony: &PasskeyCeremony) -> Result<Passkey> {
@@ -192,8 +194,8 @@ fn attest(call: &Call<'_>, state: &State, ceremony: &PasskeyCeremony) -> Result<
     let (attestation, client_data) = (text("attestation_object"), text("client_data"));
     let verified = passkey::verify_registration(
         &ceremony.challenge,
-        &call.app.config.origin,
-        &call.app.config.rp_id,
+        &call.model.config.origin,
+        &call.model.config.rp_id,
         text("id"),
         attestation,
         client_data,

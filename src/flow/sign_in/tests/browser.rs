@@ -1,9 +1,9 @@
-//! Sign-ins that a page of the vendor's began.
+//! Sign-ins that the vendor's page SDK began.
 
 use super::*;
 
 #[test]
-fn a_page_of_the_vendor_hands_over_what_is_validated() {
+fn the_values_of_the_page_are_validated() {
     for (method, route) in [
         (Method::Authenticator, "authenticator/validate"),
         (Method::Webauthn, "webauthn/validate"),
@@ -14,7 +14,7 @@ fn a_page_of_the_vendor_hands_over_what_is_validated() {
             ExpectedUser::Is(NAME.into()),
             ExpectedUser::Is(ADA.into()),
         ] {
-            let service = Service::new(ApiVersion::V4, by_the_book);
+            let service = serve(ApiVersion::V4, regular);
             let from_page = BrowserSignIn::new(method, REQUEST, TOKEN, user);
             assert_ada(service.client().complete_browser_sign_in(&from_page));
             assert_eq!(
@@ -23,7 +23,7 @@ fn a_page_of_the_vendor_hands_over_what_is_validated() {
             );
             let full = from_page.nonce("mine").ip_address(IP).user_agent(AGENT);
             assert!(!format!("{full:?}").contains(TOKEN));
-            let service = Service::new(ApiVersion::V4, by_the_book);
+            let service = serve(ApiVersion::V4, regular);
             assert_ada(service.client().complete_browser_sign_in(&full));
             assert_eq!(
                 service.body(route),
@@ -42,13 +42,13 @@ fn a_page_of_the_vendor_hands_over_what_is_validated() {
             ExpectedUser::Is(EVE.into()),
             ExpectedUser::Is(NAME.to_uppercase().into()),
         ] {
-            let service = Service::new(ApiVersion::V4, by_the_book);
+            let service = serve(ApiVersion::V4, regular);
             let from_page = BrowserSignIn::new(method, REQUEST, TOKEN, user);
             let end = service.client().complete_browser_sign_in(&from_page);
             assert_kind(end, ErrorKind::Mismatch);
         }
         // Another nonce than the one that was signed, and another request.
-        let service = Service::but(|_, _| Some(respond(200, signed_in(Some("x")).to_string())));
+        let service = serve_except(|_, _| Some(respond(200, signed_in(Some("x")).to_string())));
         let from_page = BrowserSignIn::new(method, REQUEST, TOKEN, ExpectedUser::Anyone);
         let end = service
             .client()
@@ -62,7 +62,7 @@ fn a_page_of_the_vendor_hands_over_what_is_validated() {
 }
 
 #[test]
-fn what_a_page_hands_over_amiss_is_not_sent() {
+fn wrong_values_of_the_page_are_not_sent() {
     let anyone = || ExpectedUser::Anyone;
     let page = |id, token: &str, user| BrowserSignIn::new(Method::Webauthn, id, token, user);
     for from_page in [
@@ -70,10 +70,10 @@ fn what_a_page_hands_over_amiss_is_not_sent() {
         page(Uuid::nil(), TOKEN, anyone()),
         page(REQUEST, TOKEN, ExpectedUser::Is("".into())),
         page(REQUEST, TOKEN, ExpectedUser::Is(Uuid::nil().into())),
-        // v3 has no room for it.
+        // v3 has no field for it.
         page(REQUEST, TOKEN, anyone()).nonce("mine"),
     ] {
-        let service = Service::new(ApiVersion::V3, by_the_book);
+        let service = serve(ApiVersion::V3, regular);
         let end = service.client().complete_browser_sign_in(&from_page);
         assert_kind(end, ErrorKind::InvalidInput);
         assert!(service.test.seen().is_empty());

@@ -1,8 +1,8 @@
-//! How a sign-in that was begun ends, and what then was sent.
-
-use std::time::Duration;
+//! The ends of a sign-in, and the requests that it sent.
 
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn an_error_of_the_validate_call_is_never_a_sign_in() {
         (|body| respond(404, body), ErrorKind::NotFound),
         (|_| respond(409, ""), ErrorKind::Api),
         (|_| respond(500, ""), ErrorKind::Unavailable),
-        // The error of a gateway around the answer of a sign-in.
+        // A gateway's error with the body of a sign-in.
         (
             |_| respond(503, signed_in(None).to_string()),
             ErrorKind::Unavailable,
@@ -32,22 +32,22 @@ fn an_error_of_the_validate_call_is_never_a_sign_in() {
             ErrorKind::Transport,
         ),
     ];
-    for (method, road) in ROADS {
+    for (method, sign_in) in FLOWS {
         for (fail, kind) in failures {
             let service =
-                Service::but(move |route, _| route.ends_with("/validate").then(|| fail(refusal)));
-            let error = assert_kind(road(&service), kind);
+                serve_except(move |route, _| route.ends_with("/validate").then(|| fail(refusal)));
+            let error = assert_kind(sign_in(&service), kind);
             let expected = format!("validate_{method}_auth: ");
             assert!(error.to_string().starts_with(&expected), "{error}");
             service.body(&format!("{method}/start"));
         }
     }
-    // A refusal of the token is an answer: once, and with the same bearer.
-    for (method, road) in ROADS {
-        let service = Service::but(move |route, _| {
+    // A 401 with an error body is the response: the call is not repeated.
+    for (method, sign_in) in FLOWS {
+        let service = serve_except(move |route, _| {
             route.ends_with("/validate").then(|| respond(401, refusal))
         });
-        let error = assert_kind(road(&service), ErrorKind::Unauthorized);
+        let error = assert_kind(sign_in(&service), ErrorKind::Unauthorized);
         assert_eq!(error.tracking_id(), Some("t-1"));
         service.body(&format!("{method}/validate"));
         assert_eq!(service.test.token_requests(), 1);
@@ -55,8 +55,8 @@ fn an_error_of_the_validate_call_is_never_a_sign_in() {
 }
 
 #[test]
-fn a_validate_answer_without_an_authorisation_says_what_happened() {
-    for (method, road) in ROADS {
+fn a_validate_response_without_an_authorisation_has_a_reason() {
+    for (method, sign_in) in FLOWS {
         for (code, expected) in [
             (2, "NotAuthorized"),
             (3, "Declined"),
@@ -65,7 +65,7 @@ fn a_validate_answer_without_an_authorisation_says_what_happened() {
             (9, "ValidatedTooLate"),
             (10, "RefusedForSecurity"),
         ] {
-            let service = Service::but(move |route, body| {
+            let service = serve_except(move |route, body| {
                 let mut json = signed_in(body["nonce"].as_str());
                 json["validate_auth_response_details"]["authorized"] = json!(false);
                 json["validate_auth_response_details"]["result_code"] = json!(code);
@@ -73,7 +73,7 @@ fn a_validate_answer_without_an_authorisation_says_what_happened() {
                     .ends_with("/validate")
                     .then(|| respond(200, json.to_string()))
             });
-            let end = road(&service).unwrap();
+            let end = sign_in(&service).unwrap();
             assert_eq!(format!("{end:?}"), expected);
             assert!(end.user().is_none());
             service.body(&format!("{method}/start"));
@@ -82,7 +82,7 @@ fn a_validate_answer_without_an_authorisation_says_what_happened() {
 }
 
 #[test]
-fn a_validate_answer_about_somebody_or_something_else_is_a_mismatch() {
+fn a_validate_response_about_another_user_or_request_is_a_mismatch() {
     let other_user = |body: &Json| {
         let mut json = signed_in(body["nonce"].as_str());
         json["validate_auth_response_details"]["auth_details"]["response_details"]["auth_profile_details"] =
@@ -92,25 +92,25 @@ fn a_validate_answer_about_somebody_or_something_else_is_a_mismatch() {
     let other_nonce = |_: &Json| signed_in(Some("another"));
     let nobody = |_: &Json| json!({"validate_auth_response_details": {"authorized": true, "result_code": 2}});
     let changes: [fn(&Json) -> Json; 3] = [other_user, other_nonce, nobody];
-    for (method, road) in ROADS {
+    for (method, sign_in) in FLOWS {
         for (which, change) in changes.iter().copied().enumerate() {
-            let service = Service::but(move |route, body| {
+            let service = serve_except(move |route, body| {
                 route
                     .ends_with("/validate")
                     .then(|| respond(200, change(body).to_string()))
             });
             if method == "magiclink_email" && which == 1 {
-                // It has no nonce to compare.
-                assert_ada(road(&service));
+                // A magic link has no nonce.
+                assert_ada(sign_in(&service));
             } else {
-                assert_kind(road(&service), ErrorKind::Mismatch);
+                assert_kind(sign_in(&service), ErrorKind::Mismatch);
             }
         }
     }
 }
 
 #[test]
-fn the_user_of_the_start_answer_must_be_the_one_who_signs_in() {
+fn the_user_of_the_start_response_must_be_the_one_who_signs_in() {
     let (result, service) = begin_with("authenticator/start", |json| json["user_id"] = json!(EVE));
     result.unwrap();
     let pending = begin_authenticator(&service);
@@ -127,10 +127,10 @@ fn the_user_of_the_start_answer_must_be_the_one_who_signs_in() {
 }
 
 #[test]
-fn names_may_differ_in_case_where_the_caller_says_so() {
+fn names_may_differ_in_case_if_the_caller_allows_it() {
     let upper = NAME.to_uppercase();
-    let service = Service::but(|route, _| {
-        // No id that would outweigh the name.
+    let service = serve_except(|route, _| {
+        // No id, so that the name counts.
         (route == "magiclink_email/start")
             .then(|| respond(200, json!({"auth_request_id": REQUEST}).to_string()))
     });
@@ -177,7 +177,7 @@ fn a_wait_that_ends_without_an_approval_validates_nothing() {
         (2, json!(4), "FailedSignature"),
         (2, json!(null), "NotAuthorized"),
         (2, json!(0), "NotAuthorized"),
-        // However good it sounds.
+        // Even if the code sounds like success.
         (2, json!(2), "NotAuthorized"),
         (2, json!(8), "NotAuthorized"),
         (3, json!(0), "StillPending"),
@@ -187,7 +187,7 @@ fn a_wait_that_ends_without_an_approval_validates_nothing() {
             "auth_request_status_id": status,
             "auth_response": {"result_code": code, "authorized": true},
         });
-        let service = Service::but(move |route, _| {
+        let service = serve_except(move |route, _| {
             (route == REQUEST.to_string()).then(|| respond(200, body.to_string()))
         });
         let end = begin_authenticator(&service).wait(service.client(), &WaitPolicy::new());
@@ -201,7 +201,7 @@ fn a_wait_that_ends_without_an_approval_validates_nothing() {
 #[test]
 fn a_wait_that_is_given_up_or_runs_out_can_be_taken_up_again() {
     let polls = Arc::new(Mutex::new(0));
-    let service = Service::but(move |route, _| {
+    let service = serve_except(move |route, _| {
         let is_early = route == REQUEST.to_string() && {
             let mut polls = polls.lock().unwrap();
             *polls += 1;
@@ -223,7 +223,7 @@ fn a_wait_that_is_given_up_or_runs_out_can_be_taken_up_again() {
 
 #[test]
 fn a_wait_lasts_as_long_as_the_request() {
-    for (answered, asked, expected) in [
+    for (response, request_timeout, expected) in [
         (json!(60), None, 60),
         (json!("45"), None, 45),
         (json!(60), Some(30), 60),
@@ -232,19 +232,19 @@ fn a_wait_lasts_as_long_as_the_request() {
         (json!(null), None, 300),
         (json!(0), Some(30), 0),
     ] {
-        let service = Service::but(move |route, _| match route {
+        let service = serve_except(move |route, _| match route {
             "authenticator/start" => {
                 let body = json!({
                     "auth_request_id": REQUEST,
                     "auth_validation_token": TOKEN,
-                    "timeout_in_seconds": answered,
+                    "timeout_in_seconds": response,
                 });
                 Some(respond(200, body.to_string()))
             }
             _ => Some(respond(200, "{}")),
         });
         let mut request = authenticator();
-        request.timeout_in_seconds = asked;
+        request.timeout_in_seconds = request_timeout;
         let client = service.client();
         let pending = client
             .begin_authenticator_sign_in(&request)
@@ -258,7 +258,7 @@ fn a_wait_lasts_as_long_as_the_request() {
 }
 
 #[test]
-fn a_finish_answer_that_does_not_fit_ends_it_before_the_validation() {
+fn a_finish_response_that_does_not_match_ends_it_before_the_validation() {
     let finish = |id: Option<Uuid>, token: Option<&str>| json!({"auth_request_id": id, "auth_validation_token": token, "user_id": ADA});
     for (body, kind) in [
         (
@@ -269,11 +269,10 @@ fn a_finish_answer_that_does_not_fit_ends_it_before_the_validation() {
             finish(Some(Uuid::nil()), Some(FINISH_TOKEN)),
             ErrorKind::Mismatch,
         ),
-        (finish(None, Some(FINISH_TOKEN)), ErrorKind::Decode),
         (finish(Some(REQUEST), None), ErrorKind::Decode),
         (finish(Some(REQUEST), Some("")), ErrorKind::Decode),
     ] {
-        let service = Service::at("webauthn/finish", 200, body.to_string());
+        let service = serve_with("webauthn/finish", 200, body.to_string());
         let end = begin_webauthn(&service).complete(service.client(), PAGE);
         let error = assert_kind(end, kind);
         let text = error.to_string();
@@ -286,20 +285,39 @@ fn a_finish_answer_that_does_not_fit_ends_it_before_the_validation() {
         assert!(error.may_have_been_sent());
         assert_eq!(service.routes(), ["webauthn/start", "webauthn/finish"]);
     }
-    let service = Service::at("webauthn/finish", 403, "");
+    let service = serve_with("webauthn/finish", 403, "");
     let end = begin_webauthn(&service).complete(service.client(), PAGE);
     assert_kind(end, ErrorKind::Forbidden);
     assert_eq!(service.routes(), ["webauthn/start", "webauthn/finish"]);
 }
 
 #[test]
-fn the_user_of_the_finish_answer_must_be_the_one_who_signs_in() {
+fn a_finish_response_without_an_id_is_about_the_request_that_was_finished() {
+    for body in [
+        json!({"auth_validation_token": FINISH_TOKEN, "user_id": ADA}),
+        json!({"auth_request_id": null, "auth_validation_token": FINISH_TOKEN}),
+        json!({"auth_request_id": "", "auth_validation_token": FINISH_TOKEN, "user_id": ""}),
+    ] {
+        let service = serve_with("webauthn/finish", 200, body.to_string());
+        let end = begin_webauthn(&service)
+            .complete(service.client(), PAGE)
+            .unwrap();
+        assert!(matches!(end, SignIn::SignedIn(_)), "{end:?}");
+        assert_eq!(
+            service.body("webauthn/validate")["auth_request_id"],
+            json!(REQUEST)
+        );
+    }
+}
+
+#[test]
+fn the_user_of_the_finish_response_must_be_the_one_who_signs_in() {
     let body = json!({
         "auth_request_id": REQUEST,
         "auth_validation_token": FINISH_TOKEN,
         "user_id": EVE,
     });
-    let service = Service::at("webauthn/finish", 200, body.to_string());
+    let service = serve_with("webauthn/finish", 200, body.to_string());
     let end = begin_webauthn(&service).complete(service.client(), PAGE);
     assert_kind(end, ErrorKind::Mismatch);
 }
@@ -310,10 +328,10 @@ fn the_page_may_send_an_object_or_a_text_that_holds_one() {
         PAGE.to_owned(),
         format!(" {PAGE}\n"),
         json!(PAGE).to_string(),
-        // As the options of the one page SDK are wrapped in both directions.
+        // One page SDK sends a string that holds the object.
         json!(format!(" {PAGE} ")).to_string(),
     ] {
-        let service = Service::new(ApiVersion::V4, by_the_book);
+        let service = serve(ApiVersion::V4, regular);
         assert_ada(begin_webauthn(&service).complete(service.client(), &page));
         let sent = service.body("webauthn/finish")["authenticator_response_data"].clone();
         assert_eq!(sent, PAGE);
@@ -321,8 +339,8 @@ fn the_page_may_send_an_object_or_a_text_that_holds_one() {
 }
 
 #[test]
-fn junk_from_the_page_is_not_sent_on() {
-    let service = Service::new(ApiVersion::V4, by_the_book);
+fn junk_from_the_page_is_not_sent() {
+    let service = serve(ApiVersion::V4, regular);
     let pending = begin_webauthn(&service);
     let deep = "[".repeat(100_000);
     for page in [
@@ -338,7 +356,7 @@ fn junk_from_the_page_is_not_sent_on() {
         r#""""#,
         r#""s3cr3t""#,
         r#""[]""#,
-        // Wrapped twice is once too often.
+        // A string in a string is refused.
         r#""\"{}\"""#,
         &deep,
     ] {
@@ -352,8 +370,8 @@ fn junk_from_the_page_is_not_sent_on() {
 }
 
 #[test]
-fn a_link_that_does_not_fit_is_not_validated() {
-    let service = Service::new(ApiVersion::V4, by_the_book);
+fn a_link_that_does_not_match_is_not_validated() {
+    let service = serve(ApiVersion::V4, regular);
     let pending = begin_magiclink(&service);
     let (id, token) = (
         format!("auth_request_id={REQUEST}"),
@@ -380,7 +398,7 @@ fn a_link_that_does_not_fit_is_not_validated() {
         ),
         // A fragment does not reach a server.
         (format!("?x=1#{id}&{token}"), ErrorKind::InvalidInput),
-        // That of a registration.
+        // The link of a registration.
         (
             format!("registration_id={REQUEST}&registration_validation_token={LINK_TOKEN}"),
             ErrorKind::InvalidInput,
@@ -398,6 +416,6 @@ fn a_link_that_does_not_fit_is_not_validated() {
         assert!(!error.may_have_been_sent(), "{query}");
     }
     assert_eq!(service.routes(), ["magiclink_email/start"]);
-    // The right one still works.
+    // The pending state still works with the right link.
     assert_ada(pending.complete(service.client(), &format!("?{token}&{id}&own=1")));
 }

@@ -1,18 +1,19 @@
-//! Pending states: kept, moved, damaged, and ended by another client.
+//! Pending states: stored, damaged, and completed by another client.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::*;
+use crate::flow::testing::restored;
 
 #[test]
-fn a_client_of_another_version_cannot_end_it() {
+fn a_client_of_another_version_cannot_complete_it() {
     for (began, ends) in [
         (ApiVersion::V3, ApiVersion::V4),
         (ApiVersion::V4, ApiVersion::V3),
     ] {
-        let first = Service::new(began, by_the_book);
-        let second = Service::new(ends, by_the_book);
+        let first = serve(began, regular);
+        let second = serve(ends, regular);
         let client = second.client();
         let policy = WaitPolicy::new();
         for end in [
@@ -30,28 +31,21 @@ fn a_client_of_another_version_cannot_end_it() {
     }
 }
 
-/// Kept by one process and read by another.
-fn moved<T: Serialize + DeserializeOwned>(pending: T) -> T {
-    let text = serde_json::to_string(&pending).unwrap();
-    drop(pending);
-    serde_json::from_str(&text).unwrap()
-}
-
 #[test]
-fn another_client_ends_what_was_kept() {
+fn another_client_completes_a_stored_state() {
     for version in VERSIONS {
-        let first = Service::new(version, by_the_book);
-        let second = Service::new(version, by_the_book);
+        let first = serve(version, regular);
+        let second = serve(version, regular);
         let client = second.client();
 
-        let pending = moved(begin_authenticator(&first));
+        let pending = restored(begin_authenticator(&first));
         assert_ada(pending.wait(client, &WaitPolicy::new()));
-        let pending = moved(begin_webauthn(&first));
+        let pending = restored(begin_webauthn(&first));
         assert_ada(pending.complete(client, PAGE));
-        let pending = moved(begin_magiclink(&first));
+        let pending = restored(begin_magiclink(&first));
         assert_ada(pending.complete(client, &link()));
 
-        // All that the ends need came along.
+        // Everything that completion needs was stored.
         for method in ["authenticator", "webauthn"] {
             let start = first.body(&format!("{method}/start"));
             let validate = second.body(&format!("{method}/validate"));
@@ -64,16 +58,16 @@ fn another_client_ends_what_was_kept() {
         assert_eq!(second.test.api_requests(), 1 + 1 + 2 + 1);
         assert_eq!(first.test.api_requests(), 3);
     }
-    // Leave to ignore case comes along, too.
-    let service = Service::new(ApiVersion::V4, by_the_book);
+    // The permission to ignore case was stored, too.
+    let service = serve(ApiVersion::V4, regular);
     let request = StartAuthenticatorAuth::new().user(NAME.to_uppercase());
     let started = service.client().begin_authenticator_sign_in(&request);
-    let pending = moved(started.unwrap().pending.ignore_username_case());
+    let pending = restored(started.unwrap().pending.ignore_username_case());
     assert_ada(pending.complete(service.client()));
 }
 
 #[test]
-fn kept_states_are_small_and_print_no_secret() {
+fn stored_states_are_small_and_print_no_secret() {
     // As long as tokens are in practice.
     let token = "t0k3n-".repeat(40);
     let body = json!({
@@ -83,7 +77,7 @@ fn kept_states_are_small_and_print_no_secret() {
         "qr_code_data": QR,
         "timeout_in_seconds": 300,
     });
-    let service = Service::at("authenticator/start", 200, body.to_string());
+    let service = serve_with("authenticator/start", 200, body.to_string());
     let started = service
         .client()
         .begin_authenticator_sign_in(&authenticator())
@@ -95,12 +89,12 @@ fn kept_states_are_small_and_print_no_secret() {
         begin_webauthn(&service),
         begin_magiclink(&service),
     );
-    for kept in [
+    for stored in [
         serde_json::to_string(&pending.0).unwrap(),
         serde_json::to_string(&pending.1).unwrap(),
         serde_json::to_string(&pending.2).unwrap(),
     ] {
-        assert!(kept.len() < 700, "{} bytes", kept.len());
+        assert!(stored.len() < 700, "{} bytes", stored.len());
     }
     let nonce_of_page = service.body("webauthn/start")["nonce"].clone();
     let nonce_of_page = nonce_of_page.as_str().unwrap();
@@ -116,8 +110,8 @@ fn kept_states_are_small_and_print_no_secret() {
     }
 }
 
-/// Every way in which a kept state is damaged; what can still be read must
-/// come to some end without a panic.
+/// Damages a stored state in many ways. A state that can still be read must not
+/// cause a panic.
 fn damage<T: Serialize + DeserializeOwned>(pending: &T, end: impl Fn(T) -> Result<SignIn, Error>) {
     let text = serde_json::to_string(pending).unwrap();
     let json: Json = serde_json::from_str(&text).unwrap();
@@ -169,7 +163,7 @@ fn damage<T: Serialize + DeserializeOwned>(pending: &T, end: impl Fn(T) -> Resul
 
 #[test]
 fn a_damaged_state_never_panics() {
-    let service = Service::new(ApiVersion::V4, by_the_book);
+    let service = serve(ApiVersion::V4, regular);
     let client = service.client();
     damage(&begin_authenticator(&service), |pending| {
         assert!(!format!("{pending:?}").contains(TOKEN));
@@ -184,32 +178,44 @@ fn a_damaged_state_never_panics() {
 }
 
 #[test]
-fn a_state_without_its_parts_sends_nothing() {
-    let without = |mut kept: Json, field: &str| {
-        kept.as_object_mut().unwrap().remove(field).unwrap();
-        kept
-    };
-    let begun = Service::new(ApiVersion::V4, by_the_book);
-    let service = Service::new(ApiVersion::V4, by_the_book);
+fn a_state_without_its_parts_is_refused() {
+    fn assert_refused<T: Serialize + DeserializeOwned>(pending: &T, fields: &[&str]) {
+        let stored = serde_json::to_value(pending).unwrap();
+        for field in fields {
+            let mut stored = stored.clone();
+            stored.as_object_mut().unwrap().remove(*field).unwrap();
+            let error = serde_json::from_value::<T>(stored).err().unwrap();
+            assert_eq!(error.to_string(), format!("missing field `{field}`"));
+        }
+    }
+    let service = serve(ApiVersion::V4, regular);
+    let pending = begin_authenticator(&service);
+    assert_refused(&pending, &["id", "token", "nonce", "life"]);
+    assert_refused(&begin_webauthn(&service), &["id", "aa_sig"]);
+    assert_refused(&begin_magiclink(&service), &["id", "user"]);
+}
+
+#[test]
+fn a_state_with_the_nil_uuid_sends_nothing() {
+    fn with_nil<T: Serialize + DeserializeOwned>(pending: &T) -> T {
+        let mut stored = serde_json::to_value(pending).unwrap();
+        stored["id"] = json!(Uuid::nil());
+        serde_json::from_value(stored).unwrap()
+    }
+    let begun = serve(ApiVersion::V4, regular);
+    let service = serve(ApiVersion::V4, regular);
     let client = service.client();
-    let kept = serde_json::to_value(begin_authenticator(&begun)).unwrap();
-    for field in ["id", "token"] {
-        let pending: PendingAuthenticator =
-            serde_json::from_value(without(kept.clone(), field)).unwrap();
-        assert_kind(pending.complete(client), ErrorKind::InvalidInput);
-    }
-    let kept = serde_json::to_value(begin_webauthn(&begun)).unwrap();
-    for field in ["id", "aa_sig"] {
-        let pending: PendingWebauthn =
-            serde_json::from_value(without(kept.clone(), field)).unwrap();
-        assert_kind(pending.complete(client, PAGE), ErrorKind::InvalidInput);
-    }
-    let kept = serde_json::to_value(begin_magiclink(&begun)).unwrap();
-    let pending: PendingMagiclink = serde_json::from_value(without(kept, "id")).unwrap();
-    let nil = format!(
+    let link = format!(
         "auth_request_id={}&auth_validation_token={LINK_TOKEN}",
         Uuid::nil()
     );
-    assert_kind(pending.complete(client, &nil), ErrorKind::InvalidInput);
+    for end in [
+        with_nil(&begin_authenticator(&begun)).complete(client),
+        with_nil(&begin_authenticator(&begun)).wait(client, &WaitPolicy::new()),
+        with_nil(&begin_webauthn(&begun)).complete(client, PAGE),
+        with_nil(&begin_magiclink(&begun)).complete(client, &link),
+    ] {
+        assert_kind(end, ErrorKind::InvalidInput);
+    }
     assert!(service.test.seen().is_empty());
 }

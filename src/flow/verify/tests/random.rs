@@ -1,4 +1,4 @@
-//! Random answers, of roughly the right shape, against the rules.
+//! Random responses, of roughly the right shape, against the rules.
 
 use super::*;
 
@@ -67,9 +67,9 @@ impl Random {
         }
     }
 
-    /// The answer of Ada's, damaged in up to four places.
-    fn answer(&mut self) -> Json {
-        let mut json = answer();
+    /// Ada's response, damaged in up to four places.
+    fn response(&mut self) -> Json {
+        let mut json = response();
         for _ in 0..self.below(5) {
             let pointer = self.pick(POINTERS);
             let value = match self.below(4) {
@@ -77,13 +77,14 @@ impl Random {
                 1 => Some(json!(null)),
                 2 => Some(match pointer.rsplit('/').next().unwrap() {
                     "user_id" => json!(self.pick(&[ADA, EVE, Uuid::nil()])),
-                    "username" => json!(self.pick(&["ada", "ADA", "eve"])),
+                    "username" => json!(self.pick(&["ada", "ADA", "eve", ""])),
                     "auth_profile_details" => self.pick(&[
                         json!({"user_id": EVE, "username": "eve"}),
                         json!({"user_id": ADA, "username": "eve"}),
                         json!({"user_id": ADA}),
                     ]),
                     "result_code" => json!(self.pick(&[0, 1, 2, 3, 4, 5, 8, 9, 10, 77, -1])),
+                    "auth_request_status_id" => json!(self.pick(&[0, 2, 2, 3, 4, 77])),
                     "signed_data" => self.signed_message(),
                     "authorized" => json!(self.below(2) == 0),
                     _ => self.json(2),
@@ -100,7 +101,7 @@ impl Random {
     }
 
     fn expected(&mut self) -> Expected {
-        Expected {
+        let identity = Identity {
             user: self.pick(&[
                 None,
                 Some("ada".into()),
@@ -113,6 +114,9 @@ impl Random {
             started_for: self.id(),
             finished_by: self.id(),
             ignore_case: self.below(2) == 0,
+        };
+        Expected {
+            identity,
             auth_request_id: self.pick(&[REQUEST, REQUEST, REQUEST, OTHER_REQUEST]),
             nonce: self.pick(&[None, Some(NONCE.into()), Some("another".into())]),
         }
@@ -141,11 +145,11 @@ const POINTERS: &[&str] = &[
     "/validate_auth_response_details/auth_details/response_details/secure_signed_message/signed_data",
 ];
 
-/// The rules, once more and in other words: over the JSON as it arrived.
-fn may_sign_in(answer: &Json, expected: &Expected) -> bool {
-    let details = &answer["validate_auth_response_details"];
-    let response = &details["auth_details"]["response_details"];
-    let who = &response["auth_profile_details"];
+/// An independent implementation of the rules, on the JSON text.
+fn may_sign_in(response: &Json, expected: &Expected) -> bool {
+    let details = &response["validate_auth_response_details"];
+    let part = &details["auth_details"]["response_details"];
+    let who = &part["auth_profile_details"];
     let asked = &details["auth_details"]["request_details"]["auth_profile_details"];
 
     let id = |json: &Json| {
@@ -154,7 +158,7 @@ fn may_sign_in(answer: &Json, expected: &Expected) -> bool {
             .filter(|id| *id != Uuid::nil())
     };
     let same = |a: &str, b: &str| {
-        if expected.ignore_case {
+        if expected.identity.ignore_case {
             a.eq_ignore_ascii_case(b)
         } else {
             a == b
@@ -162,25 +166,37 @@ fn may_sign_in(answer: &Json, expected: &Expected) -> bool {
     };
 
     let is_authorized = matches!(details["authorized"], Value::Bool(true));
-    let code = match &details["result_code"] {
+    let number = |json: &Json| match json {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string().replace(".0", ""),
         _ => String::new(),
     };
-    let code_denies = ["0", "1", "3", "4", "5", "9", "10"].contains(&code.as_str());
+    // 2 is "completed" and "success"; the empty text stands for no value.
+    let status = number(&response["auth_request_status_id"]);
+    let code = number(&details["result_code"]);
+    let denies = [status, code]
+        .iter()
+        .any(|number| !["", "2"].contains(&number.as_str()));
     let Some(who_id) = id(&who["user_id"]) else {
         return false;
     };
 
     let same_id_asked = id(&asked["user_id"]).is_none_or(|asked| asked == who_id);
-    let same_name_asked = match (asked["username"].as_str(), who["username"].as_str()) {
+    // An empty name is an unknown one.
+    let name = |json: &'_ Json| {
+        json["username"]
+            .as_str()
+            .map(str::to_owned)
+            .filter(|name| !name.is_empty())
+    };
+    let same_name_asked = match (name(asked).as_deref(), name(who).as_deref()) {
         (Some(asked), Some(name)) => same(asked, name),
         _ => true,
     };
 
-    let started_for = expected.started_for.filter(|id| !id.is_nil());
-    let finished_by = expected.finished_by.filter(|id| !id.is_nil());
-    let is_the_one = match &expected.user {
+    let started_for = expected.identity.started_for.filter(|id| !id.is_nil());
+    let finished_by = expected.identity.finished_by.filter(|id| !id.is_nil());
+    let is_the_one = match &expected.identity.user {
         None => true,
         Some(UserKey::Id(id)) => *id == who_id,
         Some(UserKey::Username(name)) => {
@@ -192,7 +208,7 @@ fn may_sign_in(answer: &Json, expected: &Expected) -> bool {
         .flatten()
         .all(|id| id == who_id);
 
-    let data = response["secure_signed_message"]["signed_data"].as_str();
+    let data = part["secure_signed_message"]["signed_data"].as_str();
     let signed: Json = data
         .and_then(|text| {
             BASE64_STANDARD_NO_PAD
@@ -212,7 +228,7 @@ fn may_sign_in(answer: &Json, expected: &Expected) -> bool {
     let message_fits = !is_readable || is_about_ours && has_our_nonce;
 
     is_authorized
-        && !code_denies
+        && !denies
         && same_id_asked
         && same_name_asked
         && is_the_one
@@ -221,20 +237,20 @@ fn may_sign_in(answer: &Json, expected: &Expected) -> bool {
 }
 
 #[test]
-fn no_random_answer_signs_in_unless_every_condition_holds() {
+fn no_random_response_signs_in_unless_every_condition_holds() {
     let mut random = Random(0x5eed_5eed_5eed_5eed);
     let (mut signed_in, mut refused, mut mismatches, mut unreadable) = (0, 0, 0, 0);
     for case in 0..20_000 {
-        let (answer, expected) = (random.answer(), random.expected());
-        let may = may_sign_in(&answer, &expected);
-        let Ok(decoded) = serde_json::from_str(&answer.to_string()) else {
+        let (response, expected) = (random.response(), random.expected());
+        let may = may_sign_in(&response, &expected);
+        let Ok(decoded) = serde_json::from_str(&response.to_string()) else {
             unreadable += 1;
             continue;
         };
         let result = judge(decoded, &expected);
         match &result {
             Ok(SignIn::SignedIn(user)) => {
-                let id = answer.pointer(&format!("{WHO}/user_id")).unwrap();
+                let id = response.pointer(&format!("{WHO}/user_id")).unwrap();
                 assert_eq!(id.as_str(), Some(&*user.user_id().to_string()));
                 assert_eq!(user.auth_request_id(), expected.auth_request_id);
                 signed_in += 1;
@@ -246,9 +262,9 @@ fn no_random_answer_signs_in_unless_every_condition_holds() {
             }
         }
         let is_signed_in = matches!(result, Ok(SignIn::SignedIn(_)));
-        assert_eq!(is_signed_in, may, "case {case}: {answer} {expected:?}");
+        assert_eq!(is_signed_in, may, "case {case}: {response} {expected:?}");
     }
-    // The cases reach every end, not only the easy one.
+    // All outcomes occur often.
     let counts = [signed_in, refused, mismatches, unreadable];
     assert!(counts.iter().all(|count| *count > 1_000), "{counts:?}");
 }

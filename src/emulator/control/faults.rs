@@ -1,0 +1,369 @@
+//! [`Fault`]: failures on demand.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{Endpoint, Private, emulator::message::Response};
+
+/// A failure on demand.
+///
+/// A constructor chooses the failure, [`on`](Self::on) the endpoint and
+/// [`times`](Self::times) the number of calls.
+/// [`Emulator::fault`](crate::emulator::Emulator::fault) adds the fault:
+///
+/// ```
+/// use autharmor::emulator::{Emulator, Fault};
+///
+/// let emulator = Emulator::start()?;
+/// emulator.fault(Fault::status(503).retry_after("2").on("get_user").times(3));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Fault {
+    target: String,
+    left: Option<u32>,
+    /// `None`: depends on the kind.
+    processed: Option<bool>,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Status {
+        status: u16,
+        retry_after: Option<String>,
+        /// Content type and text. The text may repeat what a client sent.
+        body: Option<(String, Private)>,
+    },
+    Latency(Duration),
+    DropBeforeResponse,
+    DropInResponse,
+    Garbage,
+    TruncatedBody,
+    BrokenChunks,
+    ExpiredToken,
+}
+
+impl Fault {
+    fn new(kind: Kind) -> Self {
+        Self {
+            target: "*".to_owned(),
+            left: None,
+            processed: None,
+            kind,
+        }
+    }
+
+    /// Responds with this status, and without a body unless
+    /// [`body`](Self::body) sets one. The call has no effect.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
+        Self::new(Kind::Status {
+            status,
+            retry_after: None,
+            body: None,
+        })
+    }
+
+    /// Delays the call, which is then processed as usual or meets the next
+    /// fault.
+    #[must_use]
+    pub fn latency(time: Duration) -> Self {
+        Self::new(Kind::Latency(time))
+    }
+
+    /// Reads the request and closes the connection without a response. The call
+    /// has no effect.
+    #[must_use]
+    pub fn drop_before_response() -> Self {
+        Self::new(Kind::DropBeforeResponse)
+    }
+
+    /// Closes the connection in the middle of the response's head. The call has
+    /// its effect.
+    #[must_use]
+    pub fn drop_in_response() -> Self {
+        Self::new(Kind::DropInResponse)
+    }
+
+    /// Responds with bytes that are not HTTP. The call has its effect.
+    #[must_use]
+    pub fn garbage() -> Self {
+        Self::new(Kind::Garbage)
+    }
+
+    /// Responds with a body that is shorter than its `Content-Length`. The call
+    /// has its effect.
+    #[must_use]
+    pub fn truncated_body() -> Self {
+        Self::new(Kind::TruncatedBody)
+    }
+
+    /// Responds in chunks, the second of which is malformed. The call has its
+    /// effect.
+    #[must_use]
+    pub fn broken_chunks() -> Self {
+        Self::new(Kind::BrokenChunks)
+    }
+
+    /// Revokes the access token of the call before it is checked. Calls of the
+    /// token endpoint are not affected.
+    #[must_use]
+    pub fn expired_token() -> Self {
+        Self::new(Kind::ExpiredToken)
+    }
+
+    /// Responds with 503 at the token endpoint alone.
+    #[must_use]
+    pub fn token_endpoint_down() -> Self {
+        Self::status(503).on("token")
+    }
+
+    /// Sets the `Retry-After` header of [`status`](Self::status). Any text is
+    /// sent as it is. Defaults to none.
+    #[must_use]
+    pub fn retry_after(mut self, value: impl Into<String>) -> Self {
+        if let Kind::Status { retry_after, .. } = &mut self.kind {
+            *retry_after = Some(value.into());
+        }
+        self
+    }
+
+    /// Sets the body of [`status`](Self::status) and its content type. Defaults
+    /// to none.
+    #[must_use]
+    pub fn body(mut self, content_type: impl Into<String>, text: impl Into<String>) -> Self {
+        if let Kind::Status { body, .. } = &mut self.kind {
+            *body = Some((content_type.into(), Private::from(text.into())));
+        }
+        self
+    }
+
+    /// Sets the endpoint that fails: a name such as `get_user`, `token`, or `*`
+    /// for every endpoint. Defaults to `*`.
+    #[must_use]
+    pub fn on(mut self, endpoint: impl Into<String>) -> Self {
+        self.target = endpoint.into();
+        self
+    }
+
+    /// Sets how many calls fail. Defaults to every call until the faults are
+    /// cleared.
+    #[must_use]
+    pub fn times(mut self, calls: u32) -> Self {
+        self.left = Some(calls);
+        self
+    }
+
+    /// Sets whether the call has its effect: `false` is a lost request, `true` a
+    /// lost response. Defaults to what the constructor says.
+    #[must_use]
+    pub fn processed(mut self, processed: bool) -> Self {
+        self.processed = Some(processed);
+        self
+    }
+
+    /// Whether the endpoint exists.
+    pub(crate) fn target_exists(&self) -> bool {
+        self.target == "*"
+            || self.target == "token"
+            || Endpoint::ALL
+                .iter()
+                .any(|endpoint| endpoint.name() == self.target)
+    }
+}
+
+/// The body of the control route for faults.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FaultSpec {
+    kind: String,
+    endpoint: Option<String>,
+    times: Option<u32>,
+    processed: Option<bool>,
+    status: Option<u16>,
+    retry_after: Option<String>,
+    content_type: Option<String>,
+    body: Option<String>,
+    milliseconds: Option<u64>,
+}
+
+impl TryFrom<FaultSpec> for Fault {
+    type Error = String;
+
+    fn try_from(spec: FaultSpec) -> Result<Self, String> {
+        let mut fault = match spec.kind.as_str() {
+            "status" => {
+                let status = spec.status.filter(|status| (200..=599).contains(status));
+                Self::status(status.ok_or("status must be from 200 to 599")?)
+            }
+            "latency" => Self::latency(Duration::from_millis(
+                spec.milliseconds.ok_or("milliseconds is required")?,
+            )),
+            "drop_before_response" => Self::drop_before_response(),
+            "drop_in_response" => Self::drop_in_response(),
+            "garbage" => Self::garbage(),
+            "truncated_body" => Self::truncated_body(),
+            "broken_chunks" => Self::broken_chunks(),
+            "expired_token" => Self::expired_token(),
+            _ => return Err("unknown kind of fault".to_owned()),
+        };
+        if let Some(value) = spec.retry_after {
+            fault = fault.retry_after(value);
+        }
+        if let Some(text) = spec.body {
+            let content_type = spec.content_type.as_deref().unwrap_or("application/json");
+            fault = fault.body(content_type, text);
+        }
+        if let Some(endpoint) = spec.endpoint {
+            fault = fault.on(endpoint);
+        }
+        fault.left = spec.times;
+        fault.processed = spec.processed;
+        if fault.target_exists() {
+            Ok(fault)
+        } else {
+            Err("unknown endpoint".to_owned())
+        }
+    }
+}
+
+/// The active faults, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<Fault>);
+
+/// What the faults do to one call.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) latencies: Vec<Duration>,
+    pub(crate) expires_token: bool,
+    /// The response instead of the call's own.
+    pub(crate) replacement: Option<Response>,
+    /// Whether the call has its effect.
+    pub(crate) processed: bool,
+    pub(crate) damage: Damage,
+}
+
+/// What the server does to a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Damage {
+    None,
+    DropBefore,
+    DropIn,
+    Garbage,
+    Truncate,
+    BreakChunks,
+}
+
+impl Faults {
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    pub(crate) fn describe(&self) -> Vec<Value> {
+        self.0
+            .iter()
+            .map(|fault| {
+                json!({
+                    "kind": fault.kind.name(),
+                    "endpoint": fault.target,
+                    "times": fault.left,
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Applies the faults of this call: every latency, and the first of the
+    /// others.
+    pub(crate) fn plan(&mut self, endpoint: &str) -> Option<Plan> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut plan = Plan {
+            latencies: Vec::new(),
+            expires_token: false,
+            replacement: None,
+            processed: true,
+            damage: Damage::None,
+        };
+        let mut applied = false;
+        let mut failed = false;
+        for fault in &mut self.0 {
+            let matches = fault.target == "*" || fault.target == endpoint;
+            if !matches || fault.left == Some(0) {
+                continue;
+            }
+            match (&fault.kind, failed) {
+                (Kind::Latency(time), _) => plan.latencies.push(*time),
+                (Kind::ExpiredToken, false) if endpoint == "token" => continue,
+                (_, true) => continue,
+                (kind, false) => {
+                    failed = true;
+                    plan.expires_token = matches!(kind, Kind::ExpiredToken);
+                    plan.processed = fault.processed.unwrap_or(!matches!(
+                        kind,
+                        Kind::Status { .. } | Kind::DropBeforeResponse
+                    ));
+                    plan.replacement = kind.replacement();
+                    plan.damage = kind.damage();
+                }
+            }
+            applied = true;
+            fault.left = fault.left.map(|left| left.saturating_sub(1));
+        }
+        self.0.retain(|fault| fault.left != Some(0));
+        applied.then_some(plan)
+    }
+}
+
+impl Kind {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Status { .. } => "status",
+            Self::Latency(_) => "latency",
+            Self::DropBeforeResponse => "drop_before_response",
+            Self::DropInResponse => "drop_in_response",
+            Self::Garbage => "garbage",
+            Self::TruncatedBody => "truncated_body",
+            Self::BrokenChunks => "broken_chunks",
+            Self::ExpiredToken => "expired_token",
+        }
+    }
+
+    fn replacement(&self) -> Option<Response> {
+        let Self::Status {
+            status,
+            retry_after,
+            body,
+        } = self
+        else {
+            return None;
+        };
+        let mut response = Response::empty(*status);
+        if let Some(value) = retry_after {
+            response = response.with_header("retry-after", value);
+        }
+        if let Some((content_type, text)) = body {
+            response = response.with_header("content-type", content_type);
+            response.body = text.as_bytes().to_vec();
+        }
+        Some(response)
+    }
+
+    const fn damage(&self) -> Damage {
+        match self {
+            Self::Status { .. } | Self::Latency(_) | Self::ExpiredToken => Damage::None,
+            Self::DropBeforeResponse => Damage::DropBefore,
+            Self::DropInResponse => Damage::DropIn,
+            Self::Garbage => Damage::Garbage,
+            Self::TruncatedBody => Damage::Truncate,
+            Self::BrokenChunks => Damage::BreakChunks,
+        }
+    }
+}

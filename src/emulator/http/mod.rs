@@ -1,0 +1,7 @@
+//! The HTTP server: reads requests, sends responses.
+
+mod chunked;
+mod reader;
+pub(crate) mod server;
+pub(crate) mod tls;
+mod writer;

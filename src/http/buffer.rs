@@ -1,0 +1,102 @@
+//! [`WipedBuffer`]: a growing buffer that leaves no copies behind.
+
+use std::io::{self, Read, Write};
+
+use zeroize::Zeroizing;
+
+/// Bytes that are wiped when dropped, and whenever they move to a larger place.
+/// A `Vec` that grows by itself frees its old memory as it is.
+pub(crate) struct WipedBuffer(Zeroizing<Vec<u8>>);
+
+impl WipedBuffer {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(Zeroizing::new(Vec::with_capacity(capacity)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Appends what `reader` has, until its end or until there are more than
+    /// `limit` bytes.
+    pub(crate) fn read_from(&mut self, mut reader: impl Read, limit: usize) -> io::Result<()> {
+        while self.len() <= limit {
+            self.reserve(1);
+            let free = self.0.capacity() - self.len();
+            let wanted = free.min((limit - self.len()).saturating_add(1));
+            let mut part = reader
+                .by_ref()
+                .take(u64::try_from(wanted).unwrap_or(u64::MAX));
+            if part.read_to_end(&mut self.0)? < wanted {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn into_inner(self) -> Zeroizing<Vec<u8>> {
+        self.0
+    }
+
+    /// Makes room for so many more bytes.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.len().saturating_add(more);
+        let capacity = self.0.capacity();
+        if needed > capacity {
+            let larger = needed.max(capacity.saturating_mul(2));
+            let mut grown = Zeroizing::new(Vec::with_capacity(larger));
+            grown.extend_from_slice(&self.0);
+            self.0 = grown;
+        }
+    }
+}
+
+impl Write for WipedBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_survive_growing() {
+        let mut buffer = WipedBuffer::with_capacity(0);
+        let expected: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        for piece in expected.chunks(7) {
+            buffer.write_all(piece).unwrap();
+        }
+        assert_eq!(*buffer.into_inner(), expected);
+    }
+
+    #[test]
+    fn reading_ends_with_the_reader_or_one_byte_behind_the_limit() {
+        for (capacity, length, limit, read) in [
+            (0, 0, 0, 0),
+            (0, 10, 100, 10),
+            (11, 10, 100, 10),
+            (10, 10, 10, 10),
+            (4, 1000, 1000, 1000),
+            (4, 1000, 999, 1000),
+            (4, 1000, 10, 11),
+            (4, 1000, usize::MAX, 1000),
+        ] {
+            let source = vec![b'x'; length];
+            let mut buffer = WipedBuffer::with_capacity(capacity);
+            buffer.read_from(&source[..], limit).unwrap();
+            assert_eq!(buffer.len(), read, "{length} bytes, limit {limit}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What an idle TLS connection may have heard.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use super::super::stream::{Socket, Stream};
+use super::super::tls::{client_config, handshake};
+use super::*;
+use autharmor_test_support::scripted::{Act, Ca, OK, Server};
+
+const FORGED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged";
+
+/// Connects to a server with this script behind the handshake.
+fn connect(acts: Vec<Act>) -> (Server, Stream) {
+    let ca = Ca::new();
+    let mut script = vec![Act::Tls(ca.localhost())];
+    script.extend(acts);
+    let server = Server::start(vec![script]);
+    let tcp = TcpStream::connect(server.address()).unwrap();
+    let stream = Stream::Plain(Socket::new(tcp, Instant::now() + PATIENT));
+    let config = client_config(&Roots::Only(vec![ca.pem()]), None).unwrap();
+    let stream = handshake(&config, "localhost", stream).unwrap();
+    (server, stream)
+}
+
+#[test]
+fn a_silent_connection_is_open_whatever_tls_itself_sends() {
+    // Session tickets arrive before the server stalls.
+    let (server, mut stream) = connect(vec![Act::Stall]);
+    server.wait_until_stalled(1);
+    for _ in 0..3 {
+        assert!(stream.is_open());
+        assert!(!stream.has_leftovers());
+    }
+}
+
+#[test]
+fn a_connection_with_bytes_in_the_socket_is_not_open() {
+    let (server, mut stream) = connect(vec![Act::write(FORGED), Act::Stall]);
+    server.wait_until_stalled(1);
+    assert!(!stream.is_open());
+}
+
+#[test]
+fn a_connection_with_decrypted_bytes_is_not_open() {
+    let (server, mut stream) = connect(vec![Act::write(OK.to_owned() + FORGED), Act::Stall]);
+    server.wait_until_stalled(1);
+    let mut response = vec![0; OK.len()];
+    stream.read_exact(&mut response).unwrap();
+    assert!(stream.has_leftovers());
+    let mut forged = vec![0; FORGED.len()];
+    stream.read_exact(&mut forged).unwrap();
+    assert!(!stream.has_leftovers());
+    assert!(stream.is_open());
+}
+
+#[test]
+fn a_closed_connection_is_not_open() {
+    for end in [Act::Close, Act::Cut] {
+        let (server, mut stream) = connect(vec![end]);
+        server.wait_until_idle();
+        assert!(!stream.is_open());
+    }
+    let (server, mut stream) = connect(vec![Act::ReadSome, Act::Stall, Act::Close]);
+    stream.write_all(b"x").unwrap();
+    server.wait_until_stalled(1);
+    assert!(stream.is_open());
+    server.release();
+    server.wait_until_idle();
+    assert!(!stream.is_open());
+}

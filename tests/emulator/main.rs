@@ -1,0 +1,15 @@
+//! The emulator, tested with clients that share no code with it.
+#![cfg(feature = "emulator")]
+
+mod client;
+mod clock;
+mod control;
+mod declared;
+mod faults;
+mod flows;
+mod fuzz;
+mod program;
+mod server;
+mod shapes;
+mod strict;
+mod waiting;

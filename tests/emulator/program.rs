@@ -1,0 +1,241 @@
+//! The emulator with curl as its client, and as a program.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use autharmor::emulator::Emulator;
+use serde_json::Value;
+
+use autharmor_test_support::cargo::{cargo, target};
+
+/// The steps that the script prints.
+const STEPS: &str = "\
+phone enrolled
+phone registered
+approved on the phone
+signed in by phone
+passkey registered
+signed in by passkey
+mail registered
+signed in by mail
+phone disabled
+all of it in the history
+";
+
+/// Runs the script. Prints a warning and returns `None` without curl.
+fn walk_through(arguments: &[&str]) -> Option<Output> {
+    if Command::new("curl").arg("--version").output().is_err() {
+        // Not `eprintln!`, whose output is hidden while tests pass.
+        let message = "SKIPPED: curl is missing, curl was NOT tested as a client";
+        let _ = writeln!(std::io::stderr(), "\n{message}");
+        return None;
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulator/walkthrough.sh");
+    let output = Command::new("sh")
+        .arg(script)
+        .args(arguments)
+        .env("NO_PROXY", "*")
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), STEPS, "{errors}");
+    Some(output)
+}
+
+#[test]
+fn curl_alone_registers_and_signs_in_by_all_methods() {
+    let emulator = Emulator::builder().plain_http().start().unwrap();
+    let (id, secret) = (emulator.client_id(), emulator.client_secret());
+    if walk_through(&[emulator.base_url(), id, secret]).is_none() {
+        return;
+    }
+    assert_eq!(emulator.users()[0].1, "grace");
+    for request in emulator.requests() {
+        assert!(request.header("user-agent").unwrap().starts_with("curl/"));
+        assert!(request.endpoint().is_some(), "{}", request.request_line());
+    }
+}
+
+/// Builds the program.
+fn program() -> PathBuf {
+    let target = target();
+    let mut arguments = vec!["build", "--features", "emulator", "--example", "emulator"];
+    arguments.extend([
+        "--message-format=json",
+        "--target-dir",
+        target.to_str().unwrap(),
+    ]);
+    if !cfg!(debug_assertions) {
+        arguments.push("--release");
+    }
+    cargo(&arguments)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "emulator")
+        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+        .unwrap()
+}
+
+/// The running program.
+struct Program {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Program {
+    fn start(exe: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(exe)
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        Self { child, lines }
+    }
+
+    fn line(&self) -> String {
+        let patience = Duration::from_secs(30);
+        self.lines.recv_timeout(patience).expect("a line of output")
+    }
+
+    /// The value in the next line, which has to begin with `name`.
+    fn value(&self, name: &str) -> String {
+        let line = self.line();
+        let value = line.strip_prefix(name).unwrap_or_else(|| panic!("{line}"));
+        value.trim().to_owned()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn exchange(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+#[test]
+fn the_program_prints_its_urls_logs_without_secrets_and_ends() {
+    let exe = program();
+    let seed = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator-seed.json");
+    fs::write(
+        &seed,
+        r#"["ada@example.com", {"username": "bob", "without_methods": true}]"#,
+    )
+    .unwrap();
+    let mut program = Program::start(&exe, &["--http", "--seed", seed.to_str().unwrap()]);
+    let url = program.value("API and token endpoint");
+    let address = url.strip_prefix("http://").unwrap().to_owned();
+    assert_eq!(program.value("control page"), format!("{url}/_emulator/"));
+    let id = program.value("client id");
+    let secret = program.value("client secret");
+
+    let plain = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    let health = exchange(&address, &format!("GET /_emulator/health {plain}\r\n"));
+    assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
+    assert!(health.contains(&format!("\"api_url\":\"{url}\"")));
+    let users = exchange(&address, &format!("GET /_emulator/users {plain}\r\n"));
+    assert!(users.contains("\"ada@example.com\"") && users.contains("\"bob\""));
+    let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+    let response = exchange(
+        &address,
+        &format!(
+            "POST /connect/token {plain}Content-Length: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}",
+            form.len()
+        ),
+    );
+    let token = response.split("\"access_token\":\"").nth(1).unwrap();
+    let token = token.split('"').next().unwrap();
+    let name = "00000000-0000-0000-0000-000000000000?username=ada%40example.com";
+    for (path, bearer) in [
+        (format!("/v4/users/{name}"), token),
+        (format!("/v4/users/{name}"), "wrong-token"),
+        ("/v4/secret-path".to_owned(), token),
+    ] {
+        let request = format!("GET {path} {plain}Authorization: Bearer {bearer}\r\n\r\n");
+        exchange(&address, &request);
+    }
+    // One line for each request of the API, without names and tokens.
+    let lines: Vec<String> = (0..4).map(|_| program.line()).collect();
+    assert_eq!(
+        lines,
+        [
+            "200 POST token",
+            "200 GET get_user",
+            "401 GET get_user",
+            "404 GET (no such route)",
+        ]
+    );
+
+    assert!(program.child.try_wait().unwrap().is_none());
+    let pid = program.child.id().to_string();
+    let killed = Command::new("kill").arg(&pid).status();
+    if !killed.is_ok_and(|status| status.success()) {
+        program.child.kill().unwrap();
+    }
+    program.child.wait().unwrap();
+    assert!(TcpStream::connect(&address).is_err());
+}
+
+#[test]
+fn curl_trusts_the_certificate_file_of_the_program() {
+    let exe = program();
+    let ca = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator-ca.pem");
+    let program = Program::start(&exe, &["--ca-file", ca.to_str().unwrap()]);
+    let url = program.value("API and token endpoint");
+    assert!(url.starts_with("https://127.0.0.1:"));
+    program.value("control page");
+    let id = program.value("client id");
+    let secret = program.value("client secret");
+    assert_eq!(
+        program.value("certificate to trust"),
+        ca.display().to_string()
+    );
+    walk_through(&[&url, &id, &secret, ca.to_str().unwrap()]);
+}
+
+#[test]
+fn the_program_has_help_and_refuses_unknown_options() {
+    let exe = program();
+    let run = |arguments: &[&str]| Command::new(&exe).args(arguments).output().unwrap();
+    let help = run(&["--help"]);
+    assert!(help.status.success());
+    assert!(String::from_utf8_lossy(&help.stdout).contains("--listen"));
+    for (arguments, code) in [
+        (&["--nonsense"][..], 2),
+        (&["--listen", "nowhere"], 2),
+        (&["--listen"], 2),
+        // Not a loopback address.
+        (&["--listen", "192.0.2.1:0"], 1),
+        (&["--seed", "/nowhere/at/all.json"], 1),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(output.stderr.starts_with(b"emulator: "));
+    }
+}

@@ -1,0 +1,31 @@
+//! Helpers shared by the tests and benchmarks of autharmor.
+//!
+//! | module | what it has |
+//! | --- | --- |
+//! | [`scripted`] | a TCP and TLS server that follows a script, and certificates |
+//! | [`canned`] | a fast TLS server with fixed responses, for measurements |
+//! | `emulator` | an emulator with one user; needs the feature `emulator` |
+//! | [`cargo`], [`rustdoc`], [`programs`] | running other programs |
+//! | [`BlackHole`] | addresses that never respond |
+//! | [`Folder`], [`Gate`], [`Rng`] | a temporary folder, a gate for threads, a repeatable generator of random numbers |
+//!
+//! Unit tests of autharmor use only what names no type of autharmor.
+
+pub mod canned;
+pub mod cargo;
+#[cfg(feature = "emulator")]
+pub mod emulator;
+pub mod programs;
+pub mod rustdoc;
+pub mod scripted;
+
+mod black_hole;
+mod folder;
+mod gate;
+mod pem;
+mod rng;
+
+pub use black_hole::BlackHole;
+pub use folder::Folder;
+pub use gate::Gate;
+pub use rng::Rng;
