@@ -57,6 +57,15 @@ impl Request {
     }
 }
 
+/// Why a request was refused, or what a tolerant emulator accepted although it
+/// is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Issue {
+    /// The field, parameter or header, or else `path`, `query` or `body`.
+    pub(crate) field: Option<String>,
+    pub(crate) reason: String,
+}
+
 /// A response to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
@@ -64,6 +73,10 @@ pub(crate) struct Response {
     pub(crate) content_type: Option<&'static str>,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
+    /// Why the request was refused. It is not sent.
+    pub(crate) refusal: Option<Issue>,
+    /// What was wrong with a request that was accepted. It is not sent.
+    pub(crate) warnings: Vec<Issue>,
 }
 
 impl Response {
@@ -73,20 +86,28 @@ impl Response {
             content_type: None,
             headers: Vec::new(),
             body: Vec::new(),
+            refusal: None,
+            warnings: Vec::new(),
         }
     }
 
     pub(crate) fn json(status: u16, value: &Value) -> Self {
-        Self {
-            status,
-            content_type: Some("application/json; charset=utf-8"),
-            headers: Vec::new(),
-            body: value.to_string().into_bytes(),
-        }
+        let mut response = Self::empty(status);
+        response.content_type = Some("application/json; charset=utf-8");
+        response.body = value.to_string().into_bytes();
+        response
     }
 
     pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn with_refusal(mut self, field: Option<&str>, reason: impl Into<String>) -> Self {
+        self.refusal = Some(Issue {
+            field: field.map(str::to_owned),
+            reason: reason.into(),
+        });
         self
     }
 }

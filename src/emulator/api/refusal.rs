@@ -1,12 +1,15 @@
-//! [`Refusal`]: why a call fails.
+//! [`Refusal`]: why a call fails. [`Leniency`]: what is accepted nevertheless.
 
 use super::decisions::{IN_USE, MALFORMED, NOT_FOUND};
+use crate::emulator::message::Issue;
 
 /// The status and message of an error response.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) message: String,
+    /// The field, parameter or header that is wrong, if it is one.
+    pub(super) field: Option<String>,
 }
 
 impl Refusal {
@@ -14,11 +17,18 @@ impl Refusal {
         Self {
             status,
             message: message.into(),
+            field: None,
         }
     }
 
     pub(super) fn bad(message: impl Into<String>) -> Self {
         Self::new(MALFORMED, message)
+    }
+
+    /// Refuses a field, whose name the message begins with.
+    pub(super) fn bad_field(field: impl Into<String>, problem: &str) -> Self {
+        let field = field.into();
+        Self::bad(format!("{field} {problem}")).about(field)
     }
 
     pub(super) fn not_found(what: &str) -> Self {
@@ -28,6 +38,62 @@ impl Refusal {
     pub(super) fn conflict(message: &str) -> Self {
         Self::new(IN_USE, message)
     }
+
+    /// Sets the field that is wrong.
+    pub(super) fn about(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    pub(super) fn into_issue(self) -> Issue {
+        Issue {
+            field: self.field,
+            reason: self.message,
+        }
+    }
 }
 
 pub(super) type Result<T> = std::result::Result<T, Refusal>;
+
+/// Most warnings about one request.
+const MOST_WARNINGS: usize = 20;
+
+/// What the mode does with a deviation that the service may accept.
+#[derive(Debug)]
+pub(super) struct Leniency {
+    tolerant: bool,
+    pub(super) warnings: Vec<Issue>,
+}
+
+impl Leniency {
+    pub(super) fn new(tolerant: bool) -> Self {
+        Self {
+            tolerant,
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_tolerant(&self) -> bool {
+        self.tolerant
+    }
+
+    /// Turns the refusal into a warning in tolerant mode; fails with it in
+    /// strict mode.
+    pub(super) fn tolerate(&mut self, refusal: Refusal) -> Result<()> {
+        if !self.tolerant {
+            return Err(refusal);
+        }
+        if self.warnings.len() < MOST_WARNINGS {
+            self.warnings.push(refusal.into_issue());
+        }
+        Ok(())
+    }
+}
+
+/// A name from a request, escaped and cut for a message.
+pub(super) fn escaped(name: &str) -> String {
+    name.chars()
+        .take(40)
+        .flat_map(char::escape_default)
+        .collect()
+}

@@ -2,10 +2,14 @@
 
 use std::{fmt, time::Duration};
 
-use super::{clock::Stamp, user::NewUser};
+use super::{clock::Stamp, rate_limit::RateLimit, user::NewUser};
 
 pub(crate) struct Config {
     pub(crate) seed: u64,
+    /// Whether requests are accepted that differ from the description in a way
+    /// that vendor clients do.
+    pub(crate) tolerant: bool,
+    pub(crate) rate_limits: Vec<RateLimit>,
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
     pub(crate) clock_start: Option<Stamp>,

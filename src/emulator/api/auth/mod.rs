@@ -110,12 +110,13 @@ fn validate(call: &Call<'_>, state: &mut State, method: Method) -> Result<Value>
         .filter(|request| request.method == method)
         .ok_or_else(|| Refusal::not_found("auth request"))?;
     if request.token != token {
-        return Err(Refusal::new(WRONG_TOKEN, "auth_validation_token is wrong"));
+        let message = "auth_validation_token is wrong";
+        return Err(Refusal::new(WRONG_TOKEN, message).about("auth_validation_token"));
     }
     let phase = request.phase(now);
     if validation_is_refused(phase) {
         let message = "auth_validation_token was used before";
-        return Err(Refusal::new(REPLAYED_TOKEN, message));
+        return Err(Refusal::new(REPLAYED_TOKEN, message).about("auth_validation_token"));
     }
     if phase == Phase::Approved {
         let progress = if state.credential_is_disabled(request) {
@@ -149,7 +150,7 @@ pub(super) fn check_client(ceremony: &PasskeyCeremony, call: &Call<'_>) -> Resul
     if client_ids_agree(ceremony.client_id.as_deref(), now) {
         Ok(())
     } else {
-        let message = "webauthn_client_id is not the one of the start";
-        Err(Refusal::bad(message))
+        let problem = "is not the one of the start";
+        Err(Refusal::bad_field("webauthn_client_id", problem))
     }
 }
