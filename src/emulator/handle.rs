@@ -394,14 +394,14 @@ impl Emulator {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use autharmor::PageQuery;
+    /// use autharmor::{PageQuery, RetryPolicy};
     /// use autharmor::emulator::Emulator;
     ///
     /// let emulator = Emulator::start()?;
     /// emulator.limit_rate("list_users", 1, Duration::from_secs(60));
-    /// let client = emulator.client_builder().no_retry().build()?;
-    /// client.list_users(&PageQuery::new())?;
-    /// let error = client.list_users(&PageQuery::new()).unwrap_err();
+    /// let client = emulator.client_builder().retry(RetryPolicy::off()).build()?;
+    /// client.list_users(PageQuery::new())?;
+    /// let error = client.list_users(PageQuery::new()).unwrap_err();
     /// assert_eq!(error.status(), Some(429));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -9,6 +9,7 @@ mod declared;
 mod faults;
 mod flows;
 mod fuzz;
+mod passkeys;
 mod program;
 mod rate_limits;
 mod server;

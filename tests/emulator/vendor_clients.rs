@@ -23,7 +23,7 @@ enum Needs {
     /// An approved sign-in.
     Approved,
     /// A started passkey registration and the page's data, `made`.
-    Registration(&'static str),
+    Registration,
     /// A started passkey sign-in and the page's data, `made`.
     Assertion,
     /// A magic link that was opened.
@@ -263,16 +263,6 @@ fn registrations() -> Vec<Row> {
         });
         row(what, "POST", target, body).refused(400, "origin_location_data")
     };
-    let finish = json!({
-        "registration_id": "{registration_id}", "aa_sig": "{aa_sig}",
-        "authenticator_response_data": "{made}", "webauthn_client_id": "web",
-    });
-    let mut finish_v4 = finish.clone();
-    finish_v4.as_object_mut().unwrap().remove("registration_id");
-    let mut twice = finish_v4.clone();
-    twice["fido2_registration_data"] = json!("{made}");
-    let mut as_text = finish_v4.clone();
-    as_text["authenticator_response_data"] = json!("{made_text}");
     vec![
         row(
             "node v4: authenticator registration with switches of v3",
@@ -339,36 +329,6 @@ fn registrations() -> Vec<Row> {
         )
         .bug(400, "email_address"),
         row(
-            "finish with the page's whole response, v4",
-            "POST",
-            "/v4/users/registrations/webauthn/{registration_id}/finish",
-            finish_v4,
-        )
-        .needs(Needs::Registration("Any")),
-        row(
-            "finish with the page's whole response, v3",
-            "POST",
-            "/v3/users/webauthn/register/finish",
-            finish,
-        )
-        .needs(Needs::Registration("Any")),
-        row(
-            "node v4: finish with the data twice",
-            "POST",
-            "/v4/users/registrations/webauthn/{registration_id}/finish",
-            twice,
-        )
-        .needs(Needs::Registration("Any"))
-        .refused(400, "fido2_registration_data"),
-        row(
-            "page helper: finish with a text instead of an object",
-            "POST",
-            "/v4/users/registrations/webauthn/{registration_id}/finish",
-            as_text,
-        )
-        .needs(Needs::Registration("Any"))
-        .refused(400, "authenticator_response_data"),
-        row(
             "node v3 rewrite: enum value in lower case",
             "POST",
             "/v4/users/registrations/webauthn/start",
@@ -389,6 +349,51 @@ fn registrations() -> Vec<Row> {
             json!({}),
         )
         .bug(404, "route"),
+    ]
+}
+
+fn finishes() -> Vec<Row> {
+    let finish = json!({
+        "registration_id": "{registration_id}", "aa_sig": "{aa_sig}",
+        "authenticator_response_data": "{made}", "webauthn_client_id": "web",
+    });
+    let mut finish_v4 = finish.clone();
+    finish_v4.as_object_mut().unwrap().remove("registration_id");
+    let mut twice = finish_v4.clone();
+    twice["fido2_registration_data"] = json!("{made}");
+    let mut as_text = finish_v4.clone();
+    as_text["authenticator_response_data"] = json!("{made_text}");
+    vec![
+        row(
+            "finish with the page's whole response, v4",
+            "POST",
+            "/v4/users/registrations/webauthn/{registration_id}/finish",
+            finish_v4,
+        )
+        .needs(Needs::Registration),
+        row(
+            "finish with the page's whole response, v3",
+            "POST",
+            "/v3/users/webauthn/register/finish",
+            finish,
+        )
+        .needs(Needs::Registration),
+        row(
+            "node v4: finish with the data twice",
+            "POST",
+            "/v4/users/registrations/webauthn/{registration_id}/finish",
+            twice,
+        )
+        .needs(Needs::Registration)
+        .refused(400, "fido2_registration_data"),
+        row(
+            "page helper: finish with a text instead of an object",
+            "POST",
+            "/v4/users/registrations/webauthn/{registration_id}/finish",
+            as_text,
+        )
+        .needs(Needs::Registration)
+        .refused(400, "authenticator_response_data"),
     ]
 }
 
@@ -496,9 +501,9 @@ impl World {
                 self.emulator.approve(id).unwrap();
                 self.learn(&started);
             }
-            Needs::Registration(attachment) => self.start_registration(attachment),
+            Needs::Registration => self.start_registration(),
             Needs::Assertion => {
-                self.start_registration("Any");
+                self.start_registration();
                 let id = text(&self.values, "/registration_id").to_owned();
                 let finish = format!("/v4/users/registrations/webauthn/{id}/finish");
                 let body = json!({
@@ -527,8 +532,8 @@ impl World {
         }
     }
 
-    fn start_registration(&mut self, attachment: &str) {
-        let body = json!({"username": "key", "attachment_type": attachment});
+    fn start_registration(&mut self) {
+        let body = json!({"username": "key", "attachment_type": "Any"});
         let started = self.call("/v4/users/registrations/webauthn/start", &body);
         let options = text(&started, "/fido2_json_options");
         let made = self
@@ -587,6 +592,7 @@ fn rows() -> Vec<Row> {
     let mut rows = token_requests();
     rows.extend(sign_ins());
     rows.extend(registrations());
+    rows.extend(finishes());
     rows.extend(users());
     rows
 }

@@ -91,7 +91,7 @@ pub(crate) const NOT_FOUND: u16 = 404;
 /// Malformed bodies and queries are refused with this status: unknown fields
 /// and parameters, parameters given twice, values of the wrong type or length,
 /// and `send_push` without a user. In tolerant mode unknown fields and
-/// parameters are ignored, numbers may be texts, enum values may be in any case,
+/// parameters are ignored, except `authenticator_response_data`; numbers may be texts, enum values may be in any case,
 /// `authenticator_response_data` may be text or object, location and context may
 /// hold numbers and booleans, and a call without a body may have `[]` as body.
 pub(crate) const MALFORMED: u16 = 400;

@@ -241,6 +241,11 @@ pub(super) fn check(
 ) -> Result<()> {
     let known = |name: &str| fields.iter().any(|field| field.name == name);
     for name in body.keys().filter(|name| !known(name)) {
+        // A page's response at another call than finish: to ignore it would be to
+        // start something else.
+        if name == "authenticator_response_data" {
+            return Err(unknown(name.clone()));
+        }
         leniency.tolerate(unknown(escaped(name)))?;
     }
     if leniency.is_tolerant() {
