@@ -61,8 +61,6 @@ impl EmulatorBuilder {
         Self {
             config: Config {
                 seed: 0,
-                tolerant: false,
-                rate_limits: Vec::new(),
                 client_id: "emulator-client".to_owned(),
                 client_secret: "emulator-secret".to_owned(),
                 clock_start: None,
@@ -75,6 +73,8 @@ impl EmulatorBuilder {
                 origin: "https://localhost".to_owned(),
                 project_name: "Emulated Project".to_owned(),
                 approve_after: None,
+                tolerant: false,
+                rate_limits: Vec::new(),
             },
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls: true,

@@ -57,15 +57,6 @@ impl Request {
     }
 }
 
-/// Why a request was refused, or what a tolerant emulator accepted although it
-/// is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Issue {
-    /// The field, parameter or header, or else `path`, `query` or `body`.
-    pub(crate) field: Option<String>,
-    pub(crate) reason: String,
-}
-
 /// A response to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
@@ -73,10 +64,12 @@ pub(crate) struct Response {
     pub(crate) content_type: Option<&'static str>,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
-    /// Why the request was refused. It is not sent.
-    pub(crate) refusal: Option<Issue>,
-    /// What was wrong with a request that was accepted. It is not sent.
-    pub(crate) warnings: Vec<Issue>,
+    /// Why the call was refused, for the record, if the body does not say it. It
+    /// is not sent.
+    pub(crate) reason: Option<String>,
+    /// What was wrong with a call that was accepted, for the record. It is not
+    /// sent.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Response {
@@ -86,7 +79,7 @@ impl Response {
             content_type: None,
             headers: Vec::new(),
             body: Vec::new(),
-            refusal: None,
+            reason: None,
             warnings: Vec::new(),
         }
     }
@@ -103,11 +96,8 @@ impl Response {
         self
     }
 
-    pub(crate) fn with_refusal(mut self, field: Option<&str>, reason: impl Into<String>) -> Self {
-        self.refusal = Some(Issue {
-            field: field.map(str::to_owned),
-            reason: reason.into(),
-        });
+    pub(crate) fn with_reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
         self
     }
 }

@@ -1,6 +1,6 @@
 //! [`AppService`]: from a request to its response.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -60,11 +60,10 @@ impl AppService {
     fn process(&self, request: &RecordedRequest, route: &Route) -> Response {
         let app = &*self.0;
         drop(app.state());
-        let response = api::respond(&app.model, request.request(), route);
+        let mut response = api::respond(&app.model, request.request(), route);
         app.model.notify();
         if !response.warnings.is_empty() {
-            let warnings = response.warnings.iter().map(|issue| issue.reason.clone());
-            request.set_warnings(warnings.collect());
+            request.set_warnings(mem::take(&mut response.warnings));
         }
         if route.name() == Some(Endpoint::StartAuthenticatorAuth.name()) {
             if let Ok(Started { auth_request_id }) = serde_json::from_slice(&response.body) {

@@ -609,9 +609,7 @@ fn tolerant_mode_accepts_all_but_bugs_and_reports_what_it_ignored() {
         match row.strict {
             Strict::Refuses(_, field) if row.tolerant == 200 => {
                 let named = warnings.iter().any(|warning| warning.contains(field));
-                // The token endpoint has the codes of OAuth instead of messages.
-                let oauth = warnings == ["invalid_request"];
-                assert!(named || oauth, "{}: {warnings:?}", row.what);
+                assert!(named, "{}: {warnings:?}", row.what);
             }
             Strict::Refuses(..) => {}
             Strict::Accepts => assert!(warnings.is_empty(), "{}: {warnings:?}", row.what),

@@ -44,8 +44,8 @@ pub(super) fn query(
     let Some(text) = request.query() else {
         return Ok(Vec::new());
     };
-    let pairs = form(text.as_bytes())
-        .ok_or_else(|| Refusal::bad("the query is not form-encoded").about("query"))?;
+    let pairs =
+        form(text.as_bytes()).ok_or_else(|| Refusal::bad("the query is not form-encoded"))?;
     let user_keyed = endpoint.route(version).contains("{user_id}");
     let named = name_is_in_query(version) && (user_keyed || endpoint == Endpoint::ListUsers);
     let paged = matches!(
@@ -66,15 +66,14 @@ pub(super) fn query(
         let tolerant = leniency.is_tolerant();
         let name = known.iter().find(|name| same_word(name, &given, tolerant));
         if name.is_none_or(|name| **name != given) {
-            let given = escaped(&given);
-            let refusal = Refusal::bad(format!("unknown query parameter: {given}"));
-            leniency.tolerate(refusal.about(given))?;
+            let message = format!("unknown query parameter: {}", escaped(&given));
+            leniency.tolerate(Refusal::bad(message))?;
         }
         let Some(&name) = name else {
             continue;
         };
         if parameters.iter().any(|(other, _)| other == name) {
-            return Err(Refusal::bad_field(name, "is given twice"));
+            return Err(Refusal::bad(format!("{name} is given twice")));
         }
         parameters.push((name.to_owned(), value));
     }
@@ -89,8 +88,8 @@ pub(super) fn body(
     leniency: &mut Leniency,
 ) -> Result<Map<String, Value>> {
     let fields = schema::fields(endpoint, version);
-    let wrong_type = || Refusal::new(NOT_JSON, "unsupported content type").about("content-type");
-    let missing = |status| Refusal::new(status, "a JSON body is required").about("body");
+    let wrong_type = || Refusal::new(NOT_JSON, "unsupported content type");
+    let missing = |status| Refusal::new(status, "a JSON body is required");
     if request.body.is_empty() {
         // The content type of an empty body may be missing, but not wrong.
         match (fields, content_type(request)) {
@@ -102,7 +101,7 @@ pub(super) fn body(
         }
         return Ok(Map::new());
     }
-    let no_object = || Refusal::bad("the body is not a JSON object").about("body");
+    let no_object = || Refusal::bad("the body is not a JSON object");
     if fields.is_none() && request.body.trim_ascii() == b"[]" && leniency.is_tolerant() {
         leniency.tolerate(no_object())?;
         return Ok(Map::new());

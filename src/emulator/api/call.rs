@@ -44,7 +44,7 @@ impl Call<'_> {
 
     pub(super) fn required(&self, name: &str) -> Result<&str> {
         self.non_empty(name)
-            .ok_or_else(|| Refusal::bad_field(name, "is required"))
+            .ok_or_else(|| Refusal::bad(format!("{name} is required")))
     }
 
     pub(super) fn flag(&self, name: &str) -> bool {
@@ -78,11 +78,11 @@ impl Call<'_> {
             return Ok(None);
         };
         if all.next().is_some() {
-            return Err(Refusal::bad_field(name, "is given twice"));
+            return Err(Refusal::bad(format!("{name} is given twice")));
         }
         match std::str::from_utf8(value) {
             Ok(text) => Ok(Some(text.to_owned())),
-            Err(_) => Err(Refusal::bad_field(name, "is not UTF-8")),
+            Err(_) => Err(Refusal::bad(format!("{name} is not UTF-8"))),
         }
     }
 
@@ -95,11 +95,11 @@ impl Call<'_> {
             self.name_header("x-autharmor-usernamevalue")?
         };
         let user = match name {
-            None if id.is_nil() => return Err(Refusal::bad("no user is named").about("username")),
+            None if id.is_nil() => return Err(Refusal::bad("no user is named")),
             None => state.user(&id),
             Some(_) if !id.is_nil() => {
                 let message = "both an id and a username are given";
-                return Err(Refusal::new(ID_AND_NAME, message).about("username"));
+                return Err(Refusal::new(ID_AND_NAME, message));
             }
             Some(name) => {
                 check_name("username", &name)?;
@@ -115,7 +115,7 @@ impl Call<'_> {
             (None, None) => return Ok(None),
             (Some(_), Some(_)) => {
                 let message = "both user_id and username are given";
-                return Err(Refusal::new(ID_AND_NAME, message).about("username"));
+                return Err(Refusal::new(ID_AND_NAME, message));
             }
             (Some(id), None) => state.user(&uuid_of(id, "user_id")?),
             (None, Some(name)) => state.user_by_name(name),
@@ -126,22 +126,23 @@ impl Call<'_> {
 
 pub(super) fn uuid_of(text: &str, name: &str) -> Result<Uuid> {
     // The parser also accepts other forms: braces, no dashes.
-    let id = (text.len() == 36).then(|| Uuid::try_parse(text).ok());
-    id.flatten().ok_or_else(|| {
-        let message = format!("{name} is not a UUID");
-        Refusal::new(MALFORMED_ID, message).about(name)
-    })
+    if text.len() != 36 {
+        return Err(Refusal::new(MALFORMED_ID, format!("{name} is not a UUID")));
+    }
+    Uuid::try_parse(text).map_err(|_| Refusal::new(MALFORMED_ID, format!("{name} is not a UUID")))
 }
 
 /// Checks the length and the characters of a name.
 pub(super) fn check_name(field: &str, name: &str) -> Result<()> {
     if name.is_empty() || name.chars().count() > LONGEST_TEXT {
-        let problem = format!("must have 1 to {LONGEST_TEXT} characters");
-        return Err(Refusal::bad_field(field, &problem));
+        return Err(Refusal::bad(format!(
+            "{field} must have 1 to {LONGEST_TEXT} characters"
+        )));
     }
     if !may_be_name(name) {
-        let problem = "must not hold control characters or begin or end with white space";
-        return Err(Refusal::bad_field(field, problem));
+        return Err(Refusal::bad(format!(
+            "{field} must not hold control characters or begin or end with white space"
+        )));
     }
     Ok(())
 }

@@ -50,16 +50,16 @@ pub(crate) fn respond(model: &Model, request: &Request, route: &Route) -> Respon
             }
             match call(model, request, *version, *endpoint, ids, &mut leniency) {
                 Ok(value) => Response::json(200, &value),
-                Err(refused) => refuse(model, *version, refused),
+                Err(refused) => refuse(model, *version, &refused),
             }
         }
         Route::WrongMethod(version, allow) => {
-            let refused = Refusal::new(405, "method not allowed").about("method");
-            refuse(model, version.unwrap_or(ApiVersion::V4), refused).with_header("allow", allow)
+            let refused = Refusal::new(405, "method not allowed");
+            refuse(model, version.unwrap_or(ApiVersion::V4), &refused).with_header("allow", allow)
         }
         Route::Unknown(version) => {
             let refused = unknown_route(request);
-            refuse(model, version.unwrap_or(ApiVersion::V4), refused)
+            refuse(model, version.unwrap_or(ApiVersion::V4), &refused)
         }
     };
     response.warnings = leniency.warnings;
@@ -77,7 +77,7 @@ fn check_rate(model: &Model, route: &Route) -> Option<Response> {
     Some(
         Response::empty(TOO_MANY)
             .with_header("retry-after", seconds.to_string())
-            .with_refusal(None, "the rate limit is reached"),
+            .with_reason("the rate limit is reached"),
     )
 }
 
@@ -87,7 +87,7 @@ fn check_bearer(model: &Model, request: &Request, endpoint: Endpoint) -> Option<
     let unauthorized = |reason| {
         Response::empty(401)
             .with_header("www-authenticate", BEARER_CHALLENGE)
-            .with_refusal(Some("authorization"), reason)
+            .with_reason(reason)
     };
     let Some(token) = bearer(request) else {
         return Some(unauthorized("the request has no bearer token"));
@@ -103,7 +103,7 @@ fn check_bearer(model: &Model, request: &Request, endpoint: Endpoint) -> Option<
                         "www-authenticate",
                         format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""),
                     )
-                    .with_refusal(Some("scope"), format!("the token lacks the scope {scope}")),
+                    .with_reason(format!("the access token lacks the scope {scope}")),
             )
         }
     }
@@ -113,14 +113,14 @@ fn check_bearer(model: &Model, request: &Request, endpoint: Endpoint) -> Option<
 /// one.
 fn unknown_route(request: &Request) -> Refusal {
     match Route::find(&request.method, request.path(), true) {
-        Route::Unknown(_) => Refusal::not_found("route").about("path"),
+        Route::Unknown(_) => Refusal::not_found("route"),
         _ => inexact_path(),
     }
 }
 
 fn inexact_path() -> Refusal {
     let message = "route not found: the path has another letter case or a trailing slash";
-    Refusal::new(NOT_FOUND, message).about("path")
+    Refusal::new(NOT_FOUND, message)
 }
 
 /// The response to a malformed request.
@@ -128,11 +128,11 @@ pub(crate) fn refuse_malformed(model: &Model, status: u16) -> Response {
     refuse(
         model,
         ApiVersion::V4,
-        Refusal::new(status, "malformed request"),
+        &Refusal::new(status, "malformed request"),
     )
 }
 
-fn refuse(model: &Model, version: ApiVersion, refused: Refusal) -> Response {
+fn refuse(model: &Model, version: ApiVersion, refused: &Refusal) -> Response {
     let tracking = model.state().ids.uuid(Kind::Tracking);
     let code = error_code(refused.status);
     let body = match version {
@@ -147,9 +147,7 @@ fn refuse(model: &Model, version: ApiVersion, refused: Refusal) -> Response {
             "tracking_id": tracking,
         }),
     };
-    let mut response = Response::json(refused.status, &body);
-    response.refusal = Some(refused.into_issue());
-    response
+    Response::json(refused.status, &body)
 }
 
 /// The bearer token of a request, if it has exactly one.

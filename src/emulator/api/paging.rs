@@ -28,17 +28,18 @@ impl<'a> Paging<'a> {
                 .ok()
                 .map(i64::from)
                 .filter(|n| (1..=most).contains(n))
-                .ok_or_else(|| Refusal::bad_field(name, "is out of range")),
+                .ok_or_else(|| Refusal::bad(format!("{name} is out of range"))),
         };
         let column = call.parameter("sort_column");
         if column.is_some_and(|column| !columns.contains(&column)) {
-            let problem = "is not one of the record's fields";
-            return Err(Refusal::bad_field("sort_column", problem));
+            return Err(Refusal::bad(
+                "sort_column is not one of the record's fields",
+            ));
         }
         let descending = match call.parameter("sort_direction") {
             None | Some("asc") => false,
             Some("desc") => true,
-            Some(_) => return Err(Refusal::bad_field("sort_direction", "must be asc or desc")),
+            Some(_) => return Err(Refusal::bad("sort_direction must be asc or desc")),
         };
         Ok(Self {
             number: number("page_number", FIRST_PAGE, i64::from(i32::MAX))?,

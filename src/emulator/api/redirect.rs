@@ -16,8 +16,10 @@ pub(super) fn redirect<'c>(call: &'c Call<'_>, name: &str, list: &[String]) -> R
     if redirect_is_allowed(url, list) {
         Ok(url)
     } else {
-        let message = format!("{name} is not an allowed redirect");
-        Err(Refusal::new(REDIRECT_REFUSED, message).about(name))
+        Err(Refusal::new(
+            REDIRECT_REFUSED,
+            format!("{name} is not an allowed redirect"),
+        ))
     }
 }
 

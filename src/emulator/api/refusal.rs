@@ -1,15 +1,12 @@
 //! [`Refusal`]: why a call fails. [`Leniency`]: what is accepted nevertheless.
 
 use super::decisions::{IN_USE, MALFORMED, NOT_FOUND};
-use crate::emulator::message::Issue;
 
 /// The status and message of an error response.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) message: String,
-    /// The field, parameter or header that is wrong, if it is one.
-    pub(super) field: Option<String>,
 }
 
 impl Refusal {
@@ -17,18 +14,11 @@ impl Refusal {
         Self {
             status,
             message: message.into(),
-            field: None,
         }
     }
 
     pub(super) fn bad(message: impl Into<String>) -> Self {
         Self::new(MALFORMED, message)
-    }
-
-    /// Refuses a field, whose name the message begins with.
-    pub(super) fn bad_field(field: impl Into<String>, problem: &str) -> Self {
-        let field = field.into();
-        Self::bad(format!("{field} {problem}")).about(field)
     }
 
     pub(super) fn not_found(what: &str) -> Self {
@@ -37,19 +27,6 @@ impl Refusal {
 
     pub(super) fn conflict(message: &str) -> Self {
         Self::new(IN_USE, message)
-    }
-
-    /// Sets the field that is wrong.
-    pub(super) fn about(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
-        self
-    }
-
-    pub(super) fn into_issue(self) -> Issue {
-        Issue {
-            field: self.field,
-            reason: self.message,
-        }
     }
 }
 
@@ -62,7 +39,7 @@ const MOST_WARNINGS: usize = 20;
 #[derive(Debug)]
 pub(super) struct Leniency {
     tolerant: bool,
-    pub(super) warnings: Vec<Issue>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl Leniency {
@@ -84,7 +61,7 @@ impl Leniency {
             return Err(refusal);
         }
         if self.warnings.len() < MOST_WARNINGS {
-            self.warnings.push(refusal.into_issue());
+            self.warnings.push(refusal.message);
         }
         Ok(())
     }

@@ -244,9 +244,9 @@ pub(super) fn check(
         // A page's response at another call than finish: to ignore it would be to
         // start something else.
         if name == "authenticator_response_data" {
-            return Err(unknown(name.clone()));
+            return Err(unknown(name));
         }
-        leniency.tolerate(unknown(escaped(name)))?;
+        leniency.tolerate(unknown(&escaped(name)))?;
     }
     if leniency.is_tolerant() {
         body.retain(|name, _| known(name));
@@ -254,19 +254,21 @@ pub(super) fn check(
     for field in fields {
         match body.get_mut(field.name).filter(|value| !is_missing(value)) {
             Some(value) => field.kind.check(field.name, value, leniency)?,
-            None if field.required => return Err(Refusal::bad_field(field.name, "is required")),
+            None if field.required => {
+                return Err(Refusal::bad(format!("{} is required", field.name)));
+            }
             None => {}
         }
     }
     Ok(())
 }
 
-fn unknown(path: String) -> Refusal {
-    Refusal::bad(format!("unknown field: {path}")).about(path)
+fn unknown(path: &str) -> Refusal {
+    Refusal::bad(format!("unknown field: {path}"))
 }
 
 fn wrong_type(name: &str) -> Refusal {
-    Refusal::bad_field(name, "has the wrong type")
+    Refusal::bad(format!("{name} has the wrong type"))
 }
 
 /// What a page sends besides the declared members of a registration: members of
@@ -293,24 +295,26 @@ impl Kind {
                 if (least..=most).contains(&length) {
                     return Ok(());
                 }
-                let problem = format!("must have {least} to {most} characters");
-                Err(Refusal::bad_field(name, &problem))
+                Err(Refusal::bad(format!(
+                    "{name} must have {least} to {most} characters"
+                )))
             }
             (Self::Json, value @ Value::String(_)) => BINARY.check(name, value, leniency),
             (Self::Bool, Value::Bool(_)) => Ok(()),
             (Self::Int(least, most), Value::Number(number)) => match number.as_i64() {
                 Some(n) if (least..=most).contains(&n) => Ok(()),
-                _ => {
-                    let problem = format!("must be a whole number from {least} to {most}");
-                    Err(Refusal::bad_field(name, &problem))
-                }
+                _ => Err(Refusal::bad(format!(
+                    "{name} must be a whole number from {least} to {most}"
+                ))),
             },
             (Self::OneOf(words), Value::String(text)) => {
                 if words.contains(&text.as_str()) {
                     return Ok(());
                 }
-                let problem = format!("must be one of {}", words.join(", "));
-                Err(Refusal::bad_field(name, &problem))
+                Err(Refusal::bad(format!(
+                    "{name} must be one of {}",
+                    words.join(", ")
+                )))
             }
             (Self::Location, Value::Object(inner)) => {
                 let known = ["latitude", "longitude", "ip_address"];
@@ -364,7 +368,7 @@ fn check_texts(
     for (key, value) in inner.iter_mut() {
         let path = format!("{name}.{}", escaped(key));
         if !is_known(key) {
-            leniency.tolerate(unknown(path))?;
+            leniency.tolerate(unknown(&path))?;
             continue;
         }
         if value.is_number() || value.is_boolean() {

@@ -7,7 +7,7 @@ use super::{
     body::{form, form_decode},
     decisions::{AUDIENCES, SCOPES, TOKEN_ERROR},
     multipart, oidc,
-    refusal::{Leniency, Refusal, Result},
+    refusal::{Leniency, Refusal, escaped},
 };
 use crate::emulator::{
     message::{Request, Response},
@@ -17,37 +17,56 @@ use crate::emulator::{
 pub(super) fn respond(model: &Model, request: &Request, leniency: &mut Leniency) -> Response {
     let response = match issue(model, request, leniency) {
         Ok(response) => response,
-        Err(refused) => {
-            let code = refused.message;
-            let mut body = json!({ "error": code });
-            // What is wrong with an invalid request.
-            if let (INVALID, Some(field)) = (code.as_str(), &refused.field) {
-                body = json!({ "error": code, "error_description": field });
+        Err(error) => {
+            let mut body = json!({ "error": error.code });
+            if error.code == INVALID {
+                body = json!({ "error": error.code, "error_description": error.reason });
             }
-            Response::json(refused.status, &body).with_refusal(refused.field.as_deref(), code)
+            Response::json(TOKEN_ERROR, &body)
+                .with_reason(format!("{}: {}", error.code, error.reason))
         }
     };
     response.with_header("cache-control", "no-store")
 }
 
 const INVALID: &str = "invalid_request";
+const WRONG_CLIENT: &str = "invalid_client";
 
-/// A refusal with an error code of OAuth 2, because of a field.
-fn refusal(code: &str, field: &str) -> Refusal {
-    Refusal::new(TOKEN_ERROR, code).about(field)
+/// An error code of OAuth 2, and why.
+struct Error {
+    code: &'static str,
+    reason: String,
 }
 
-fn issue(model: &Model, request: &Request, leniency: &mut Leniency) -> Result<Response> {
+fn error(code: &'static str, reason: &str) -> Error {
+    Error {
+        code,
+        reason: reason.to_owned(),
+    }
+}
+
+/// Tolerant mode accepts what leads to such a refusal.
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            code: INVALID,
+            reason: refusal.message,
+        }
+    }
+}
+
+fn issue(model: &Model, request: &Request, leniency: &mut Leniency) -> Result<Response, Error> {
     if request.method != "POST" {
-        return Err(refusal(INVALID, "method"));
+        return Err(error(INVALID, "the method is not POST"));
     }
     if request.query().is_some() {
-        leniency.tolerate(refusal(INVALID, "query"))?;
+        leniency.tolerate(Refusal::bad("a query is not allowed"))?;
     }
     let pairs = fields(request, leniency)?;
     for (at, (name, _)) in pairs.iter().enumerate() {
         if pairs.iter().skip(at + 1).any(|(other, _)| other == name) {
-            return Err(refusal(INVALID, name));
+            let message = format!("{} is given twice", escaped(name));
+            return Err(Refusal::bad(message).into());
         }
     }
     let value = |name: &str| {
@@ -57,26 +76,31 @@ fn issue(model: &Model, request: &Request, leniency: &mut Leniency) -> Result<Re
             .map(|(_, value)| value.as_str())
     };
     match value("grant_type") {
-        None | Some("") => return Err(refusal(INVALID, "grant_type")),
+        None | Some("") => return Err(error(INVALID, "grant_type is missing")),
         Some("client_credentials") => {}
-        Some(_) => return Err(refusal("unsupported_grant_type", "grant_type")),
+        Some(_) => {
+            return Err(error(
+                "unsupported_grant_type",
+                "grant_type is not client_credentials",
+            ));
+        }
     }
     let in_body = value("client_id").zip(value("client_secret"));
     let headers = request.all("authorization").count();
     let (id, secret) = match (headers, in_body) {
-        (0, None) => return Err(refusal("invalid_client", "client_id")),
+        (0, None) => return Err(error(WRONG_CLIENT, "client_id or client_secret is missing")),
         (0, Some((id, secret))) => (id.to_owned(), secret.to_owned()),
         // Credentials in both places are refused.
         (1, None) if value("client_secret").is_none() => {
-            basic(request).ok_or_else(|| refusal("invalid_client", "authorization"))?
+            basic(request).ok_or_else(|| error(WRONG_CLIENT, "the Basic header is malformed"))?
         }
-        _ => return Err(refusal(INVALID, "authorization")),
+        _ => return Err(error(INVALID, "the credentials are given twice")),
     };
     if id != model.config.client_id {
-        return Err(refusal("invalid_client", "client_id"));
+        return Err(error(WRONG_CLIENT, "client_id is wrong"));
     }
     if secret != model.config.client_secret {
-        return Err(refusal("invalid_client", "client_secret"));
+        return Err(error(WRONG_CLIENT, "client_secret is wrong"));
     }
     let scopes = match value("scope") {
         None | Some("") => SCOPES.to_vec(),
@@ -84,7 +108,7 @@ fn issue(model: &Model, request: &Request, leniency: &mut Leniency) -> Result<Re
             .split(' ')
             .map(|asked| SCOPES.into_iter().find(|scope| *scope == asked))
             .collect::<Option<_>>()
-            .ok_or_else(|| refusal("invalid_scope", "scope"))?,
+            .ok_or_else(|| error("invalid_scope", "scope holds an unknown scope"))?,
     };
     let lifetime = model.config.token_lifetime;
     let scope = scopes.join(" ");
@@ -110,9 +134,9 @@ fn issue(model: &Model, request: &Request, leniency: &mut Leniency) -> Result<Re
 }
 
 /// The fields of the form.
-fn fields(request: &Request, leniency: &mut Leniency) -> Result<Vec<(String, String)>> {
-    let no_form = || refusal(INVALID, "content-type");
-    let malformed = || refusal(INVALID, "body");
+fn fields(request: &Request, leniency: &mut Leniency) -> Result<Vec<(String, String)>, Error> {
+    let no_form = || Refusal::bad("content-type is not application/x-www-form-urlencoded");
+    let malformed = || error(INVALID, "the body is malformed");
     let mut all = request.all("content-type");
     let content_type = all
         .next()
@@ -124,7 +148,7 @@ fn fields(request: &Request, leniency: &mut Leniency) -> Result<Vec<(String, Str
         return form(&request.body).ok_or_else(malformed);
     }
     if !essence.eq_ignore_ascii_case("multipart/form-data") {
-        return Err(no_form());
+        return Err(no_form().into());
     }
     leniency.tolerate(no_form())?;
     multipart::form(content_type, &request.body).ok_or_else(malformed)

@@ -6,10 +6,6 @@ use super::{clock::Stamp, rate_limit::RateLimit, user::NewUser};
 
 pub(crate) struct Config {
     pub(crate) seed: u64,
-    /// Whether requests are accepted that differ from the description in a way
-    /// that vendor clients do.
-    pub(crate) tolerant: bool,
-    pub(crate) rate_limits: Vec<RateLimit>,
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
     pub(crate) clock_start: Option<Stamp>,
@@ -24,6 +20,9 @@ pub(crate) struct Config {
     pub(crate) origin: String,
     pub(crate) project_name: String,
     pub(crate) approve_after: Option<Duration>,
+    /// Whether what clients of the service send beyond its API is accepted.
+    pub(crate) tolerant: bool,
+    pub(crate) rate_limits: Vec<RateLimit>,
 }
 
 impl fmt::Debug for Config {

@@ -20,7 +20,7 @@ pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
     let user = user.map(|user| user.id);
     let push = call.flag("send_push");
     if push && user.is_none() {
-        return Err(Refusal::bad_field("send_push", "needs a user"));
+        return Err(Refusal::bad("send_push needs a user"));
     }
     let timeout = call.timeout(AUTH_TIMEOUT);
     let mut request = begin(call, state, Method::Authenticator, user, timeout);

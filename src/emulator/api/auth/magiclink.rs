@@ -20,7 +20,7 @@ use crate::emulator::model::{
 pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
     let user = call
         .body_user(state)?
-        .ok_or_else(|| Refusal::bad("user_id or username is required").about("username"))?;
+        .ok_or_else(|| Refusal::bad("user_id or username is required"))?;
     let credential = require_enrolled(user, Method::Magiclink)?;
     let (address, credential) = (credential.name.clone(), credential.id);
     let user = user.id;

@@ -110,13 +110,12 @@ fn validate(call: &Call<'_>, state: &mut State, method: Method) -> Result<Value>
         .filter(|request| request.method == method)
         .ok_or_else(|| Refusal::not_found("auth request"))?;
     if request.token != token {
-        let message = "auth_validation_token is wrong";
-        return Err(Refusal::new(WRONG_TOKEN, message).about("auth_validation_token"));
+        return Err(Refusal::new(WRONG_TOKEN, "auth_validation_token is wrong"));
     }
     let phase = request.phase(now);
     if validation_is_refused(phase) {
         let message = "auth_validation_token was used before";
-        return Err(Refusal::new(REPLAYED_TOKEN, message).about("auth_validation_token"));
+        return Err(Refusal::new(REPLAYED_TOKEN, message));
     }
     if phase == Phase::Approved {
         let progress = if state.credential_is_disabled(request) {
@@ -150,7 +149,7 @@ pub(super) fn check_client(ceremony: &PasskeyCeremony, call: &Call<'_>) -> Resul
     if client_ids_agree(ceremony.client_id.as_deref(), now) {
         Ok(())
     } else {
-        let problem = "is not the one of the start";
-        Err(Refusal::bad_field("webauthn_client_id", problem))
+        let message = "webauthn_client_id is not the one of the start";
+        Err(Refusal::bad(message))
     }
 }

@@ -72,9 +72,8 @@ pub(super) fn finish(call: &Call<'_>, state: &mut State) -> Result<Value> {
     let Ok(Value::Object(data)) =
         serde_json::from_str(call.required("authenticator_response_data")?)
     else {
-        return Err(Refusal::bad_field(
-            "authenticator_response_data",
-            "is not the text of a JSON object",
+        return Err(Refusal::bad(
+            "authenticator_response_data is not the text of a JSON object",
         ));
     };
     let now = state.clock.now();
@@ -88,7 +87,7 @@ pub(super) fn finish(call: &Call<'_>, state: &mut State) -> Result<Value> {
         .as_ref()
         .ok_or_else(|| Refusal::not_found("auth request"))?;
     if ceremony.secret != secret {
-        return Err(Refusal::new(WRONG_TOKEN, "aa_sig is wrong").about("aa_sig"));
+        return Err(Refusal::new(WRONG_TOKEN, "aa_sig is wrong"));
     }
     check_client(ceremony, call)?;
     if request.phase(now) != Phase::Waiting {

@@ -136,7 +136,7 @@ fn registration_id(call: &Call<'_>) -> Result<Uuid> {
 /// Checks that an address is well-formed and free.
 fn check_address(state: &State, name: &str, address: &str) -> Result<()> {
     if !is_address(address) {
-        return Err(Refusal::bad_field(name, "is not an address"));
+        return Err(Refusal::bad(format!("{name} is not an address")));
     }
     if state.address_owner(address).is_some() {
         return Err(Refusal::conflict("the address is in use"));
@@ -156,7 +156,7 @@ fn check_validation(call: &Call<'_>, state: &State, id: Uuid) -> Result<()> {
         .ok_or_else(|| Refusal::not_found("registration"))?;
     if registration.token != call.required("registration_validation_token")? {
         let message = "registration_validation_token is wrong";
-        return Err(Refusal::new(WRONG_TOKEN, message).about("registration_validation_token"));
+        return Err(Refusal::new(WRONG_TOKEN, message));
     }
     match registration.status(state.clock.now()).0 {
         8 => Ok(()),

@@ -31,7 +31,7 @@ use crate::{
 pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
     let email = call.non_empty("email_address");
     let username = passkey_username(call.non_empty("username"), email)
-        .ok_or_else(|| Refusal::bad("username or email_address is required").about("username"))?;
+        .ok_or_else(|| Refusal::bad("username or email_address is required"))?;
     check_name("username", username)?;
     if state.name_is_taken(username) {
         return Err(Refusal::conflict("the username is in use"));
@@ -151,7 +151,7 @@ pub(super) fn finish(call: &Call<'_>, state: &mut State) -> Result<Value> {
         .as_ref()
         .ok_or_else(|| Refusal::not_found("registration"))?;
     if ceremony.secret != call.required("aa_sig")? {
-        return Err(Refusal::new(WRONG_TOKEN, "aa_sig is wrong").about("aa_sig"));
+        return Err(Refusal::new(WRONG_TOKEN, "aa_sig is wrong"));
     }
     auth::check_client(ceremony, call)?;
     if !registration.is_open(now) {
