@@ -371,7 +371,7 @@ impl Emulator {
     /// at its start.
     ///
     /// Access tokens stay valid for the time that they had left, so that clients
-    /// go on. [`expire_tokens`](Self::expire_tokens) makes them invalid, too.
+    /// go on; their claims keep their dates. [`expire_tokens`](Self::expire_tokens) makes them invalid, too.
     pub fn reset(&self) {
         // The only error is a malformed user, and `start` accepted all of them.
         let _ = self.app.reset();

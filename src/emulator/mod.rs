@@ -72,6 +72,8 @@
 //! | `GET faults` | | `faults` |
 //! | `POST faults` | `kind`, `endpoint`?, `times`?, `processed`?; see below | |
 //! | `DELETE faults` | | |
+//! | `POST rate_limits` | `calls`, `seconds`, `endpoint`? | limits the calls in a window; 429 with `Retry-After` |
+//! | `DELETE rate_limits` | | |
 //! | `GET recorded` | | `requests` with `endpoint`, `request_line`, `headers`, `body`; `total` |
 //! | `DELETE recorded` | | |
 //!

@@ -536,7 +536,7 @@ fn with_headers(api: &mut Api, method: &str, path: &str, headers: &str) -> Respo
     api.connection.read().unwrap()
 }
 
-const ROUTES: [(&str, &str); 26] = [
+const ROUTES: [(&str, &str); 28] = [
     ("GET", ""),
     ("GET", "health"),
     ("POST", "reset"),
@@ -561,6 +561,8 @@ const ROUTES: [(&str, &str); 26] = [
     ("POST", "tokens/expire"),
     ("GET", "faults"),
     ("DELETE", "faults"),
+    ("POST", "rate_limits"),
+    ("DELETE", "rate_limits"),
     ("GET", "recorded"),
     ("GET", "nothing"),
 ];

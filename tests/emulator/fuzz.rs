@@ -160,6 +160,8 @@ const CONTROL: &[(&str, &str, &[&str])] = &[
     ("POST", "clock/advance", &["seconds"]),
     ("GET", "faults", &[]),
     ("DELETE", "faults", &[]),
+    ("POST", "rate_limits", &["endpoint", "calls", "seconds"]),
+    ("DELETE", "rate_limits", &[]),
     ("GET", "recorded", &[]),
     ("DELETE", "recorded", &[]),
 ];
@@ -210,7 +212,8 @@ fn request(rng: &mut Rng, memory: &Memory, endpoints: &[shapes::Endpoint], token
             if !fields.is_empty() {
                 let fields = fields.iter().map(|name| {
                     let value = match *name {
-                        "seconds" => json!(rng.below(4)),
+                        "seconds" | "calls" => json!(rng.below(4)),
+                        "endpoint" => json!(rng.pick(endpoints).name),
                         name => memory.value(name, rng),
                     };
                     ((*name).to_owned(), value)
@@ -767,6 +770,7 @@ fn batch(rng: &mut Rng, endpoints: &[shapes::Endpoint], most: usize, tolerant: b
         if token.is_empty() || (refused > seen && rng.one_in(5)) {
             // The token was revoked or has expired.
             emulator.clear_faults();
+            emulator.clear_rate_limits();
             if rng.one_in(4) {
                 emulator.reset();
             }

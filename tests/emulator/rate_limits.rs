@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use autharmor::emulator::Emulator;
 
-use crate::client::{Api, Connection};
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Api, Connection},
+    control::control,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -72,10 +77,35 @@ fn limits_can_be_added_and_removed() {
 }
 
 #[test]
+fn control_routes_set_and_remove_limits() {
+    let (_emulator, mut api) = start();
+    let body = json!({"endpoint": "get_auth_info", "calls": 0, "seconds": 60});
+    control(&mut api, "POST", "rate_limits", &body);
+    let info = "/v4/auth/11111111-2222-4333-8444-555555555555";
+    assert_eq!(api.get(info).status, 429);
+    control(
+        &mut api,
+        "POST",
+        "rate_limits",
+        &json!({"calls": 0, "seconds": 1}),
+    );
+    assert_eq!(api.get("/v4/users").header("retry-after"), Some("1"));
+    control(&mut api, "DELETE", "rate_limits", &Value::Null);
+    assert_eq!(api.get(info).status, 404);
+    for body in [
+        json!({"endpoint": "nonsense", "calls": 1, "seconds": 1}),
+        json!({"calls": -1, "seconds": 1}),
+        json!({"calls": 1}),
+    ] {
+        assert_eq!(api.post("/_emulator/rate_limits", &body).status, 400);
+    }
+}
+
+#[test]
 fn a_refused_call_has_no_effect() {
     let (emulator, mut api) = start();
     emulator.limit_rate("start_authenticator_auth", 0, MINUTE);
-    let body = serde_json::json!({"username": "ada"});
+    let body = json!({"username": "ada"});
     assert_eq!(api.post("/v3/auth/authenticator/start", &body).status, 429);
     assert!(emulator.pending_requests().is_empty());
 }

@@ -13,7 +13,7 @@ pub(super) fn issuer(model: &Model, request: &Request) -> String {
         .and_then(|host| std::str::from_utf8(host).ok())
         .filter(|host| {
             let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte);
-            !host.is_empty() && host.bytes().all(fits)
+            (1..=255).contains(&host.len()) && host.bytes().all(fits)
         });
     match (host, model.base_url.split_once("://")) {
         (Some(host), Some((scheme, _))) => format!("{scheme}://{host}"),

@@ -1,5 +1,7 @@
 //! The token endpoint: OAuth 2 client credentials.
 
+use std::collections::HashSet;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 
@@ -63,8 +65,9 @@ fn issue(model: &Model, request: &Request, leniency: &mut Leniency) -> Result<Re
         leniency.tolerate(Refusal::bad("a query is not allowed"))?;
     }
     let pairs = fields(request, leniency)?;
-    for (at, (name, _)) in pairs.iter().enumerate() {
-        if pairs.iter().skip(at + 1).any(|(other, _)| other == name) {
+    let mut names = HashSet::new();
+    for (name, _) in &pairs {
+        if !names.insert(name) {
             let message = format!("{} is given twice", escaped(name));
             return Err(Refusal::bad(message).into());
         }
@@ -104,11 +107,11 @@ fn issue(model: &Model, request: &Request, leniency: &mut Leniency) -> Result<Re
     }
     let scopes = match value("scope") {
         None | Some("") => SCOPES.to_vec(),
-        Some(asked) => asked
-            .split(' ')
-            .map(|asked| SCOPES.into_iter().find(|scope| *scope == asked))
-            .collect::<Option<_>>()
-            .ok_or_else(|| error("invalid_scope", "scope holds an unknown scope"))?,
+        Some(asked) if asked.split(' ').all(|asked| SCOPES.contains(&asked)) => SCOPES
+            .into_iter()
+            .filter(|scope| asked.split(' ').any(|asked| asked == *scope))
+            .collect(),
+        Some(_) => return Err(error("invalid_scope", "scope holds an unknown scope")),
     };
     let lifetime = model.config.token_lifetime;
     let scope = scopes.join(" ");

@@ -182,14 +182,12 @@ impl Fault {
         self.processed = Some(processed);
         self
     }
+}
 
-    /// Whether the endpoint exists.
-    pub(crate) fn target_exists(&self) -> bool {
-        matches!(self.target.as_str(), "*" | "token" | "discovery" | "keys")
-            || Endpoint::ALL
-                .iter()
-                .any(|endpoint| endpoint.name() == self.target)
-    }
+/// Whether a fault or a rate limit with this name has an effect.
+pub(crate) fn is_target(name: &str) -> bool {
+    matches!(name, "*" | "token" | "discovery" | "keys")
+        || Endpoint::ALL.iter().any(|endpoint| endpoint.name() == name)
 }
 
 /// The body of the control route for faults.
@@ -243,7 +241,7 @@ impl TryFrom<FaultSpec> for Fault {
         }
         fault.left = spec.times;
         fault.processed = spec.processed;
-        if fault.target_exists() {
+        if is_target(&fault.target) {
             Ok(fault)
         } else {
             Err("unknown endpoint".to_owned())
