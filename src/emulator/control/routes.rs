@@ -304,19 +304,7 @@ fn route(app: &App, request: &Request, stop: &Stop, (method, path): (&str, &str)
             lock(&app.faults).clear();
             Ok(json!({}))
         }
-        ("POST", "rate_limits") => {
-            let body: RateLimitBody = read(request)?;
-            let endpoint = body.endpoint.unwrap_or_else(|| "*".to_owned());
-            if !is_target(&endpoint) {
-                return Err(Failure(400, "unknown endpoint".to_owned()));
-            }
-            app.state().rate_limits.add(RateLimit {
-                endpoint,
-                calls: body.calls,
-                window: Duration::from_secs(body.seconds),
-            });
-            Ok(json!({}))
-        }
+        ("POST", "rate_limits") => limit_rate(app, &read(request)?),
         ("DELETE", "rate_limits") => {
             app.state().rate_limits.clear();
             Ok(json!({}))
@@ -327,6 +315,19 @@ fn route(app: &App, request: &Request, stop: &Stop, (method, path): (&str, &str)
             Ok(json!({}))
         }
     }
+}
+
+fn limit_rate(app: &App, body: &RateLimitBody) -> Result {
+    let endpoint = body.endpoint.as_deref().unwrap_or("*");
+    if !is_target(endpoint) {
+        return Err(Failure(400, "unknown endpoint".to_owned()));
+    }
+    app.state().rate_limits.add(RateLimit {
+        endpoint: endpoint.to_owned(),
+        calls: body.calls,
+        window: Duration::from_secs(body.seconds),
+    });
+    Ok(json!({}))
 }
 
 /// Reads a JSON body. Its content type is required because browsers send it
