@@ -16,8 +16,8 @@ use super::{
     handle::Emulator,
     http::{server::Server, tls::Identity},
     model::{
-        Model, clock::Stamp, config::Config, decisions, signed_message::PhoneKey, state::State,
-        user::NewUser,
+        Model, access_token::TokenKey, clock::Stamp, config::Config, decisions,
+        rate_limit::RateLimit, signed_message::PhoneKey, state::State, user::NewUser,
     },
     person::passkey::SoftwareAuthenticator,
     service::AppService,
@@ -73,6 +73,8 @@ impl EmulatorBuilder {
                 origin: "https://localhost".to_owned(),
                 project_name: "Emulated Project".to_owned(),
                 approve_after: None,
+                tolerant: false,
+                rate_limits: Vec::new(),
             },
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             tls: true,
@@ -89,10 +91,44 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the seed of all ids and tokens. Defaults to 0.
+    /// Sets the seed of all ids and tokens. Keys and signatures are random.
+    /// Defaults to 0.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.config.seed = seed;
+        self
+    }
+
+    /// Sets whether the emulator accepts what vendor clients send although the
+    /// service's description does not have it: unknown fields and parameters, a
+    /// number as text, `[]` as an empty body, a token request in
+    /// `multipart/form-data`, paths in another letter case or with a trailing
+    /// slash. Each is a warning of the [recorded
+    /// request](RecordedRequest::warnings). Defaults to false, so that a mistake
+    /// of a client fails its tests.
+    ///
+    /// ```
+    /// use autharmor::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::builder().tolerant(true).start()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn tolerant(mut self, tolerant: bool) -> Self {
+        self.config.tolerant = tolerant;
+        self
+    }
+
+    /// Limits the calls of an endpoint, as
+    /// [`Emulator::limit_rate`] does; [`reset`](Emulator::reset) keeps this
+    /// limit. Defaults to no limits.
+    #[must_use]
+    pub fn rate_limit(mut self, endpoint: impl Into<String>, calls: u32, window: Duration) -> Self {
+        self.config.rate_limits.push(RateLimit {
+            endpoint: endpoint.into(),
+            calls,
+            window,
+        });
         self
     }
 
@@ -242,7 +278,7 @@ impl EmulatorBuilder {
         let base_url = format!("{scheme}://{}", listener.local_addr()?);
         let app = Arc::new(App {
             passkeys: Mutex::new(SoftwareAuthenticator::new(self.config.seed)),
-            model: Model::new(self.config, base_url, state),
+            model: Model::new(self.config, base_url, TokenKey::new()?, state),
             faults: Mutex::new(Faults::default()),
             record: Mutex::new(Record::new(self.kept_requests)),
             observer: self.observer,

@@ -26,7 +26,7 @@ fn coverage(endpoint: Endpoint) -> (&'static str, &'static str) {
             "several websites; `webauthn_client_id` is only compared",
         ),
         E::FinishWebauthnAuth => (
-            "verifies challenge, origin, relying party, counter and ES256 signature",
+            "verifies challenge, origin, relying party, user verification, counter and ES256 signature",
             "other algorithms",
         ),
         E::StartMagiclinkEmailAuth => (
@@ -67,8 +67,8 @@ fn coverage(endpoint: Endpoint) -> (&'static str, &'static str) {
             "several websites; `webauthn_client_id` is only compared",
         ),
         E::FinishWebauthnRegistration | E::FinishWebauthnRegistrationForUser => (
-            "verifies challenge, origin, relying party and attestation (`none`, self-signed `packed`)",
-            "other attestations; enforcing the requirements",
+            "verifies challenge, origin, relying party, user verification and attestation (`none`, self-signed `packed`)",
+            "other attestations; enforcing the other requirements",
         ),
         E::StartMagiclinkEmailRegistration | E::StartMagiclinkEmailRegistrationForUser => (
             "mail in the outbox, redirect allow list, unused addresses, context data, pairing",

@@ -8,7 +8,10 @@ use super::{
     client_clock::ClientClock,
     control::{app::App, faults::Fault, record::RecordedRequest},
     http::server::Server,
-    model::{auth_request::Decision, error::EmulatorError, mail::Mail, user::NewUser},
+    model::{
+        auth_request::Decision, error::EmulatorError, mail::Mail, rate_limit::RateLimit,
+        user::NewUser,
+    },
     person::pending::{PendingRegistration, PendingRequest, Scanned},
     sync::lock,
 };
@@ -364,13 +367,55 @@ impl Emulator {
 
     /// Restores the state after the start: the users of the builder, the first
     /// ids of the seed, no faults, no recorded requests, no function of
-    /// [`on_sign_in`](Self::on_sign_in), the clock at its start.
+    /// [`on_sign_in`](Self::on_sign_in), the rate limits of the builder, the clock
+    /// at its start.
     ///
     /// Access tokens stay valid for the time that they had left, so that clients
-    /// go on. [`expire_tokens`](Self::expire_tokens) makes them invalid, too.
+    /// go on; their claims keep their dates. [`expire_tokens`](Self::expire_tokens) makes them invalid, too.
     pub fn reset(&self) {
         // The only error is a malformed user, and `start` accepted all of them.
         let _ = self.app.reset();
+    }
+
+    /// Returns whether the emulator accepts what vendor clients send although the
+    /// service's description does not have it.
+    #[must_use]
+    pub fn is_tolerant(&self) -> bool {
+        self.app.model.config.tolerant
+    }
+
+    /// Limits the calls of an endpoint: after `calls` in a `window`, by the
+    /// emulator's clock, the response is 429 with `Retry-After`. The window begins
+    /// with its first call. The limit replaces one for the same endpoint.
+    ///
+    /// `endpoint` is a name such as `get_user`, or `token`, or `*` for every
+    /// endpoint, each with a window of its own. One for an endpoint that does not
+    /// exist has no effect.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use autharmor::{PageQuery, RetryPolicy};
+    /// use autharmor::emulator::Emulator;
+    ///
+    /// let emulator = Emulator::start()?;
+    /// emulator.limit_rate("list_users", 1, Duration::from_secs(60));
+    /// let client = emulator.client_builder().retry(RetryPolicy::off()).build()?;
+    /// client.list_users(PageQuery::new())?;
+    /// let error = client.list_users(PageQuery::new()).unwrap_err();
+    /// assert_eq!(error.status(), Some(429));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn limit_rate(&self, endpoint: impl Into<String>, calls: u32, window: Duration) {
+        self.app.state().rate_limits.add(RateLimit {
+            endpoint: endpoint.into(),
+            calls,
+            window,
+        });
+    }
+
+    /// Removes all rate limits, also those of the builder.
+    pub fn clear_rate_limits(&self) {
+        self.app.state().rate_limits.clear();
     }
 
     /// Adds a fault. One for an endpoint that does not exist has no effect.

@@ -64,6 +64,12 @@ pub(crate) struct Response {
     pub(crate) content_type: Option<&'static str>,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
+    /// Why the call was refused, for the record, if the body does not say it. It
+    /// is not sent.
+    pub(crate) reason: Option<String>,
+    /// What was wrong with a call that was accepted, for the record. It is not
+    /// sent.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Response {
@@ -73,20 +79,25 @@ impl Response {
             content_type: None,
             headers: Vec::new(),
             body: Vec::new(),
+            reason: None,
+            warnings: Vec::new(),
         }
     }
 
     pub(crate) fn json(status: u16, value: &Value) -> Self {
-        Self {
-            status,
-            content_type: Some("application/json; charset=utf-8"),
-            headers: Vec::new(),
-            body: value.to_string().into_bytes(),
-        }
+        let mut response = Self::empty(status);
+        response.content_type = Some("application/json; charset=utf-8");
+        response.body = value.to_string().into_bytes();
+        response
     }
 
     pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn with_reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
         self
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! An [`Emulator`] is an HTTPS server on a loopback address with the whole
 //! backend API and the token endpoint. It keeps users, sign-ins, registrations,
-//! mails and a clock in memory. It checks requests strictly, and it has no
-//! canned responses: a sign-in is approved only if the test approves it.
+//! mails and a clock in memory. It has no canned responses: a sign-in is approved
+//! only if the test approves it. It checks requests strictly, or in [tolerant
+//! mode](EmulatorBuilder::tolerant) accepts what vendor clients send besides.
 //!
 //! ```
 //! use std::time::Duration;
@@ -71,25 +72,27 @@
 //! | `GET faults` | | `faults` |
 //! | `POST faults` | `kind`, `endpoint`?, `times`?, `processed`?; see below | |
 //! | `DELETE faults` | | |
+//! | `POST rate_limits` | `calls`, `seconds`, `endpoint`? | limits the calls in a window; 429 with `Retry-After` |
+//! | `DELETE rate_limits` | | |
 //! | `GET recorded` | | `requests` with `endpoint`, `request_line`, `headers`, `body`; `total` |
 //! | `DELETE recorded` | | |
 //!
 //! Kinds of faults: `status` (with `status`, `retry_after`?, `body`?,
 //! `content_type`?), `latency` (with `milliseconds`), `drop_before_response`,
-//! `drop_in_response`, `garbage`, `truncated_body`, `broken_chunks`,
-//! `expired_token`.
+//! `drop_in_response`, `garbage`, `truncated_body`, `broken_chunks`, `slow_body`
+//! (with `milliseconds`), `other_user`, `expired_token`.
 //!
 //! # What is emulated
 //!
-//! The token endpoint is `POST /connect/token`. A dash means that nothing is
-//! known to be missing.
+//! The token endpoint is `POST /connect/token`. Its access tokens are JWTs, signed
+//! with ES256; the keys are found through `GET /.well-known/openid-configuration`.
+//! A dash means that nothing is known to be missing.
 //!
 #![doc = include_str!("routes.md")]
 //!
 //! Not emulated: the dashboard, other API versions, the API of the vendor's
-//! browser SDK, scopes (every token may call everything), rate limits (use a
-//! [`Fault`] for a 429), the user verification flag of passkeys, signed tokens
-//! (a token has the form of a JWT but no claims), several projects or clients.
+//! browser SDK, rate limits but those that [you set](Emulator::limit_rate),
+//! several projects or clients.
 //!
 //! # What is not known about the service
 //!

@@ -1,6 +1,6 @@
 //! [`AppService`]: from a request to its response.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use super::{
     control::{
         self,
         app::App,
-        faults::{Damage, Plan},
+        faults::{Damage, Plan, replace_user},
         record::RecordedRequest,
     },
     message::{Request, Response},
@@ -36,7 +36,8 @@ impl AppService {
         if control::is_control_path(request.path()) {
             return (control::respond(app, &request, stop), Damage::None);
         }
-        let route = Route::find(&request.method, request.path());
+        let tolerant = app.model.config.tolerant;
+        let route = Route::find(&request.method, request.path(), tolerant);
         let request = RecordedRequest::new(request, route.name());
         // Before anything slow, so that a test sees a request that is delayed.
         lock(&app.record).push(request.clone());
@@ -48,7 +49,7 @@ impl AppService {
         };
         if let Some(observer) = &app.observer {
             let status = match damage {
-                Damage::None => response.status,
+                Damage::None | Damage::SlowBody(_) => response.status,
                 _ => 0,
             };
             observer(&request, status);
@@ -59,8 +60,11 @@ impl AppService {
     fn process(&self, request: &RecordedRequest, route: &Route) -> Response {
         let app = &*self.0;
         drop(app.state());
-        let response = api::respond(&app.model, request.request(), route);
+        let mut response = api::respond(&app.model, request.request(), route);
         app.model.notify();
+        if !response.warnings.is_empty() {
+            request.set_warnings(mem::take(&mut response.warnings));
+        }
         if route.name() == Some(Endpoint::StartAuthenticatorAuth.name()) {
             if let Ok(Started { auth_request_id }) = serde_json::from_slice(&response.body) {
                 app.sign_in_shown(auth_request_id);
@@ -83,7 +87,15 @@ impl AppService {
         if let Some(token) = token {
             self.0.model.state().revoke_token(token);
         }
-        let processed = plan.processed.then(process);
+        let mut processed = plan.processed.then(process);
+        if let Some(response) = processed.as_mut().filter(|_| plan.other_user) {
+            let state = self.0.model.state();
+            let users = state.users();
+            replace_user(
+                response,
+                users.map(|user| (user.id, user.username.as_str(), user.email.as_deref())),
+            );
+        }
         let response = plan
             .replacement
             .or(processed)

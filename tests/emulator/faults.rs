@@ -235,3 +235,69 @@ fn faults_over_http() {
         200
     );
 }
+
+#[test]
+fn a_slow_body_arrives_in_pieces_and_whole() {
+    let (emulator, mut api) = start();
+    let quick = api.get("/v3/users").body;
+    let time = Duration::from_millis(300);
+    emulator.fault(Fault::slow_body(time).times(1));
+    let began = std::time::Instant::now();
+    let slow = api.get("/v3/users");
+    assert!(began.elapsed() >= time.mul_f32(0.9));
+    assert_eq!((slow.status, slow.body), (200, quick));
+    // The connection goes on.
+    assert_eq!(api.get("/v3/users").status, 200);
+}
+
+#[test]
+fn a_slow_body_ends_with_the_emulator() {
+    let (emulator, mut api) = start();
+    emulator.fault(Fault::slow_body(Duration::from_secs(600)));
+    let began = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let call = scope.spawn(|| start_call(&mut api));
+        while emulator.request_count() < 2 {
+            std::thread::yield_now();
+        }
+        drop(emulator);
+        let received = call.join().unwrap();
+        assert!(!received.ends_with(b"}"));
+    });
+    assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn a_response_about_another_user_names_that_user_everywhere() {
+    let (emulator, mut api) = start();
+    let ada = emulator.users()[0].0;
+    let eve = emulator.add_user("eve@example.com").unwrap();
+    let body = json!({"username": "ada"});
+    let started = api.post("/v4/auth/authenticator/start", &body).json();
+    let id = started["auth_request_id"].as_str().unwrap();
+    emulator.approve(id.parse().unwrap()).unwrap();
+    emulator.fault(Fault::other_user());
+    let body = json!({
+        "auth_request_id": id, "auth_validation_token": started["auth_validation_token"],
+    });
+    let validated = api.post("/v4/auth/authenticator/validate", &body);
+    assert_eq!(validated.status, 200);
+    let shown = validated.text();
+    assert!(!shown.contains(&ada.to_string()) && !shown.contains("\"ada\""));
+    let details = &validated.json()["validate_auth_response_details"];
+    assert_eq!(details["authorized"], true);
+    for side in ["request_details", "response_details"] {
+        let profile = &details["auth_details"][side]["auth_profile_details"];
+        assert_eq!(profile["user_id"], eve.to_string());
+        assert_eq!(profile["username"], "eve@example.com");
+    }
+    let found = api.get(&format!("/v4/users/{eve}")).json();
+    assert_eq!(found["username"], "ada");
+    assert_eq!(found["email_address"], Value::Null);
+    // The call had its effect.
+    emulator.clear_faults();
+    assert_eq!(
+        api.post("/v4/auth/authenticator/validate", &body).status,
+        403
+    );
+}

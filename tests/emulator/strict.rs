@@ -535,11 +535,11 @@ fn only_the_client_gets_tokens() {
         ),
         (FORM, format!("{form}&client_id=x"), 400, "invalid_request"),
         (&with_basic, form.to_owned(), 400, "invalid_request"),
-        (JSON, "{}".to_owned(), 415, "invalid_request"),
+        (JSON, "{}".to_owned(), 400, "invalid_request"),
         (
             "Content-Type: application/x-www-form-urlencoded\r\nAuthorization: Basic eDp5\r\n",
             grant.to_owned(),
-            401,
+            400,
             "invalid_client",
         ),
     ] {
@@ -551,13 +551,15 @@ fn only_the_client_gets_tokens() {
             assert_eq!(json["expires_in"], 600);
             assert!(text(&json, "/scope").contains("aarmor.api.request_auth"));
         } else {
-            assert_eq!(json, json!({ "error": error }), "{body}");
+            assert_eq!(json["error"], error, "{body}");
+            // Only an invalid request is described.
+            let described = json.get("error_description").is_some();
+            assert_eq!(described, error == "invalid_request", "{json}");
         }
     }
-    assert_eq!(
-        connection.send("GET", "/connect/token", "", b"").status,
-        405
-    );
+    let response = connection.send("GET", "/connect/token", "", b"");
+    assert_eq!(response.status, 400);
+    assert_eq!(response.json()["error"], "invalid_request");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
 use super::{
-    decisions::{NOT_JSON, name_is_in_query},
-    refusal::{Refusal, Result},
+    decisions::{MALFORMED, NOT_JSON, name_is_in_query, same_word},
+    refusal::{Leniency, Refusal, Result, escaped},
     schema,
 };
 use crate::{ApiVersion, Endpoint, emulator::message::Request};
@@ -39,6 +39,7 @@ pub(super) fn query(
     request: &Request,
     version: ApiVersion,
     endpoint: Endpoint,
+    leniency: &mut Leniency,
 ) -> Result<Vec<(String, String)>> {
     let Some(text) = request.query() else {
         return Ok(Vec::new());
@@ -56,17 +57,27 @@ pub(super) fn query(
             | Endpoint::ListUserWebauthnCredentials
             | Endpoint::ListUserMagiclinkEmailCredentials
     );
-    for (at, (name, _)) in pairs.iter().enumerate() {
-        let known =
-            (named && name == "username") || (paged && PAGE_PARAMETERS.contains(&name.as_str()));
-        if !known {
-            return Err(Refusal::bad("unknown query parameter"));
+    let known = named.then_some("username").into_iter();
+    let known: Vec<&str> = known
+        .chain(PAGE_PARAMETERS.into_iter().filter(|_| paged))
+        .collect();
+    let mut parameters: Vec<(String, String)> = Vec::new();
+    for (given, value) in pairs {
+        let tolerant = leniency.is_tolerant();
+        let name = known.iter().find(|name| same_word(name, &given, tolerant));
+        if name.is_none_or(|name| **name != given) {
+            let message = format!("unknown query parameter: {}", escaped(&given));
+            leniency.tolerate(Refusal::bad(message))?;
         }
-        if pairs.iter().skip(at + 1).any(|(other, _)| other == name) {
+        let Some(&name) = name else {
+            continue;
+        };
+        if parameters.iter().any(|(other, _)| other == name) {
             return Err(Refusal::bad(format!("{name} is given twice")));
         }
+        parameters.push((name.to_owned(), value));
     }
-    Ok(pairs)
+    Ok(parameters)
 }
 
 /// The fields of the body.
@@ -74,24 +85,34 @@ pub(super) fn body(
     request: &Request,
     version: ApiVersion,
     endpoint: Endpoint,
+    leniency: &mut Leniency,
 ) -> Result<Map<String, Value>> {
     let fields = schema::fields(endpoint, version);
+    let wrong_type = || Refusal::new(NOT_JSON, "unsupported content type");
+    let missing = |status| Refusal::new(status, "a JSON body is required");
     if request.body.is_empty() {
         // The content type of an empty body may be missing, but not wrong.
-        return match (fields, content_type(request)) {
-            (_, ContentType::Other) => Err(Refusal::new(NOT_JSON, "unsupported content type")),
-            (Some(_), ContentType::None) => Err(Refusal::new(NOT_JSON, "a JSON body is required")),
-            (Some(_), ContentType::Json) => Err(Refusal::bad("a JSON body is required")),
-            (None, _) => Ok(Map::new()),
-        };
+        match (fields, content_type(request)) {
+            (None, ContentType::Other) => leniency.tolerate(wrong_type())?,
+            (_, ContentType::Other) => return Err(wrong_type()),
+            (Some(_), ContentType::None) => return Err(missing(NOT_JSON)),
+            (Some(_), ContentType::Json) => return Err(missing(MALFORMED)),
+            (None, _) => {}
+        }
+        return Ok(Map::new());
+    }
+    let no_object = || Refusal::bad("the body is not a JSON object");
+    if fields.is_none() && request.body.trim_ascii() == b"[]" && leniency.is_tolerant() {
+        leniency.tolerate(no_object())?;
+        return Ok(Map::new());
     }
     if content_type(request) != ContentType::Json {
-        return Err(Refusal::new(NOT_JSON, "unsupported content type"));
+        return Err(wrong_type());
     }
-    let Ok(Value::Object(body)) = serde_json::from_slice(&request.body) else {
-        return Err(Refusal::bad("the body is not a JSON object"));
+    let Ok(Value::Object(mut body)) = serde_json::from_slice(&request.body) else {
+        return Err(no_object());
     };
-    schema::check(fields.unwrap_or_default(), &body).map_err(Refusal::bad)?;
+    schema::check(fields.unwrap_or_default(), &mut body, leniency)?;
     Ok(body)
 }
 

@@ -7,7 +7,7 @@
 use uuid::Uuid;
 
 use crate::{
-    ApiVersion,
+    ApiVersion, Endpoint,
     emulator::model::{
         auth_request::{Phase, Progress},
         clock::Stamp,
@@ -90,7 +90,10 @@ pub(crate) const NOT_FOUND: u16 = 404;
 
 /// Malformed bodies and queries are refused with this status: unknown fields
 /// and parameters, parameters given twice, values of the wrong type or length,
-/// and `send_push` without a user.
+/// and `send_push` without a user. In tolerant mode unknown fields and
+/// parameters are ignored, except `authenticator_response_data`; numbers may be texts, enum values may be in any case,
+/// `authenticator_response_data` may be text or object, location and context may
+/// hold numbers and booleans, and a call without a body may have `[]` as body.
 pub(crate) const MALFORMED: u16 = 400;
 
 /// A body whose content type is not JSON, and a missing body without a content
@@ -98,9 +101,11 @@ pub(crate) const MALFORMED: u16 = 400;
 /// is accepted, in UTF-8.
 pub(crate) const NOT_JSON: u16 = 415;
 
-/// Whether a trailing slash is ignored. If not, the path is another route, which
-/// does not exist.
-pub(crate) const TRAILING_SLASH_IS_IGNORED: bool = false;
+/// A path with a trailing slash, or with a word in another case, does not exist.
+/// In tolerant mode neither matters, nor the case of a query parameter's name.
+pub(crate) fn same_word(word: &str, part: &str, tolerant: bool) -> bool {
+    word == part || (tolerant && word.eq_ignore_ascii_case(part))
+}
 
 /// v4 reads a username from the query and ignores the name headers. v3 reads
 /// the headers and refuses the query.
@@ -114,8 +119,8 @@ pub(crate) const ID_AND_NAME: u16 = 400;
 
 /// Null counts as missing, also where the description of v4 does not call the
 /// field nullable.
-pub(crate) const fn is_missing(value: Option<&serde_json::Value>) -> bool {
-    matches!(value, None | Some(serde_json::Value::Null))
+pub(crate) fn is_missing(value: &serde_json::Value) -> bool {
+    value.is_null()
 }
 
 /// An empty text counts as missing where a text is required or names a user.
@@ -223,17 +228,59 @@ pub(crate) fn pair_agrees(at_start: Option<&str>, at_validate: Option<&str>) -> 
 /// `auth_history_id` differs from the auth request's id.
 pub(crate) const HISTORY_HAS_OWN_IDS: bool = true;
 
-/// `response_code` and `response_message` of an authenticator start.
-pub(crate) const START_RESPONSE: (i32, &str) = (0, "Success");
+/// `response_message` of an authenticator start. The `response_code` is the HTTP
+/// status.
+pub(crate) const START_MESSAGE: &str = "Success";
 
 /// Scopes of the client.
 pub(crate) const SCOPES: [&str; 2] = ["aarmor.api.request_auth", "aarmor.api.generate_invite_code"];
 
-/// The status of `invalid_client` is 401 with HTTP Basic and 400 otherwise. All
-/// other errors of the token endpoint are 400, or 415 for a body that is not a
-/// form.
-pub(crate) const fn invalid_client_status(basic: bool) -> u16 {
-    if basic { 401 } else { 400 }
+/// Every error of the token endpoint has this status, also a wrong client with
+/// HTTP Basic, another method than POST and a body that is not a form. In
+/// tolerant mode `multipart/form-data` is a form, and a query is ignored.
+pub(crate) const TOKEN_ERROR: u16 = 400;
+
+/// `aud` of an access token.
+pub(crate) const AUDIENCES: [&str; 1] = ["aarmor.api"];
+
+/// The scope that a call needs: calls below `auth/` need the first, the start of
+/// a phone's registration needs the second, and all others need only a valid
+/// token. A token without the scope gets a 403 without a body and with a
+/// `WWW-Authenticate` header, as from a gateway.
+pub(crate) const fn required_scope(endpoint: Endpoint) -> Option<&'static str> {
+    use Endpoint as E;
+    match endpoint {
+        E::StartAuthenticatorAuth
+        | E::ValidateAuthenticatorAuth
+        | E::StartWebauthnAuth
+        | E::FinishWebauthnAuth
+        | E::ValidateWebauthnAuth
+        | E::StartMagiclinkEmailAuth
+        | E::ValidateMagiclinkEmailAuth
+        | E::GetAuthInfo => Some(SCOPES[0]),
+        E::StartAuthenticatorRegistration | E::StartAuthenticatorRegistrationForUser => {
+            Some(SCOPES[1])
+        }
+        _ => None,
+    }
+}
+
+/// A call beyond a rate limit is refused with this status, without a body, as
+/// from a gateway, and before its token is looked at. `Retry-After` has the whole
+/// seconds to the end of the window.
+pub(crate) const TOO_MANY: u16 = 429;
+
+/// `userVerification` of a sign-in: what all passkeys that may be used were
+/// registered with, and `preferred` if they differ or the user is not known. A
+/// passkey that was registered with `required`, the default, cannot sign in
+/// without user verification.
+pub(crate) fn user_verification<'a>(mut registered: impl Iterator<Item = &'a str>) -> &'a str {
+    let first = registered.next().unwrap_or("preferred");
+    if registered.all(|other| other == first) {
+        first
+    } else {
+        "preferred"
+    }
 }
 
 /// Whether `fido2_json_options` of a registration is a text in v3, as it is in

@@ -5,6 +5,8 @@ pub(crate) mod body;
 mod call;
 mod credentials;
 pub(crate) mod decisions;
+mod multipart;
+mod oidc;
 mod paging;
 mod redirect;
 mod refusal;
@@ -18,8 +20,8 @@ use serde_json::{Value, json};
 
 use self::{
     call::Call,
-    decisions::{BEARER_CHALLENGE, error_code},
-    refusal::{Refusal, Result},
+    decisions::{BEARER_CHALLENGE, NOT_FOUND, TOO_MANY, error_code, required_scope},
+    refusal::{Leniency, Refusal, Result},
     routes::{Ids, Route},
 };
 use super::{
@@ -30,38 +32,107 @@ use crate::{ApiVersion, Endpoint};
 
 /// Processes a call of the API or the token endpoint.
 pub(crate) fn respond(model: &Model, request: &Request, route: &Route) -> Response {
-    let version = route.version().unwrap_or(ApiVersion::V4);
-    let outcome = match route {
-        Route::Token => return token::respond(model, request),
-        Route::Endpoint(version, endpoint, ids) => {
-            let token = bearer(request);
-            if !token.is_some_and(|token| model.state().token_is_valid(token)) {
-                return Response::empty(401).with_header("www-authenticate", BEARER_CHALLENGE);
-            }
-            call(model, request, *version, *endpoint, ids)
-        }
-        Route::WrongMethod(_, allow) => {
-            return refusal(model, version, &Refusal::new(405, "method not allowed"))
-                .with_header("allow", allow);
-        }
-        Route::Unknown(_) => Err(Refusal::not_found("route")),
-    };
-    match outcome {
-        Ok(value) => Response::json(200, &value),
-        Err(refused) => refusal(model, version, &refused),
+    if let Some(refused) = check_rate(model, route) {
+        return refused;
     }
+    let mut leniency = Leniency::new(model.config.tolerant);
+    if model.config.tolerant && route.differs_from(&request.method, request.path()) {
+        // It is tolerated, so that it cannot fail.
+        let _ = leniency.tolerate(inexact_path());
+    }
+    let mut response = match route {
+        Route::Token => token::respond(model, request, &mut leniency),
+        Route::Discovery => Response::json(200, &oidc::discovery(model, request)),
+        Route::Keys => Response::json(200, &oidc::keys(model)),
+        Route::Endpoint(version, endpoint, ids) => {
+            if let Some(refused) = check_bearer(model, request, *endpoint) {
+                return refused;
+            }
+            match call(model, request, *version, *endpoint, ids, &mut leniency) {
+                Ok(value) => Response::json(200, &value),
+                Err(refused) => refuse(model, *version, &refused),
+            }
+        }
+        Route::WrongMethod(version, allow) => {
+            let refused = Refusal::new(405, "method not allowed");
+            refuse(model, version.unwrap_or(ApiVersion::V4), &refused).with_header("allow", allow)
+        }
+        Route::Unknown(version) => {
+            let refused = unknown_route(request);
+            refuse(model, version.unwrap_or(ApiVersion::V4), &refused)
+        }
+    };
+    response.warnings = leniency.warnings;
+    response
+}
+
+fn check_rate(model: &Model, route: &Route) -> Option<Response> {
+    let mut state = model.state();
+    if state.rate_limits.is_empty() {
+        return None;
+    }
+    let now = state.clock.now();
+    let wait = state.rate_limits.take(route.name()?, now)?;
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    Some(
+        Response::empty(TOO_MANY)
+            .with_header("retry-after", seconds.to_string())
+            .with_reason("the rate limit is reached"),
+    )
+}
+
+/// Refuses a request whose token is not valid or lacks the scope.
+fn check_bearer(model: &Model, request: &Request, endpoint: Endpoint) -> Option<Response> {
+    let scope = required_scope(endpoint);
+    let unauthorized = |reason| {
+        Response::empty(401)
+            .with_header("www-authenticate", BEARER_CHALLENGE)
+            .with_reason(reason)
+    };
+    let Some(token) = bearer(request) else {
+        return Some(unauthorized("the request has no bearer token"));
+    };
+    let state = model.state();
+    match state.check_token(token) {
+        Err(reason) => Some(unauthorized(reason)),
+        Ok(granted) => {
+            let scope = scope.filter(|scope| !granted.contains(scope))?;
+            Some(
+                Response::empty(403)
+                    .with_header(
+                        "www-authenticate",
+                        format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\""),
+                    )
+                    .with_reason(format!("the access token lacks the scope {scope}")),
+            )
+        }
+    }
+}
+
+/// The refusal of a path without a route. It says so if tolerant mode would find
+/// one.
+fn unknown_route(request: &Request) -> Refusal {
+    match Route::find(&request.method, request.path(), true) {
+        Route::Unknown(_) => Refusal::not_found("route"),
+        _ => inexact_path(),
+    }
+}
+
+fn inexact_path() -> Refusal {
+    let message = "route not found: the path has another letter case or a trailing slash";
+    Refusal::new(NOT_FOUND, message)
 }
 
 /// The response to a malformed request.
 pub(crate) fn refuse_malformed(model: &Model, status: u16) -> Response {
-    refusal(
+    refuse(
         model,
         ApiVersion::V4,
         &Refusal::new(status, "malformed request"),
     )
 }
 
-fn refusal(model: &Model, version: ApiVersion, refused: &Refusal) -> Response {
+fn refuse(model: &Model, version: ApiVersion, refused: &Refusal) -> Response {
     let tracking = model.state().ids.uuid(Kind::Tracking);
     let code = error_code(refused.status);
     let body = match version {
@@ -96,6 +167,7 @@ fn call(
     version: ApiVersion,
     endpoint: Endpoint,
     ids: &Ids,
+    leniency: &mut Leniency,
 ) -> Result<Value> {
     let call = Call {
         model,
@@ -103,8 +175,8 @@ fn call(
         version,
         endpoint,
         ids,
-        query: body::query(request, version, endpoint)?,
-        body: body::body(request, version, endpoint)?,
+        query: body::query(request, version, endpoint, leniency)?,
+        body: body::body(request, version, endpoint, leniency)?,
     };
     let mut state = model.state();
     let state = &mut *state;

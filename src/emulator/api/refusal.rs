@@ -1,4 +1,4 @@
-//! [`Refusal`]: why a call fails.
+//! [`Refusal`]: why a call fails. [`Leniency`]: what is accepted nevertheless.
 
 use super::decisions::{IN_USE, MALFORMED, NOT_FOUND};
 
@@ -31,3 +31,46 @@ impl Refusal {
 }
 
 pub(super) type Result<T> = std::result::Result<T, Refusal>;
+
+/// Most warnings about one request.
+const MOST_WARNINGS: usize = 20;
+
+/// What the mode does with a deviation that the service may accept.
+#[derive(Debug)]
+pub(super) struct Leniency {
+    tolerant: bool,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Leniency {
+    pub(super) fn new(tolerant: bool) -> Self {
+        Self {
+            tolerant,
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_tolerant(&self) -> bool {
+        self.tolerant
+    }
+
+    /// Turns the refusal into a warning in tolerant mode; fails with it in
+    /// strict mode.
+    pub(super) fn tolerate(&mut self, refusal: Refusal) -> Result<()> {
+        if !self.tolerant {
+            return Err(refusal);
+        }
+        if self.warnings.len() < MOST_WARNINGS {
+            self.warnings.push(refusal.message);
+        }
+        Ok(())
+    }
+}
+
+/// A name from a request, escaped and cut for a message.
+pub(super) fn escaped(name: &str) -> String {
+    name.chars()
+        .take(40)
+        .flat_map(char::escape_default)
+        .collect()
+}

@@ -2,8 +2,12 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::decisions::TRAILING_SLASH_IS_IGNORED;
+use super::decisions::same_word;
 use crate::{ApiVersion, Endpoint};
+
+const TOKEN_PATH: &str = "/connect/token";
+pub(crate) const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
+const KEYS_PATH: &str = "/.well-known/openid-configuration/jwks";
 
 /// The ids in a path, percent-decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,7 +21,12 @@ pub(crate) struct Ids {
 /// What a request calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
+    /// With any method, because the token endpoint refuses others in its own way.
     Token,
+    /// The OIDC discovery document.
+    Discovery,
+    /// The keys that verify access tokens.
+    Keys,
     Endpoint(ApiVersion, Endpoint, Ids),
     /// Only the listed methods are allowed.
     WrongMethod(Option<ApiVersion>, String),
@@ -25,50 +34,58 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// Finds the route of a method and a path.
-    pub(crate) fn find(method: &str, path: &str) -> Self {
-        if path == "/connect/token" {
-            return if method == "POST" {
-                Self::Token
-            } else {
-                Self::WrongMethod(None, "POST".to_owned())
-            };
+    /// Finds the route of a method and a path. If `tolerant`, a trailing slash
+    /// and the case of letters do not matter.
+    pub(crate) fn find(method: &str, path: &str, tolerant: bool) -> Self {
+        let path = match path.strip_suffix('/') {
+            Some(path) if tolerant => path,
+            _ => path,
+        };
+        for (known, route) in [
+            (TOKEN_PATH, Self::Token),
+            (DISCOVERY_PATH, Self::Discovery),
+            (KEYS_PATH, Self::Keys),
+        ] {
+            if same_word(known, path, tolerant) {
+                return if method == "GET" || route == Self::Token {
+                    route
+                } else {
+                    Self::WrongMethod(None, "GET".to_owned())
+                };
+            }
         }
         for version in [ApiVersion::V3, ApiVersion::V4] {
-            let rest = path
-                .strip_prefix('/')
-                .and_then(|path| path.strip_prefix(version.as_str()));
+            let rest = path.strip_prefix('/').and_then(|path| {
+                let (prefix, rest) = path.split_at_checked(version.as_str().len())?;
+                same_word(version.as_str(), prefix, tolerant).then_some(rest)
+            });
             if let Some(rest) = rest.filter(|rest| rest.starts_with('/')) {
-                return find(version, method, rest);
+                return find(version, method, rest, tolerant);
             }
         }
         Self::Unknown(None)
     }
 
-    /// The endpoint's name, or `token`.
+    /// Whether strict mode finds another route, or none. A path in capitals takes
+    /// a second search; all others are told by one look.
+    pub(crate) fn differs_from(&self, method: &str, path: &str) -> bool {
+        let unusual = path.ends_with('/') || path.bytes().any(|byte| byte.is_ascii_uppercase());
+        unusual && Self::find(method, path, false) != *self
+    }
+
+    /// The endpoint's name, or `token`, `discovery` or `keys`.
     pub(crate) fn name(&self) -> Option<&'static str> {
         match self {
             Self::Token => Some("token"),
+            Self::Discovery => Some("discovery"),
+            Self::Keys => Some("keys"),
             Self::Endpoint(_, endpoint, _) => Some(endpoint.name()),
             _ => None,
         }
     }
-
-    pub(crate) fn version(&self) -> Option<ApiVersion> {
-        match self {
-            Self::Endpoint(version, ..) => Some(*version),
-            Self::WrongMethod(version, _) | Self::Unknown(version) => *version,
-            Self::Token => None,
-        }
-    }
 }
 
-fn find(version: ApiVersion, method: &str, path: &str) -> Route {
-    let path = if TRAILING_SLASH_IS_IGNORED {
-        path.strip_suffix('/').unwrap_or(path)
-    } else {
-        path
-    };
+fn find(version: ApiVersion, method: &str, path: &str, tolerant: bool) -> Route {
     let mut best: Option<(usize, Endpoint, &str)> = None;
     let mut allowed: Vec<String> = Vec::new();
     for &endpoint in Endpoint::ALL {
@@ -77,7 +94,7 @@ fn find(version: ApiVersion, method: &str, path: &str) -> Route {
             continue;
         }
         let route = endpoint.route(version);
-        let Some(literals) = matches(route, path) else {
+        let Some(literals) = matches(route, path, tolerant) else {
             continue;
         };
         if endpoint.method().as_str() != method {
@@ -105,14 +122,14 @@ fn find(version: ApiVersion, method: &str, path: &str) -> Route {
 
 /// How well a path matches a route: by the number of literal words, earlier
 /// ones first.
-fn matches(route: &str, path: &str) -> Option<usize> {
+fn matches(route: &str, path: &str, tolerant: bool) -> Option<usize> {
     let (mut words, mut parts) = (route.split('/'), path.split('/'));
     let mut score = 0;
     loop {
         match (words.next(), parts.next()) {
             (None, None) => return Some(score),
             (Some(word), Some(part)) if word.starts_with('{') && !part.is_empty() => score *= 2,
-            (Some(word), Some(part)) if word == part => score = score * 2 + 1,
+            (Some(word), Some(part)) if same_word(word, part, tolerant) => score = score * 2 + 1,
             _ => return None,
         }
     }
@@ -138,11 +155,15 @@ mod tests {
     use super::*;
 
     fn found(method: &str, path: &str) -> String {
-        match Route::find(method, path) {
+        described(&Route::find(method, path, false))
+    }
+
+    fn described(route: &Route) -> String {
+        match route {
             Route::Endpoint(_, endpoint, _) => endpoint.name().to_owned(),
             Route::WrongMethod(_, allow) => format!("405 {allow}"),
             Route::Unknown(_) => "404".to_owned(),
-            Route::Token => "token".to_owned(),
+            other => other.name().unwrap().to_owned(),
         }
     }
 
@@ -206,15 +227,44 @@ mod tests {
             assert_eq!(found("GET", path), "404", "{path}");
         }
         assert_eq!(found("PATCH", "/v3/users/a"), "405 GET, PUT");
-        assert_eq!(found("GET", "/connect/token"), "405 POST");
+        assert_eq!(found("GET", "/connect/token"), "token");
+        assert_eq!(found("POST", DISCOVERY_PATH), "405 GET");
+    }
+
+    #[test]
+    fn tolerant_mode_ignores_case_and_a_trailing_slash() {
+        let tolerant = |method, path| described(&Route::find(method, path, true));
+        for (method, path, expected) in [
+            ("GET", "/V4/Users", "list_users"),
+            ("GET", "/v3/users/", "list_users"),
+            (
+                "GET",
+                "/v4/users/a/credentials/WebAuthn",
+                "list_user_webauthn_credentials",
+            ),
+            (
+                "POST",
+                "/v3/auth/authenticator/validate/",
+                "validate_authenticator_auth",
+            ),
+            ("POST", "/Connect/Token/", "token"),
+            ("GET", "/.Well-Known/OpenID-configuration", "discovery"),
+            ("GET", "/.well-known/openid-configuration/jwks/", "keys"),
+            ("GET", "/v4/users//", "404"),
+            ("GET", "//", "404"),
+            ("GET", "/v4é", "404"),
+        ] {
+            assert_eq!(tolerant(method, path), expected, "{path}");
+        }
     }
 
     #[test]
     fn ids_are_decoded() {
-        let Route::Endpoint(_, _, ids) = Route::find("GET", "/v4/users/a%2Fb/credentials/c") else {
+        let Route::Endpoint(_, _, ids) = Route::find("GET", "/v4/users/A%2Fb/credentials/c", true)
+        else {
             panic!()
         };
-        assert_eq!(ids.user.as_deref(), Some("a/b"));
+        assert_eq!(ids.user.as_deref(), Some("A/b"));
         assert_eq!(ids.credential.as_deref(), Some("c"));
     }
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::decisions::{
-    LONGEST_BINARY, LONGEST_TEXT, LONGEST_URL, REGISTRATION_TIMEOUTS, is_missing,
+use super::{
+    decisions::{LONGEST_BINARY, LONGEST_TEXT, LONGEST_URL, REGISTRATION_TIMEOUTS, is_missing},
+    refusal::{Leniency, Refusal, Result, escaped},
 };
 use crate::{ApiVersion, Endpoint};
 
@@ -18,6 +19,8 @@ pub(crate) enum Kind {
     Location,
     Context,
     Fido2,
+    /// A JSON object as text.
+    Json,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +92,7 @@ const START_WEBAUTHN_AUTH: &[Field] = &[
 const FINISH_WEBAUTHN_AUTH: &[Field] = &[
     may("auth_request_id", TEXT),
     may("aa_sig", TEXT),
-    may("authenticator_response_data", BINARY),
+    may("authenticator_response_data", Kind::Json),
     may("webauthn_client_id", TEXT),
 ];
 
@@ -229,90 +232,155 @@ pub(crate) fn fields(endpoint: Endpoint, version: ApiVersion) -> Option<&'static
     })
 }
 
-/// Checks a body. The error names the first wrong field.
-pub(crate) fn check(fields: &[Field], body: &Map<String, Value>) -> Result<(), String> {
-    for name in body.keys() {
-        if !fields.iter().any(|field| field.name == name) {
-            return Err(format!("unknown field: {}", escaped(name)));
+/// Checks a body. In tolerant mode it also removes unknown fields and converts
+/// values.
+pub(super) fn check(
+    fields: &[Field],
+    body: &mut Map<String, Value>,
+    leniency: &mut Leniency,
+) -> Result<()> {
+    let known = |name: &str| fields.iter().any(|field| field.name == name);
+    for name in body.keys().filter(|name| !known(name)) {
+        // A page's response at another call than finish: to ignore it would be to
+        // start something else.
+        if name == "authenticator_response_data" {
+            return Err(unknown(name));
         }
+        leniency.tolerate(unknown(&escaped(name)))?;
+    }
+    if leniency.is_tolerant() {
+        body.retain(|name, _| known(name));
     }
     for field in fields {
-        let value = body.get(field.name);
-        match value.filter(|_| !is_missing(value)) {
-            Some(value) => field.kind.check(field.name, value)?,
-            None if field.required => return Err(format!("{} is required", field.name)),
+        match body.get_mut(field.name).filter(|value| !is_missing(value)) {
+            Some(value) => field.kind.check(field.name, value, leniency)?,
+            None if field.required => {
+                return Err(Refusal::bad(format!("{} is required", field.name)));
+            }
             None => {}
         }
     }
     Ok(())
 }
 
-/// A field name of a request, escaped and cut for a message.
-fn escaped(name: &str) -> String {
-    name.chars()
-        .take(40)
-        .flat_map(char::escape_default)
-        .collect()
+fn unknown(path: &str) -> Refusal {
+    Refusal::bad(format!("unknown field: {path}"))
 }
 
+fn wrong_type(name: &str) -> Refusal {
+    Refusal::bad(format!("{name} has the wrong type"))
+}
+
+/// What a page sends besides the declared members of a registration: members of
+/// the browser's credential, and those that the vendor's page helper adds.
+const PAGE_MEMBERS: [&str; 10] = [
+    "authenticatorAttachment",
+    "authenticator_data",
+    "clientExtensionResults",
+    "extensions",
+    "rawId",
+    "raw_id",
+    "signature",
+    "transports",
+    "type",
+    "user_handle",
+];
+
 impl Kind {
-    fn check(self, name: &str, value: &Value) -> Result<(), String> {
+    fn check(self, name: &str, value: &mut Value, leniency: &mut Leniency) -> Result<()> {
+        self.convert(name, value, leniency)?;
         match (self, value) {
             (Self::Text(least, most), Value::String(text)) => {
                 let length = text.chars().count();
                 if (least..=most).contains(&length) {
-                    Ok(())
-                } else {
-                    Err(format!("{name} must have {least} to {most} characters"))
+                    return Ok(());
                 }
+                Err(Refusal::bad(format!(
+                    "{name} must have {least} to {most} characters"
+                )))
             }
+            (Self::Json, value @ Value::String(_)) => BINARY.check(name, value, leniency),
             (Self::Bool, Value::Bool(_)) => Ok(()),
             (Self::Int(least, most), Value::Number(number)) => match number.as_i64() {
                 Some(n) if (least..=most).contains(&n) => Ok(()),
-                _ => Err(format!(
+                _ => Err(Refusal::bad(format!(
                     "{name} must be a whole number from {least} to {most}"
-                )),
+                ))),
             },
             (Self::OneOf(words), Value::String(text)) => {
                 if words.contains(&text.as_str()) {
-                    Ok(())
-                } else {
-                    Err(format!("{name} must be one of {}", words.join(", ")))
+                    return Ok(());
                 }
+                Err(Refusal::bad(format!(
+                    "{name} must be one of {}",
+                    words.join(", ")
+                )))
             }
-            (Self::Location, Value::Object(inner)) => texts(
-                name,
-                inner,
-                Some(&["latitude", "longitude", "ip_address"]),
-                TEXT,
-            ),
-            (Self::Context, Value::Object(inner)) => texts(name, inner, None, TEXT),
-            (Self::Fido2, Value::Object(inner)) => texts(
-                name,
-                inner,
-                Some(&["id", "attestation_object", "client_data"]),
-                BINARY,
-            ),
-            _ => Err(format!("{name} has the wrong type")),
+            (Self::Location, Value::Object(inner)) => {
+                let known = ["latitude", "longitude", "ip_address"];
+                check_texts(name, inner, Some(&known), TEXT, leniency)
+            }
+            (Self::Context, Value::Object(inner)) => check_texts(name, inner, None, TEXT, leniency),
+            (Self::Fido2, Value::Object(inner)) => {
+                inner.retain(|key, _| !PAGE_MEMBERS.contains(&key.as_str()));
+                let known = ["id", "attestation_object", "client_data"];
+                check_texts(name, inner, Some(&known), BINARY, leniency)
+            }
+            _ => Err(wrong_type(name)),
         }
+    }
+
+    /// Converts a value that has another type but can mean only one thing. It
+    /// remains as it is in strict mode, which then refuses it.
+    fn convert(self, name: &str, value: &mut Value, leniency: &mut Leniency) -> Result<()> {
+        let converted = match (self, &*value) {
+            _ if !leniency.is_tolerant() => None,
+            (Self::Int(..), Value::String(text)) => text.parse::<i64>().ok().map(Value::from),
+            (Self::OneOf(words), Value::String(text)) => words
+                .iter()
+                .find(|word| **word != text && word.eq_ignore_ascii_case(text))
+                .map(|word| Value::from(*word)),
+            // Vendor clients differ in which of the two finish calls has a text
+            // and which an object.
+            (Self::Fido2, Value::String(text)) => serde_json::from_str(text)
+                .ok()
+                .filter(|parsed: &Value| parsed.is_object()),
+            (Self::Json, Value::Object(_)) => Some(Value::String(value.to_string())),
+            _ => None,
+        };
+        if let Some(converted) = converted {
+            leniency.tolerate(wrong_type(name))?;
+            *value = converted;
+        }
+        Ok(())
     }
 }
 
 /// Checks an object of texts and nulls, with any names or those `known`.
-fn texts(
+fn check_texts(
     name: &str,
-    inner: &Map<String, Value>,
+    inner: &mut Map<String, Value>,
     known: Option<&[&str]>,
     kind: Kind,
-) -> Result<(), String> {
-    for (key, value) in inner {
+    leniency: &mut Leniency,
+) -> Result<()> {
+    let is_known = |key: &str| known.is_none_or(|known| known.contains(&key));
+    for (key, value) in inner.iter_mut() {
         let path = format!("{name}.{}", escaped(key));
-        if known.is_some_and(|known| !known.contains(&key.as_str())) {
-            return Err(format!("unknown field: {path}"));
+        if !is_known(key) {
+            leniency.tolerate(unknown(&path))?;
+            continue;
+        }
+        if value.is_number() || value.is_boolean() {
+            leniency.tolerate(wrong_type(&path))?;
+            *value = Value::String(value.to_string());
         }
         if !value.is_null() {
-            kind.check(&path, value)?;
+            kind.check(&path, value, leniency)?;
         }
+    }
+    if leniency.is_tolerant() {
+        inner.retain(|key, _| is_known(key));
     }
     Ok(())
 }
@@ -322,9 +390,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn checked(endpoint: Endpoint, body: &Value) -> Result<(), String> {
-        let Value::Object(body) = body else { panic!() };
-        check(fields(endpoint, ApiVersion::V4).unwrap(), body)
+    fn checked(endpoint: Endpoint, body: &Value) -> std::result::Result<(), String> {
+        let Value::Object(mut body) = body.clone() else {
+            panic!()
+        };
+        let mut strict = Leniency::new(false);
+        let fields = fields(endpoint, ApiVersion::V4).unwrap();
+        check(fields, &mut body, &mut strict).map_err(|refusal| refusal.message)
     }
 
     #[test]
@@ -334,13 +406,14 @@ mod tests {
                 let Some(fields) = fields(endpoint, version) else {
                     continue;
                 };
-                let nulls: Map<_, _> = fields
+                let mut nulls: Map<_, _> = fields
                     .iter()
                     .filter(|field| !field.required)
                     .map(|field| (field.name.to_owned(), Value::Null))
                     .collect();
                 let needs_more = fields.iter().any(|field| field.required);
-                assert_eq!(check(fields, &nulls).is_err(), needs_more, "{endpoint:?}");
+                let checked = check(fields, &mut nulls, &mut Leniency::new(false));
+                assert_eq!(checked.is_err(), needs_more, "{endpoint:?}");
             }
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{Endpoint, Private, emulator::message::Response};
 
@@ -43,7 +44,9 @@ enum Kind {
     Garbage,
     TruncatedBody,
     BrokenChunks,
+    SlowBody(Duration),
     ExpiredToken,
+    OtherUser,
 }
 
 impl Fault {
@@ -108,6 +111,21 @@ impl Fault {
         Self::new(Kind::BrokenChunks)
     }
 
+    /// Sends the head of the response at once and its body in ten pieces over this
+    /// time. The call has its effect.
+    #[must_use]
+    pub fn slow_body(time: Duration) -> Self {
+        Self::new(Kind::SlowBody(time))
+    }
+
+    /// Responds about another user: `user_id`, `username` and `email_address` are
+    /// those of the first user with another id, or of nobody if there is none. The
+    /// call has its effect, for the user that it was made for.
+    #[must_use]
+    pub fn other_user() -> Self {
+        Self::new(Kind::OtherUser)
+    }
+
     /// Revokes the access token of the call before it is checked. Calls of the
     /// token endpoint are not affected.
     #[must_use]
@@ -164,15 +182,12 @@ impl Fault {
         self.processed = Some(processed);
         self
     }
+}
 
-    /// Whether the endpoint exists.
-    pub(crate) fn target_exists(&self) -> bool {
-        self.target == "*"
-            || self.target == "token"
-            || Endpoint::ALL
-                .iter()
-                .any(|endpoint| endpoint.name() == self.target)
-    }
+/// Whether a fault or a rate limit with this name has an effect.
+pub(crate) fn is_target(name: &str) -> bool {
+    matches!(name, "*" | "token" | "discovery" | "keys")
+        || Endpoint::ALL.iter().any(|endpoint| endpoint.name() == name)
 }
 
 /// The body of the control route for faults.
@@ -207,7 +222,11 @@ impl TryFrom<FaultSpec> for Fault {
             "garbage" => Self::garbage(),
             "truncated_body" => Self::truncated_body(),
             "broken_chunks" => Self::broken_chunks(),
+            "slow_body" => Self::slow_body(Duration::from_millis(
+                spec.milliseconds.ok_or("milliseconds is required")?,
+            )),
             "expired_token" => Self::expired_token(),
+            "other_user" => Self::other_user(),
             _ => return Err("unknown kind of fault".to_owned()),
         };
         if let Some(value) = spec.retry_after {
@@ -222,7 +241,7 @@ impl TryFrom<FaultSpec> for Fault {
         }
         fault.left = spec.times;
         fault.processed = spec.processed;
-        if fault.target_exists() {
+        if is_target(&fault.target) {
             Ok(fault)
         } else {
             Err("unknown endpoint".to_owned())
@@ -239,6 +258,8 @@ pub(crate) struct Faults(Vec<Fault>);
 pub(crate) struct Plan {
     pub(crate) latencies: Vec<Duration>,
     pub(crate) expires_token: bool,
+    /// Whether the response is about another user.
+    pub(crate) other_user: bool,
     /// The response instead of the call's own.
     pub(crate) replacement: Option<Response>,
     /// Whether the call has its effect.
@@ -255,6 +276,7 @@ pub(crate) enum Damage {
     Garbage,
     Truncate,
     BreakChunks,
+    SlowBody(Duration),
 }
 
 impl Faults {
@@ -288,6 +310,7 @@ impl Faults {
         let mut plan = Plan {
             latencies: Vec::new(),
             expires_token: false,
+            other_user: false,
             replacement: None,
             processed: true,
             damage: Damage::None,
@@ -306,6 +329,7 @@ impl Faults {
                 (kind, false) => {
                     failed = true;
                     plan.expires_token = matches!(kind, Kind::ExpiredToken);
+                    plan.other_user = matches!(kind, Kind::OtherUser);
                     plan.processed = fault.processed.unwrap_or(!matches!(
                         kind,
                         Kind::Status { .. } | Kind::DropBeforeResponse
@@ -332,7 +356,9 @@ impl Kind {
             Self::Garbage => "garbage",
             Self::TruncatedBody => "truncated_body",
             Self::BrokenChunks => "broken_chunks",
+            Self::SlowBody(_) => "slow_body",
             Self::ExpiredToken => "expired_token",
+            Self::OtherUser => "other_user",
         }
     }
 
@@ -358,12 +384,61 @@ impl Kind {
 
     const fn damage(&self) -> Damage {
         match self {
-            Self::Status { .. } | Self::Latency(_) | Self::ExpiredToken => Damage::None,
+            Self::Status { .. } | Self::Latency(_) | Self::ExpiredToken | Self::OtherUser => {
+                Damage::None
+            }
             Self::DropBeforeResponse => Damage::DropBefore,
             Self::DropInResponse => Damage::DropIn,
             Self::Garbage => Damage::Garbage,
             Self::TruncatedBody => Damage::Truncate,
             Self::BrokenChunks => Damage::BreakChunks,
+            Self::SlowBody(time) => Damage::SlowBody(*time),
         }
+    }
+}
+
+/// Replaces every user of a response by the first of `users` that it is not
+/// about.
+pub(crate) fn replace_user<'a>(
+    response: &mut Response,
+    mut users: impl Iterator<Item = (Uuid, &'a str, Option<&'a str>)>,
+) {
+    let Ok(mut body) = serde_json::from_slice(&response.body) else {
+        return;
+    };
+    let about = first_user(&body).map(str::to_owned);
+    let other = users
+        .find(|(id, ..)| Some(id.to_string()) != about)
+        .unwrap_or((Uuid::max(), "nobody", None));
+    replace(&mut body, other);
+    response.body = body.to_string().into_bytes();
+}
+
+/// The first `user_id` in a response.
+fn first_user(value: &Value) -> Option<&str> {
+    match value {
+        Value::Object(fields) => match fields.get("user_id").and_then(Value::as_str) {
+            Some(id) => Some(id),
+            None => fields.values().find_map(first_user),
+        },
+        Value::Array(items) => items.iter().find_map(first_user),
+        _ => None,
+    }
+}
+
+fn replace(value: &mut Value, other: (Uuid, &str, Option<&str>)) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match name.as_str() {
+                    "user_id" => *value = json!(other.0),
+                    "username" => *value = json!(other.1),
+                    "email_address" => *value = json!(other.2),
+                    _ => replace(value, other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, other)),
+        _ => {}
     }
 }

@@ -1,6 +1,10 @@
 //! [`RecordedRequest`]: what clients sent.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use crate::emulator::message::Request;
 
@@ -17,13 +21,24 @@ pub struct RecordedRequest {
 struct Inner {
     request: Request,
     endpoint: Option<&'static str>,
+    warnings: OnceLock<Vec<String>>,
 }
 
 impl RecordedRequest {
     pub(crate) fn new(request: Request, endpoint: Option<&'static str>) -> Self {
         Self {
-            inner: Arc::new(Inner { request, endpoint }),
+            inner: Arc::new(Inner {
+                request,
+                endpoint,
+                warnings: OnceLock::new(),
+            }),
         }
+    }
+
+    /// Sets the warnings, once the request is processed.
+    pub(crate) fn set_warnings(&self, warnings: Vec<String>) {
+        // Only the thread that processes the request sets them.
+        let _ = self.inner.warnings.set(warnings);
     }
 
     /// Roughly the memory that the request takes, in bytes.
@@ -40,11 +55,19 @@ impl RecordedRequest {
         &self.inner.request
     }
 
-    /// The name of the endpoint, such as `get_user`, or `token`; `None` for a
-    /// route that does not exist.
+    /// The name of the endpoint, such as `get_user`, or `token`, or for OIDC
+    /// discovery `discovery` and `keys`; `None` for a route that does not exist.
     #[must_use]
     pub fn endpoint(&self) -> Option<&'static str> {
         self.inner.endpoint
+    }
+
+    /// What a tolerant emulator accepted although it is wrong, at most 20 texts:
+    /// fields and parameters that it ignored, values that it converted. Empty in
+    /// strict mode and until the request is processed.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        self.inner.warnings.get().map_or(&[], Vec::as_slice)
     }
 
     /// The method, such as `GET`.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     app::App,
-    faults::{Fault, FaultSpec},
+    faults::{Fault, FaultSpec, is_target},
     sender::check_sender,
 };
 use crate::emulator::{
@@ -17,6 +17,7 @@ use crate::emulator::{
     model::{
         auth_request::Decision,
         error::EmulatorError,
+        rate_limit::RateLimit,
         user::{Method, NewUser},
     },
     person::pending::Scanned,
@@ -178,6 +179,14 @@ struct AdvanceBody {
     seconds: u64,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RateLimitBody {
+    endpoint: Option<String>,
+    calls: u32,
+    seconds: u64,
+}
+
 /// The methods of a control path.
 fn methods(path: &str) -> &'static [&'static str] {
     match path {
@@ -186,6 +195,7 @@ fn methods(path: &str) -> &'static [&'static str] {
         }
         "users" => &["GET", "POST"],
         "faults" => &["GET", "POST", "DELETE"],
+        "rate_limits" => &["POST", "DELETE"],
         "recorded" => &["GET", "DELETE"],
         "reset"
         | "approve"
@@ -294,12 +304,30 @@ fn route(app: &App, request: &Request, stop: &Stop, (method, path): (&str, &str)
             lock(&app.faults).clear();
             Ok(json!({}))
         }
+        ("POST", "rate_limits") => limit_rate(app, &read(request)?),
+        ("DELETE", "rate_limits") => {
+            app.state().rate_limits.clear();
+            Ok(json!({}))
+        }
         ("GET", "recorded") => Ok(recorded(app)),
         _ => {
             lock(&app.record).clear();
             Ok(json!({}))
         }
     }
+}
+
+fn limit_rate(app: &App, body: &RateLimitBody) -> Result {
+    let endpoint = body.endpoint.as_deref().unwrap_or("*");
+    if !is_target(endpoint) {
+        return Err(Failure(400, "unknown endpoint".to_owned()));
+    }
+    app.state().rate_limits.add(RateLimit {
+        endpoint: endpoint.to_owned(),
+        calls: body.calls,
+        window: Duration::from_secs(body.seconds),
+    });
+    Ok(json!({}))
 }
 
 /// Reads a JSON body. Its content type is required because browsers send it

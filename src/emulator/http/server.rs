@@ -266,6 +266,14 @@ impl Shared {
                         return stream.close_gracefully();
                     }
                 }
+                Encoded::Slow(head, body, time) => {
+                    if !send(stream, &head) || !self.send_slowly(stream, &body, time) {
+                        return;
+                    }
+                    if !keep_alive {
+                        return stream.close_gracefully();
+                    }
+                }
                 Encoded::Close(bytes) => {
                     send(stream, &bytes);
                     return stream.close_gracefully();
@@ -277,6 +285,15 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// Sends in ten pieces, with pauses before each that take `time` together.
+    fn send_slowly(&self, stream: &mut impl Write, bytes: &[u8], time: Duration) -> bool {
+        let size = bytes.len().div_ceil(10).max(1);
+        bytes.chunks(size).all(|piece| {
+            self.stop.sleep(time / 10);
+            !self.stop.is_set() && send(stream, piece)
+        })
     }
 }
 

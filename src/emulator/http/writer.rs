@@ -1,6 +1,6 @@
 //! Encodes responses, also damaged ones.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use super::super::{control::faults::Damage, message::Response};
 
@@ -9,6 +9,9 @@ use super::super::{control::faults::Damage, message::Response};
 pub(crate) enum Encoded {
     /// Sends a whole response; the connection may go on.
     Whole(Vec<u8>),
+    /// Sends the head at once and the body in pieces over the time; the connection
+    /// may go on.
+    Slow(Vec<u8>, Vec<u8>, Duration),
     /// Sends the bytes, then closes the connection gracefully.
     Close(Vec<u8>),
     /// Sends the bytes, then breaks the connection.
@@ -67,6 +70,11 @@ pub(crate) fn encode_damaged(
 ) -> Encoded {
     match damage {
         Damage::None => Encoded::Whole(encode(&response, keep_alive, head_only)),
+        Damage::SlowBody(time) => {
+            let head = encode(&response, keep_alive, true);
+            let body = if head_only { Vec::new() } else { response.body };
+            Encoded::Slow(head, body, time)
+        }
         Damage::DropBefore => Encoded::Break(Vec::new()),
         Damage::DropIn => {
             let mut bytes = encode(&response, true, head_only);

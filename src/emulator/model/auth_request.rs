@@ -65,6 +65,8 @@ pub(crate) struct PasskeyCeremony {
     /// `aa_guid` of a sign-in, `aa_sig` of a registration.
     pub(crate) secret: String,
     pub(crate) client_id: Option<String>,
+    /// `userVerification` of the options.
+    pub(crate) verification: String,
     pub(crate) options: String,
 }
 

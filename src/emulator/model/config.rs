@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{clock::Stamp, user::NewUser};
+use super::{clock::Stamp, rate_limit::RateLimit, user::NewUser};
 
 pub(crate) struct Config {
     pub(crate) seed: u64,
@@ -20,6 +20,9 @@ pub(crate) struct Config {
     pub(crate) origin: String,
     pub(crate) project_name: String,
     pub(crate) approve_after: Option<Duration>,
+    /// Whether what clients of the service send beyond its API is accepted.
+    pub(crate) tolerant: bool,
+    pub(crate) rate_limits: Vec<RateLimit>,
 }
 
 impl fmt::Debug for Config {

@@ -1,6 +1,7 @@
 //! The service's data: users, sign-ins, registrations, mails, tokens and the
 //! clock. Nothing here knows HTTP.
 
+pub(crate) mod access_token;
 pub(crate) mod auth_request;
 pub(crate) mod clock;
 pub(crate) mod config;
@@ -10,6 +11,7 @@ pub(crate) mod ids;
 mod kept;
 pub(crate) mod mail;
 pub(crate) mod passkey;
+pub(crate) mod rate_limit;
 pub(crate) mod registration;
 pub(crate) mod signed_message;
 pub(crate) mod state;
@@ -20,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use self::{config::Config, state::State};
+use self::{access_token::TokenKey, config::Config, state::State};
 use super::sync::lock;
 
 /// What all routes work on.
@@ -28,16 +30,18 @@ pub(crate) struct Model {
     pub(crate) config: Config,
     /// Scheme, address and port, without a slash at the end.
     pub(crate) base_url: String,
+    pub(crate) token_key: TokenKey,
     state: Mutex<State>,
     /// Notified after each call of the API.
     changed: Condvar,
 }
 
 impl Model {
-    pub(crate) fn new(config: Config, base_url: String, state: State) -> Self {
+    pub(crate) fn new(config: Config, base_url: String, token_key: TokenKey, state: State) -> Self {
         Self {
             config,
             base_url,
+            token_key,
             state: Mutex::new(state),
             changed: Condvar::new(),
         }

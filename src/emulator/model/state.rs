@@ -11,6 +11,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{
+    access_token::Grant,
     auth_request::{AuthRequest, Decision},
     clock::{Clock, Stamp},
     config::Config,
@@ -18,6 +19,7 @@ use super::{
     ids::{Ids, Kind},
     kept::{Kept, LIMIT},
     mail::{Link, LinkPurpose, Mail, MailKind},
+    rate_limit::RateLimits,
     registration::Registration,
     signed_message::PhoneKey,
     user::{Method, User},
@@ -46,8 +48,10 @@ pub(crate) struct State {
     by_address: HashMap<String, Uuid>,
     /// The owners of passkeys, by credential id.
     by_passkey: HashMap<String, Uuid>,
-    tokens: HashMap<String, Stamp>,
+    /// By their text, so that no signature has to be verified.
+    tokens: HashMap<String, Grant>,
     token_order: VecDeque<String>,
+    pub(crate) rate_limits: RateLimits,
     pub(crate) auth: Kept<AuthRequest>,
     /// What happens to each new sign-in on a phone, and how long after its start.
     automatic: Option<(Decision, Duration)>,
@@ -76,6 +80,7 @@ impl State {
             by_passkey: HashMap::new(),
             tokens: HashMap::new(),
             token_order: VecDeque::new(),
+            rate_limits: RateLimits::new(&config.rate_limits),
             auth: Kept::default(),
             automatic: config.approve_after.map(|after| (Decision::Approve, after)),
             scheduled: VecDeque::new(),
@@ -90,26 +95,31 @@ impl State {
         Ok(state)
     }
 
-    pub(crate) fn issue_token(&mut self, lifetime: Duration) -> String {
-        let now = self.clock.now();
-        let token = self.ids.token(Kind::AccessToken);
-        // The form of a JWT, but without a date: two runs with the same seed
-        // have the same tokens.
-        let token = format!("eyJhbGciOiJub25lIn0.{token}.emulator");
-        self.tokens.insert(token.clone(), now.plus(lifetime));
-        self.token_order.push_back(token.clone());
+    /// Adds a token that is valid from now on.
+    pub(crate) fn insert_token(
+        &mut self,
+        token: String,
+        lifetime: Duration,
+        scopes: Vec<&'static str>,
+    ) {
+        let expires = self.clock.now().plus(lifetime);
+        let grant = Grant { expires, scopes };
+        self.tokens.insert(token.clone(), grant);
+        self.token_order.push_back(token);
         if self.token_order.len() > LIMIT {
             if let Some(oldest) = self.token_order.pop_front() {
                 self.tokens.remove(&oldest);
             }
         }
-        token
     }
 
-    pub(crate) fn token_is_valid(&self, token: &str) -> bool {
-        self.tokens
-            .get(token)
-            .is_some_and(|expires| self.clock.now() < *expires)
+    /// The scopes of a token, or why it is not valid.
+    pub(crate) fn check_token(&self, token: &str) -> std::result::Result<&[&'static str], &str> {
+        match self.tokens.get(token) {
+            None => Err("the access token is unknown or was revoked"),
+            Some(grant) if self.clock.now() >= grant.expires => Err("the access token has expired"),
+            Some(grant) => Ok(&grant.scopes),
+        }
     }
 
     pub(crate) fn revoke_token(&mut self, token: &str) {
@@ -126,9 +136,16 @@ impl State {
     pub(crate) fn keep_tokens(&mut self, other: &Self) {
         let (now, then) = (self.clock.now(), other.clock.now());
         for token in &other.token_order {
-            if let Some(expires) = other.tokens.get(token).filter(|at| then < **at) {
-                let left = expires.since_epoch().saturating_sub(then.since_epoch());
-                self.tokens.insert(token.clone(), now.plus(left));
+            if let Some(grant) = other.tokens.get(token).filter(|at| then < at.expires) {
+                let left = grant
+                    .expires
+                    .since_epoch()
+                    .saturating_sub(then.since_epoch());
+                let grant = Grant {
+                    expires: now.plus(left),
+                    scopes: grant.scopes.clone(),
+                };
+                self.tokens.insert(token.clone(), grant);
                 self.token_order.push_back(token.clone());
             }
         }

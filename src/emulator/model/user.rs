@@ -100,6 +100,8 @@ pub(crate) struct Passkey {
     pub(crate) credential_id: String,
     pub(crate) public_key: Vec<u8>,
     pub(crate) counter: u32,
+    /// `user_verification_requirement_type` of the registration.
+    pub(crate) verification: String,
     pub(crate) attestation: String,
     pub(crate) client_data: String,
 }

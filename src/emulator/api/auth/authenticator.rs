@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         call::Call,
-        decisions::{AUTH_TIMEOUT, NOBODY, START_RESPONSE},
+        decisions::{AUTH_TIMEOUT, NOBODY, START_MESSAGE},
         refusal::{Refusal, Result},
     },
     begin, require_enrolled,
@@ -33,7 +33,6 @@ pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
         state.ids.token(Kind::QrCode)
     );
     request.qr_code = Some(qr_code.clone());
-    let (code, message) = START_RESPONSE;
     let response = json!({
         "auth_request_id": request.id,
         "user_id": user.unwrap_or(NOBODY),
@@ -41,8 +40,8 @@ pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
         "visual_verify_value": request.visual_verify.as_deref().unwrap_or_default(),
         "qr_code_data": qr_code,
         "push_message_sent": push,
-        "response_code": code,
-        "response_message": message,
+        "response_code": 200,
+        "response_message": START_MESSAGE,
         "timeout_in_seconds": timeout,
         "timeout_utc_datetime": request.expires.iso(),
     });

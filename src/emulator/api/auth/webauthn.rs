@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     super::{
         call::{Call, uuid_of},
-        decisions::{AUTH_TIMEOUT, BAD_SIGNATURE, REPLAYED_TOKEN, WRONG_TOKEN},
+        decisions::{AUTH_TIMEOUT, BAD_SIGNATURE, REPLAYED_TOKEN, WRONG_TOKEN, user_verification},
         refusal::{Refusal, Result},
     },
     begin, check_client, require_enrolled,
@@ -18,7 +18,7 @@ use crate::emulator::model::{
     passkey::{BASE64URL, StoredCredential, verify_assertion},
     signed_message::{Assertion, passkey_message},
     state::State,
-    user::{Credential, Method},
+    user::{Credential, Method, User},
 };
 
 pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
@@ -31,6 +31,9 @@ pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
         .flat_map(|user| user.passkeys())
         .map(|passkey| json!({ "id": passkey.credential_id, "type": "public-key" }))
         .collect();
+    let passkeys = user.into_iter().flat_map(User::passkeys);
+    let verification =
+        user_verification(passkeys.map(|passkey| passkey.verification.as_str())).to_owned();
     let user = user.map(|user| user.id);
     let timeout = call.timeout(AUTH_TIMEOUT);
     let mut request = begin(call, state, Method::Webauthn, user, timeout);
@@ -41,7 +44,7 @@ pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
         "timeout": u64::from(timeout) * 1000,
         "rpId": call.model.config.rp_id,
         "allowCredentials": allowed,
-        "userVerification": "required",
+        "userVerification": verification,
         "extensions": {},
         "status": "ok",
         "errorMessage": "",
@@ -56,6 +59,7 @@ pub(super) fn start(call: &Call<'_>, state: &mut State) -> Result<Value> {
         challenge,
         secret,
         client_id: call.owned("webauthn_client_id"),
+        verification,
         options,
     });
     state.insert_auth(request);
@@ -149,6 +153,7 @@ fn verify(
             credential_id: &passkey.credential_id,
             public_key: &passkey.public_key,
             counter: passkey.counter,
+            verify_user: passkey.verification == "required",
         },
         assertion.id,
         assertion.authenticator_data,

@@ -47,12 +47,16 @@ pub(super) fn begin(call: &Call<'_>, state: &mut State, target: Target) -> Value
     let timeout = call.timeout(REGISTRATION_TIMEOUT);
     let challenge = state.ids.secret_bytes(Kind::Challenge);
     let secret = state.ids.token(Kind::Signature);
-    let options = creation_options(call, state, &target, &challenge, timeout);
+    let verification = call
+        .text("user_verification_requirement_type")
+        .unwrap_or("required");
+    let options = creation_options(call, state, &target, &challenge, timeout, verification);
     let mut registration = registration(call, state, Method::Webauthn, target, timeout);
     registration.ceremony = Some(PasskeyCeremony {
         challenge,
         secret: secret.clone(),
         client_id: call.owned("webauthn_client_id"),
+        verification: verification.to_owned(),
         options: options.to_string(),
     });
     let given = if call.v3() && !V3_OPTIONS_ARE_TEXT {
@@ -78,6 +82,7 @@ fn creation_options(
     target: &Target,
     challenge: &[u8],
     timeout: u32,
+    verification: &str,
 ) -> Value {
     let excluded: Vec<Value> = state
         .user(&target.user)
@@ -91,9 +96,7 @@ fn creation_options(
     let mut selection = json!({
         "requireResidentKey": resident_key == "required",
         "residentKey": resident_key,
-        "userVerification": call
-            .text("user_verification_requirement_type")
-            .unwrap_or("required"),
+        "userVerification": verification,
     });
     match call.text("attachment_type") {
         Some("CrossPlatform") => {
@@ -199,6 +202,7 @@ fn attest(call: &Call<'_>, state: &State, ceremony: &PasskeyCeremony) -> Result<
         text("id"),
         attestation,
         client_data,
+        ceremony.verification == "required",
     )
     .map_err(|error| Refusal::new(BAD_SIGNATURE, error.to_string()))?;
     if state.passkey_owner(&verified.credential_id).is_some() {
@@ -208,6 +212,7 @@ fn attest(call: &Call<'_>, state: &State, ceremony: &PasskeyCeremony) -> Result<
         credential_id: verified.credential_id,
         public_key: verified.public_key,
         counter: verified.counter,
+        verification: ceremony.verification.clone(),
         attestation: attestation.to_owned(),
         client_data: client_data.to_owned(),
     })

@@ -2,7 +2,7 @@
 
 use minicbor::Decoder;
 
-use super::{ATTESTED, ES256, EXTENSIONS, PasskeyError, USER_PRESENT, sha256};
+use super::{ATTESTED, ES256, EXTENSIONS, PasskeyError, USER_PRESENT, USER_VERIFIED, sha256};
 
 /// An attestation object.
 pub(crate) struct Attestation<'a> {
@@ -129,12 +129,15 @@ impl<'a> AuthenticatorData<'a> {
         })
     }
 
-    pub(crate) fn check(&self, rp_id: &str) -> Result<(), PasskeyError> {
+    pub(crate) fn check(&self, rp_id: &str, verify_user: bool) -> Result<(), PasskeyError> {
         if *self.rp_id_hash != sha256(rp_id.as_bytes()) {
             return Err(PasskeyError::RelyingParty);
         }
         if self.flags & USER_PRESENT == 0 {
             return Err(PasskeyError::UserPresence);
+        }
+        if verify_user && self.flags & USER_VERIFIED == 0 {
+            return Err(PasskeyError::UserVerification);
         }
         Ok(())
     }

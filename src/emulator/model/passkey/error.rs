@@ -30,6 +30,9 @@ pub enum PasskeyError {
     AuthenticatorData,
     /// The flag for user presence is not set.
     UserPresence,
+    /// The flag for user verification is not set, and the passkey was registered
+    /// with the requirement that it is.
+    UserVerification,
     /// The registration holds no credential.
     NoAttestedCredential,
     /// The credential id is not the expected one.
@@ -65,6 +68,7 @@ impl fmt::Display for PasskeyError {
             Self::AttestationFormat => "passkey: the attestation format is not supported",
             Self::AuthenticatorData => "passkey: the authenticator data is malformed",
             Self::UserPresence => "passkey: the user was not present",
+            Self::UserVerification => "passkey: the user was not verified",
             Self::NoAttestedCredential => "passkey: the registration holds no credential",
             Self::CredentialId => "passkey: the credential id does not match",
             Self::PublicKey => "passkey: the public key is not ES256 on P-256",

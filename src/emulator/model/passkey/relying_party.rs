@@ -42,6 +42,8 @@ pub(crate) struct StoredCredential<'a> {
     pub(crate) public_key: &'a [u8],
     /// The signature counter of the last use.
     pub(crate) counter: u32,
+    /// Whether the authenticator has to verify the user, by a PIN or biometrics.
+    pub(crate) verify_user: bool,
 }
 
 impl fmt::Debug for StoredCredential<'_> {
@@ -55,7 +57,8 @@ impl fmt::Debug for StoredCredential<'_> {
 /// Verifies a registration.
 ///
 /// `challenge` is the one of the options; `id`, `attestation_object` and
-/// `client_data` are base64url text from the browser.
+/// `client_data` are base64url text from the browser. `verify_user` says whether
+/// the authenticator has to verify the user.
 pub(crate) fn verify_registration(
     challenge: &[u8],
     origin: &str,
@@ -63,6 +66,7 @@ pub(crate) fn verify_registration(
     id: &str,
     attestation_object: &str,
     client_data: &str,
+    verify_user: bool,
 ) -> Result<VerifiedRegistration, PasskeyError> {
     let id = base64url(id)?;
     let client_data = base64url(client_data)?;
@@ -71,7 +75,7 @@ pub(crate) fn verify_registration(
     let object = base64url(attestation_object)?;
     let object = Attestation::parse(&object)?;
     let data = AuthenticatorData::parse(object.auth_data)?;
-    data.check(rp_id)?;
+    data.check(rp_id, verify_user)?;
     let credential = data.attested.ok_or(PasskeyError::NoAttestedCredential)?;
     if credential.id.is_empty() || credential.id != id {
         return Err(PasskeyError::CredentialId);
@@ -115,7 +119,7 @@ pub(crate) fn verify_assertion(
 
     let raw_data = base64url(authenticator_data)?;
     let data = AuthenticatorData::parse(&raw_data)?;
-    data.check(rp_id)?;
+    data.check(rp_id, stored.verify_user)?;
     let signature = base64url(signature)?;
     check_signature(stored.public_key, &raw_data, &client_data, &signature)?;
 

@@ -52,7 +52,8 @@ impl SoftwareAuthenticator {
 
     /// Makes a credential, as `navigator.credentials.create` does on a page of
     /// `origin`. Returns what the page sends to the service: `id`, `rawId`,
-    /// `attestation_object`, `client_data` and `extensions`.
+    /// `attestation_object`, `client_data` and `extensions`. It verifies the user
+    /// unless the options discourage it.
     pub(crate) fn create(
         &mut self,
         options_json: &str,
@@ -80,7 +81,7 @@ impl SoftwareAuthenticator {
         let key = new_key()?;
         let id = self.next_id();
         let attested = attested_credential(&id, &cose_key(key.public_key().as_ref()));
-        let flags = USER_PRESENT | USER_VERIFIED | ATTESTED;
+        let flags = USER_PRESENT | options.verified() | ATTESTED;
         let auth_data = authenticator_data(&rp_id, flags, 0, &attested);
         let client_data = client_data(CREATE, &challenge, origin);
         let id_text = BASE64URL.encode(&id);
@@ -118,7 +119,7 @@ impl SoftwareAuthenticator {
             .ok_or(PasskeyError::NoCredential)?;
 
         credential.counter = credential.counter.saturating_add(1);
-        let flags = USER_PRESENT | USER_VERIFIED;
+        let flags = USER_PRESENT | options.verified();
         let auth_data = authenticator_data(&rp_id, flags, credential.counter, &[]);
         let client_data = client_data(GET, &challenge, origin);
         let signature = sign(&credential.key, &signed_bytes(&auth_data, &client_data))?;
@@ -157,6 +158,18 @@ struct Options {
     excluded: Option<Vec<Descriptor>>,
     #[serde(rename = "allowCredentials")]
     allowed: Option<Vec<Descriptor>>,
+    /// In the options of a registration.
+    #[serde(rename = "authenticatorSelection")]
+    selection: Option<Selection>,
+    /// In the options of a sign-in.
+    #[serde(rename = "userVerification")]
+    verification: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Selection {
+    #[serde(rename = "userVerification")]
+    verification: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -182,6 +195,16 @@ struct Descriptor {
 impl Options {
     fn parse(json: &str) -> Result<Self, PasskeyError> {
         serde_json::from_str(json).map_err(|_| PasskeyError::Options)
+    }
+
+    /// The flag for user verification, if the user is verified.
+    fn verified(&self) -> u8 {
+        let selected = self.selection.as_ref();
+        let selected = selected.and_then(|selection| selection.verification.as_deref());
+        match selected.or(self.verification.as_deref()) {
+            Some("discouraged") => 0,
+            _ => USER_VERIFIED,
+        }
     }
 
     fn challenge(&self) -> Result<Vec<u8>, PasskeyError> {

@@ -164,6 +164,7 @@ fn debug_and_display_keep_ids_and_keys() {
         credential_id: &stored.credential_id,
         public_key: &stored.public_key,
         counter: 3,
+        verify_user: false,
     };
     assert_eq!(
         format!("{person:?} {stored:?} {lent:?}"),

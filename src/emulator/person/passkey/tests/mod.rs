@@ -55,6 +55,7 @@ fn register(response: &Value) -> Result<VerifiedRegistration, PasskeyError> {
         field(response, "id"),
         field(response, "attestation_object"),
         field(response, "client_data"),
+        false,
     )
 }
 
@@ -67,6 +68,7 @@ fn sign_in(stored: &VerifiedRegistration, response: &Value) -> Result<u32, Passk
             credential_id: &stored.credential_id,
             public_key: &stored.public_key,
             counter: stored.counter,
+            verify_user: false,
         },
         field(response, "id"),
         field(response, "authenticator_data"),

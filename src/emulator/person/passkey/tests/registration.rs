@@ -8,7 +8,15 @@ fn registration_checks_the_client_data() {
         field(&response, "attestation_object"),
     );
     let verify = |challenge: &[u8], origin, rp, client_data: &[u8]| {
-        verify_registration(challenge, origin, rp, id, object, &encode(client_data))
+        verify_registration(
+            challenge,
+            origin,
+            rp,
+            id,
+            object,
+            &encode(client_data),
+            false,
+        )
     };
     let good = client_data(CREATE, CHALLENGE, ORIGIN);
     assert!(verify(CHALLENGE, ORIGIN, RP, &good).is_ok());
