@@ -35,7 +35,11 @@ use crate::transport::{Limits, Transport};
 /// # Ok::<(), autharmor::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client {
+    inner: Arc<Inner>,
+    /// The timeout of a call that has none of its own.
+    timeout: Duration,
+}
 
 /// What all clones of a client share.
 pub(crate) struct Inner {
@@ -45,7 +49,6 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) retry: RetryPolicy,
-    pub(crate) timeout: Duration,
     pub(crate) max_response_body: usize,
     pub(crate) user_agent: HeaderValue,
 }
@@ -58,21 +61,24 @@ struct Call {
 }
 
 impl Client {
-    pub(crate) fn assemble(inner: Inner) -> Self {
-        Self(Arc::new(inner))
+    pub(crate) fn assemble(inner: Inner, timeout: Duration) -> Self {
+        Self {
+            inner: Arc::new(inner),
+            timeout,
+        }
     }
 
     /// Fails as sending it would, before anything is sent.
     pub(crate) fn check<T>(&self, request: &Request<T>) -> Result<(), Error> {
-        request.to_http(&self.0.target).map(drop)
+        request.to_http(&self.inner.target).map(drop)
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.0.clock
+        &*self.inner.clock
     }
 
     pub(crate) fn default_timeout(&self) -> Duration {
-        self.0.timeout
+        self.timeout
     }
 
     /// The version of the API that this client speaks.
@@ -86,7 +92,29 @@ impl Client {
     /// ```
     #[must_use]
     pub fn api_version(&self) -> ApiVersion {
-        self.0.target.version
+        self.inner.target.version
+    }
+
+    /// Returns a client with another timeout for calls. It shares everything
+    /// else with this client, as a clone does: the access token, the
+    /// connections and the retry budget. Cheap enough to do for every call or
+    /// flow. Under a timeout of zero, calls fail with
+    /// [`ErrorKind::InvalidInput`], and nothing is sent.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let client = client.with_timeout(Duration::from_secs(2));
+    /// let user = client.get_user("ada@example.com")?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            timeout,
+        }
     }
 
     /// Sends a request and decodes the answer.
@@ -123,15 +151,12 @@ impl Client {
 
     /// A call's 2xx answer, the look-up of an id included.
     fn respond<T>(&self, request: &Request<T>) -> Result<HttpResponse, Error> {
-        let timeout = request.own_timeout().unwrap_or(self.0.timeout);
-        if timeout.is_zero() {
-            return Err(Error::invalid("the timeout is zero").in_area(request.endpoint().name()));
-        }
+        let timeout = request.own_timeout().unwrap_or(self.timeout);
         let mut call = Call {
-            deadline: self.0.clock.deadline(timeout),
+            deadline: self.deadline(timeout, request.endpoint().name())?,
             may_change_token: true,
         };
-        match request.name_to_look_up(&self.0.target) {
+        match request.name_to_look_up(&self.inner.target) {
             None => self.exchange(request, &mut call),
             Some(name) => {
                 // Before the look-up, so that bad input costs nothing.
@@ -153,7 +178,7 @@ impl Client {
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn invalidate_token(&self) {
-        self.0.tokens.invalidate();
+        self.inner.tokens.invalidate();
     }
 
     /// Replaces client id and secret, for this client and all its clones, and
@@ -173,7 +198,7 @@ impl Client {
         client_secret: impl Into<Secret>,
     ) -> Result<(), Error> {
         let credentials = Credentials::new(client_id, client_secret.into().expose())?;
-        self.0.tokens.set_credentials(credentials);
+        self.inner.tokens.set_credentials(credentials);
         Ok(())
     }
 
@@ -194,7 +219,17 @@ impl Client {
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn check_credentials(&self) -> Result<(), Error> {
-        self.0.tokens.renew(self.0.clock.deadline(self.0.timeout))
+        self.inner
+            .tokens
+            .renew(self.deadline(self.timeout, "token")?)
+    }
+
+    /// Returns the time at which a call of this area must have ended.
+    fn deadline(&self, timeout: Duration, area: &'static str) -> Result<Instant, Error> {
+        if timeout.is_zero() {
+            return Err(Error::invalid("the timeout is zero").in_area(area));
+        }
+        Ok(self.inner.clock.deadline(timeout))
     }
 
     /// A request's way to a 2xx answer.
@@ -205,18 +240,18 @@ impl Client {
             budget,
             retry,
             ..
-        } = &*self.0;
+        } = &*self.inner;
         let endpoint = request.endpoint();
         let mut retries = Retries::new(retry, budget, &**clock, call.deadline);
         // Before a token is fetched, so that bad input costs nothing.
-        let mut first = Some(request.to_http(&self.0.target)?);
+        let mut first = Some(request.to_http(&self.inner.target)?);
         let mut attempt = 0;
         loop {
             attempt += 1;
             let token = tokens.bearer(call.deadline)?;
             let http = match first.take() {
                 Some(http) => http,
-                None => request.to_http(&self.0.target)?,
+                None => request.to_http(&self.inner.target)?,
             };
             let sent = self.attempt(http, &token, call.deadline, endpoint, attempt);
             let (error, is_answer) = match sent {
@@ -259,7 +294,7 @@ impl Client {
         endpoint: Endpoint,
         attempt: u32,
     ) -> Result<HttpResponse, Error> {
-        let inner = &*self.0;
+        let inner = &*self.inner;
         http.set_header(AUTHORIZATION, token.header.clone());
         http.set_header(USER_AGENT, inner.user_agent.clone());
         let limits = Limits {
@@ -306,7 +341,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("target", &self.0.target)
+            .field("target", &self.inner.target)
             .finish_non_exhaustive()
     }
 }

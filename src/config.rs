@@ -269,9 +269,9 @@ impl ClientBuilder {
     }
 
     /// Sets how long a whole call may take, including the token fetch, the name
-    /// look-up, and retries with their pauses. Zero is refused. A single call can
-    /// have its own timeout, see [`Request::timeout`](crate::Request::timeout).
-    /// Defaults to 30 seconds.
+    /// look-up, and retries with their pauses. Zero is refused. Others for single
+    /// calls: [`Client::with_timeout`] and
+    /// [`Request::timeout`](crate::Request::timeout). Defaults to 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -470,17 +470,17 @@ impl ClientBuilder {
             .version(self.version)
             .username_in_query(self.username_in_query)
             .non_ascii_usernames(self.non_ascii_usernames);
-        Ok(Client::assemble(Inner {
+        let inner = Inner {
             target,
             tokens,
             transport,
             clock: self.clock,
             budget,
             retry: self.retry,
-            timeout: self.timeout,
             max_response_body: self.max_response_body,
             user_agent,
-        }))
+        };
+        Ok(Client::assemble(inner, self.timeout))
     }
 }
 
