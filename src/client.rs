@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::http::response::{self, ErrorBody, Outcome};
 use crate::http::{ApiVersion, Endpoint, HttpRequest, HttpResponse, Request, Target};
+use crate::observer::{Attempt, Observer};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
 use crate::token::{Credentials, Token, TokenCache};
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) retry: RetryPolicy,
     pub(crate) max_response_body: usize,
     pub(crate) user_agent: HeaderValue,
+    pub(crate) observer: Observer,
 }
 
 /// What the exchanges of one call share.
@@ -239,6 +241,8 @@ impl Client {
             clock,
             budget,
             retry,
+            target,
+            observer,
             ..
         } = &*self.inner;
         let endpoint = request.endpoint();
@@ -253,9 +257,22 @@ impl Client {
                 Some(http) => http,
                 None => request.to_http(&self.inner.target)?,
             };
-            let sent = self.attempt(http, &token, call.deadline, endpoint, attempt);
+            let began = clock.now();
+            let sent = self.attempt(http, &token, call.deadline, endpoint, attempt, began);
+            let report = |status, error: Option<&Error>, will_repeat| {
+                observer.report(|| Attempt {
+                    endpoint: Some(endpoint),
+                    api_version: Some(endpoint.version(target.version)),
+                    number: attempt,
+                    status,
+                    error_kind: error.map(Error::kind),
+                    elapsed: clock.now().saturating_duration_since(began),
+                    will_repeat,
+                });
+            };
             let (error, is_answer) = match sent {
                 Ok(response) if response.status().is_success() => {
+                    report(Some(response.status().as_u16()), None, false);
                     budget.refill();
                     return Ok(response);
                 }
@@ -269,17 +286,22 @@ impl Client {
                 }
                 Err(error) => (error, false),
             };
-            let error = error.in_area(endpoint.name());
-            if is_answer {
+            let mut error = error.in_area(endpoint.name());
+            let pause = if is_answer {
                 // The validation token was judged, and used up perhaps.
-                return Err(error.with_sent(true));
-            }
-            if error.kind() == ErrorKind::Unauthorized {
-                if !call.may_change_token || !tokens.refused(&token) {
-                    return Err(error);
-                }
+                error = error.with_sent(true);
+                None
+            } else if error.kind() == ErrorKind::Unauthorized {
+                let repeats = call.may_change_token && tokens.refused(&token);
                 call.may_change_token = false;
-            } else if !request.may_retry() || !retries.pause_after(&error, endpoint.is_read()) {
+                repeats.then_some(Duration::ZERO)
+            } else if request.may_retry() {
+                retries.next_pause(&error, endpoint.is_repeatable())
+            } else {
+                None
+            };
+            report(error.status(), Some(&error), pause.is_some());
+            if !pause.is_some_and(|pause| retries.pause(pause)) {
                 return Err(error);
             }
         }
@@ -293,6 +315,7 @@ impl Client {
         deadline: Instant,
         endpoint: Endpoint,
         attempt: u32,
+        began: Instant,
     ) -> Result<HttpResponse, Error> {
         let inner = &*self.inner;
         http.set_header(AUTHORIZATION, token.header.clone());
@@ -301,7 +324,6 @@ impl Client {
             deadline,
             max_response_body: inner.max_response_body,
         };
-        let began = inner.clock.now();
         let result = inner.transport.send(http, limits).map_err(Error::from);
         log::debug!(
             "{} {}: attempt {attempt}: {} after {:?}",

@@ -17,6 +17,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::http::url::BaseUrl;
 use crate::http::{ApiVersion, Target};
+use crate::observer::{Attempt, Observer};
 use crate::retry::{Budget, RetryPolicy};
 use crate::secret::Secret;
 use crate::token::{ClientAuth, Credentials, Grant, TokenCache, TokenSettings, TokenStore};
@@ -112,6 +113,7 @@ pub struct ClientBuilder {
     transport: Option<Arc<dyn Transport>>,
     resolver: Option<Arc<Resolve>>,
     clock: Arc<dyn Clock>,
+    observer: Observer,
 }
 
 impl ClientBuilder {
@@ -139,6 +141,7 @@ impl ClientBuilder {
             transport: None,
             resolver: None,
             clock: Arc::new(SystemClock),
+            observer: Observer::default(),
         }
     }
 
@@ -419,6 +422,37 @@ impl ClientBuilder {
         self
     }
 
+    /// Calls a function after each attempt of a call or of a token fetch, for
+    /// metrics and tracing. See [`Attempt`] and
+    /// [Logging and secrets](crate#logging-and-secrets). Defaults to none.
+    ///
+    /// It runs exactly once for each HTTP request that was sent or failed to
+    /// be, in the thread of the call, before the pause of a retry. The call's
+    /// timeout does not stop while it runs, so keep it short. No lock is held,
+    /// but while a token is fetched the other calls wait for it. A panic in it
+    /// does not harm the call.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use autharmor::Client;
+    ///
+    /// let failures = Arc::new(AtomicU64::new(0));
+    /// let counter = Arc::clone(&failures);
+    /// let client = Client::builder("my-client-id", "my-client-secret")
+    ///     .on_attempt(move |attempt| {
+    ///         if attempt.error_kind().is_some() {
+    ///             counter.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn on_attempt(mut self, observer: impl Fn(&Attempt) + Send + Sync + 'static) -> Self {
+        self.observer = Observer::new(observer);
+        self
+    }
+
     /// Checks the settings and creates the client. Nothing is sent. Fails with
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a setting is wrong; the
     /// error names the setting.
@@ -458,6 +492,7 @@ impl ClientBuilder {
             retry: self.retry.clone(),
             max_response_body: self.max_response_body,
             store: self.token_store,
+            observer: self.observer.clone(),
         };
         let tokens = TokenCache::new(
             credentials,
@@ -479,6 +514,7 @@ impl ClientBuilder {
             retry: self.retry,
             max_response_body: self.max_response_body,
             user_agent,
+            observer: self.observer,
         };
         Ok(Client::assemble(inner, self.timeout))
     }

@@ -16,8 +16,10 @@ const RETRY_COST: u32 = 5;
 /// How a client tries again.
 ///
 /// What may be tried again follows from what the call means, and no policy
-/// changes it. Reads and token fetches are repeatable: they are tried again
-/// after a broken connection, a 408, a 429 and a 5xx. All other calls (a
+/// changes it. Reads, token fetches and
+/// [`disable_user_credential`](crate::Client::disable_user_credential) are
+/// repeatable: they are tried again after a broken connection, a 408, a 429 and
+/// a 5xx. All other calls (a
 /// phone rings, a mail is sent, something changes) are tried again only if
 /// the first try certainly never left this machine, or was refused with a 429
 /// before any work.
@@ -135,14 +137,15 @@ impl<'a> Retries<'a> {
         }
     }
 
-    /// After a failed try: pauses and returns `true` if there shall be another.
-    pub(crate) fn pause_after(&mut self, error: &Error, repeatable: bool) -> bool {
+    /// Returns the pause before the next attempt, or `None` if there is no
+    /// other after this error.
+    pub(crate) fn next_pause(&mut self, error: &Error, repeatable: bool) -> Option<Duration> {
         self.tried += 1;
         if self.tried >= self.policy.attempts || !may_repeat(error, repeatable) {
-            return false;
+            return None;
         }
         let pause = match error.retry_after() {
-            Some(after) if after > LONGEST_RETRY_AFTER => return false,
+            Some(after) if after > LONGEST_RETRY_AFTER => return None,
             Some(after) => after,
             None => {
                 let doubled = self
@@ -153,11 +156,16 @@ impl<'a> Retries<'a> {
             }
         };
         let left = self.deadline.saturating_duration_since(self.clock.now());
-        if pause >= left || !self.budget.take() {
-            return false;
+        (pause < left && self.budget.take()).then_some(pause)
+    }
+
+    /// Pauses. Returns whether there is time left.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        if pause.is_zero() {
+            return true;
         }
         self.clock.sleep(pause);
-        // A sleep may overshoot.
+        // A sleep may take longer.
         self.clock.now() < self.deadline
     }
 }
@@ -192,7 +200,9 @@ mod tests {
         let clock = ManualClock::new();
         let deadline = clock.deadline(Duration::from_secs(timeout));
         let mut retries = Retries::new(policy, budget, &clock, deadline);
-        while retries.pause_after(error, true) {}
+        while let Some(pause) = retries.next_pause(error, true) {
+            assert!(retries.pause(pause));
+        }
         clock.slept().iter().map(Duration::as_millis).collect()
     }
 

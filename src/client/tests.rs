@@ -284,6 +284,15 @@ fn reads_are_tried_three_times_and_starts_once_unless_they_never_left() {
         }
     }
     assert_eq!(storm(read, || respond(503, "")).1, 3);
+    let disable = Request::<Json>::new(Endpoint::DisableUserCredential)
+        .user(Uuid::from_u128(7))
+        .id("phone");
+    for failure in [|| respond(503, ""), || fail(TransportErrorKind::Broken, true)] {
+        let test = TestClient::new(tokens, move |_, _, _| failure());
+        let error = test.client.send(&disable).unwrap_err();
+        assert!(error.may_have_been_sent());
+        assert_eq!(test.api_requests(), 3, "{error}");
+    }
     assert_eq!(storm(start, || respond(503, "")).1, 1);
     assert_eq!(storm(start, || respond(429, "")).1, 3);
 }

@@ -15,6 +15,8 @@ use self::grant::{LONGEST_LIFE, TokenAnswer};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::http::response::Outcome;
+use crate::http::{HttpRequest, HttpResponse};
+use crate::observer::{Attempt, Observer};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
 use crate::transport::{Limits, Transport};
@@ -105,6 +107,7 @@ pub(crate) struct TokenSettings {
     pub(crate) retry: RetryPolicy,
     pub(crate) max_response_body: usize,
     pub(crate) store: Option<Arc<dyn TokenStore>>,
+    pub(crate) observer: Observer,
 }
 
 /// The token cache of a client and all its clones.
@@ -413,26 +416,44 @@ impl TokenCache {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match self.attempt(credentials, deadline, attempt) {
+            let request = self.settings.grant.request(credentials)?;
+            // The token's life is counted from before the request, to be safe.
+            let fetched = Moment::now(&*self.clock);
+            let sent = self.attempt(request, deadline, attempt, fetched);
+            let status = sent.as_ref().ok().map(|it| it.status().as_u16());
+            let result = sent.and_then(|response| self.read(&response, fetched));
+            let error = result.as_ref().err();
+            let pause = error.and_then(|error| retries.next_pause(error, true));
+            self.settings.observer.report(|| Attempt {
+                endpoint: None,
+                api_version: None,
+                number: attempt,
+                status,
+                error_kind: error.map(Error::kind),
+                elapsed: self.clock.now().saturating_duration_since(fetched.mono),
+                will_repeat: pause.is_some(),
+            });
+            match result {
                 Ok(token) => {
                     self.budget.refill();
                     return Ok(token);
                 }
-                Err(error) if !retries.pause_after(&error, true) => return Err(error),
+                Err(error) if !pause.is_some_and(|pause| retries.pause(pause)) => {
+                    return Err(error);
+                }
                 Err(_) => {}
             }
         }
     }
 
+    /// Sends a request once.
     fn attempt(
         &self,
-        credentials: &Credentials,
+        request: HttpRequest,
         deadline: Instant,
         attempt: u32,
-    ) -> Result<Token, Error> {
-        // The token's life is counted from before the request, to be safe.
-        let fetched = Moment::now(&*self.clock);
-        let request = self.settings.grant.request(credentials)?;
+        fetched: Moment,
+    ) -> Result<HttpResponse, Error> {
         let sent = self.transport.send(request, self.limits(deadline));
         let result = sent.map_err(Error::from);
         log::debug!(
@@ -440,8 +461,11 @@ impl TokenCache {
             Outcome(&result),
             self.clock.now().saturating_duration_since(fetched.mono),
         );
-        let response = result?;
-        let answer = TokenAnswer::read(&response)?;
+        result
+    }
+
+    fn read(&self, response: &HttpResponse, fetched: Moment) -> Result<Token, Error> {
+        let answer = TokenAnswer::read(response)?;
         let header = answer
             .header()
             .map_err(|error| error.with_status(response.status().as_u16()))?;
