@@ -1,6 +1,7 @@
 //! [`ClientBuilder`]: the settings of a client, their defaults and checks.
 
 mod checks;
+mod from_env;
 
 use std::fmt;
 use std::io;
@@ -143,44 +144,6 @@ impl ClientBuilder {
             clock: Arc::new(SystemClock),
             observer: Observer::default(),
         }
-    }
-
-    /// Creates a builder from the environment variables `AUTHARMOR_CLIENT_ID`
-    /// and `AUTHARMOR_CLIENT_SECRET`, and, if set, `AUTHARMOR_API_URL` and
-    /// `AUTHARMOR_LOGIN_URL`. An empty variable counts as unset.
-    ///
-    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) if one of the
-    /// first two is not set, or if any is not UTF-8.
-    ///
-    /// **Whoever sets the environment chooses the hosts that the secret and all
-    /// calls are sent to.** A program that runs with more rights than the user who
-    /// starts it (setuid, PAM, sudo) must not use this function.
-    ///
-    /// ```no_run
-    /// use autharmor::{ApiVersion, ClientBuilder};
-    ///
-    /// let client = ClientBuilder::from_env()?.api_version(ApiVersion::V4).build()?;
-    /// # Ok::<(), autharmor::Error>(())
-    /// ```
-    pub fn from_env() -> Result<Self, Error> {
-        Self::from_variables(Environment::of_the_process())
-    }
-
-    pub(crate) fn from_variables(env: Environment) -> Result<Self, Error> {
-        let required = |name| {
-            env.get(name)?
-                .ok_or_else(|| Error::config(format!("{name} is not set")))
-        };
-        let id = required("AUTHARMOR_CLIENT_ID")?;
-        let mut builder = Self::new(id, required("AUTHARMOR_CLIENT_SECRET")?.into());
-        if let Some(url) = env.get("AUTHARMOR_API_URL")? {
-            builder = builder.api_url(url);
-        }
-        if let Some(url) = env.get("AUTHARMOR_LOGIN_URL")? {
-            builder = builder.login_url(url);
-        }
-        builder.proxy = ProxySetting::Environment(Arc::new(env));
-        Ok(builder)
     }
 
     /// Sets the base URL of the API, without a version. A path prefix is kept,
@@ -427,10 +390,9 @@ impl ClientBuilder {
     /// [Logging and secrets](crate#logging-and-secrets). Defaults to none.
     ///
     /// It runs exactly once for each HTTP request that was sent or failed to
-    /// be, in the thread of the call, before the pause of a retry. The call's
-    /// timeout does not stop while it runs, so keep it short. No lock is held,
-    /// but while a token is fetched the other calls wait for it. A panic in it
-    /// does not harm the call.
+    /// be, in the thread of the call, before the pause of a retry. Keep it
+    /// short: it takes from the call's timeout, and while a token is fetched
+    /// other calls wait for it. A panic in it does not harm the call.
     ///
     /// ```
     /// use std::sync::Arc;
