@@ -287,7 +287,10 @@ fn reads_are_tried_three_times_and_starts_once_unless_they_never_left() {
     let disable = Request::<Json>::new(Endpoint::DisableUserCredential)
         .user(Uuid::from_u128(7))
         .id("phone");
-    for failure in [|| respond(503, ""), || fail(TransportErrorKind::Broken, true)] {
+    for failure in [
+        || respond(503, ""),
+        || fail(TransportErrorKind::Broken, true),
+    ] {
         let test = TestClient::new(tokens, move |_, _, _| failure());
         let error = test.client.send(&disable).unwrap_err();
         assert!(error.may_have_been_sent());

@@ -195,6 +195,7 @@ impl ThroughProxy {
             .proxy(format!("http://user:{PASSWORD}@127.0.0.1:{port}"))
             .connect_timeout(LONG)
             .timeout(timeout)
+            .on_attempt(super::attempts::observe)
             .build()
             .unwrap();
         call.make_with_time(&client).unwrap();
