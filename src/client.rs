@@ -1,4 +1,4 @@
-//! [`Client`]: the one road from a [`Request`] to its answer.
+//! [`Client`]: sends requests. Gets a token, retries, decodes the response.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use crate::http::{ApiVersion, Endpoint, HttpRequest, HttpResponse, Request, Targ
 use crate::observer::{Attempt, Observer};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
-use crate::token::{Credentials, Token, TokenCache};
+use crate::token::{Credentials, Token, TokenCache, redact};
 use crate::transport::{Limits, Transport};
 
 /// A client of the Auth Armor API.
 ///
 /// Make one, keep it, share it: it is `Send + Sync`, a clone is cheap, and all
 /// clones share the access token and the connections. Every endpoint is a
-/// method of the same name; [`send`](Self::send) takes what the builder
-/// functions make.
+/// method of the same name; [`send`](Self::send) takes the requests that the
+/// builder functions return.
 ///
 /// ```no_run
 /// use autharmor::Client;
@@ -42,7 +42,7 @@ pub struct Client {
     timeout: Duration,
 }
 
-/// What all clones of a client share.
+/// The state that all clones of a client share.
 pub(crate) struct Inner {
     pub(crate) target: Target,
     pub(crate) tokens: TokenCache,
@@ -55,12 +55,15 @@ pub(crate) struct Inner {
     pub(crate) observer: Observer,
 }
 
-/// What the exchanges of one call share.
+/// The limits that all requests of one call share.
 struct Call {
     deadline: Instant,
-    /// The one repeat after a refused token is still to be had.
-    may_change_token: bool,
+    /// Whether a 401 has already had the call repeated.
+    has_repeated: bool,
 }
+
+/// A 2xx response, and the token that it was asked for with.
+type Success = (HttpResponse, Arc<Token>);
 
 impl Client {
     pub(crate) fn assemble(inner: Inner, timeout: Duration) -> Self {
@@ -70,7 +73,7 @@ impl Client {
         }
     }
 
-    /// Fails as sending it would, before anything is sent.
+    /// Checks a request. Nothing is sent.
     pub(crate) fn check<T>(&self, request: &Request<T>) -> Result<(), Error> {
         request.to_http(&self.inner.target).map(drop)
     }
@@ -83,7 +86,7 @@ impl Client {
         self.timeout
     }
 
-    /// The version of the API that this client speaks.
+    /// Returns the version of the API that this client speaks.
     ///
     /// ```
     /// use autharmor::{ApiVersion, Client};
@@ -119,14 +122,21 @@ impl Client {
         }
     }
 
-    /// Sends a request and decodes the answer.
+    /// Sends a request and decodes the response.
     ///
-    /// Within the call's timeout it gets a token, looks the user's id up where
+    /// Within the call's timeout it gets a token, looks up the user's id where
     /// a v4-only endpoint is called by name under
-    /// [`ApiVersion::V3`](crate::ApiVersion::V3), and tries again what the
-    /// [`RetryPolicy`] allows. A 401 makes it fetch a new token and repeat the
-    /// call once, except when the token is younger than 30 seconds or when a
-    /// `validate_*` call is refused with an error body of the API.
+    /// [`ApiVersion::V3`](crate::ApiVersion::V3), and retries as the
+    /// [`RetryPolicy`] says.
+    ///
+    /// After a 401 it fetches a new token and repeats the call once. A client
+    /// does so at most once in 30 seconds; another 401 within that time is
+    /// returned as [`ErrorKind::Unauthorized`], and a later call replaces the
+    /// token. A 401 with an error body of the API on a `validate_*` call is
+    /// about the validation token or about the access token, nobody can tell:
+    /// the call is not repeated, and the next call replaces the access token,
+    /// within the same limit. A token that has replaced one in this way is not
+    /// doubted before the API has accepted it.
     ///
     /// Every [`ErrorKind`] may come back; [`Error::may_have_been_sent`] says
     /// whether the service may have acted on the call.
@@ -141,29 +151,36 @@ impl Client {
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn send<T: DeserializeOwned>(&self, request: &Request<T>) -> Result<T, Error> {
-        Self::read(request, &self.respond(request)?)
+        Self::read(request, self.respond(request)?)
     }
 
     fn read<T: DeserializeOwned>(
         request: &Request<T>,
-        response: &HttpResponse,
+        (response, token): Success,
     ) -> Result<T, Error> {
-        response::decode(response).map_err(|error| error.in_area(request.endpoint().name()))
+        response::decode(&response).map_err(|mut error: Error| {
+            if error.kind() == ErrorKind::Api {
+                // An error body, which may repeat our bearer.
+                let redacted = redact::response(&response, &[token.bearer()]);
+                error = response::decode::<T>(&redacted).err().unwrap_or(error);
+            }
+            error.in_area(request.endpoint().name())
+        })
     }
 
-    /// A call's 2xx answer, the look-up of an id included.
-    fn respond<T>(&self, request: &Request<T>) -> Result<HttpResponse, Error> {
+    /// Returns a call's 2xx response, after looking up the user's id if needed.
+    fn respond<T>(&self, request: &Request<T>) -> Result<Success, Error> {
         let timeout = request.own_timeout().unwrap_or(self.timeout);
         let mut call = Call {
             deadline: self.deadline(timeout, request.endpoint().name())?,
-            may_change_token: true,
+            has_repeated: false,
         };
         match request.name_to_look_up(&self.inner.target) {
             None => self.exchange(request, &mut call),
             Some(name) => {
                 // Before the look-up, so that bad input costs nothing.
                 self.check(&request.with_user(Uuid::from_u128(1)))?;
-                // Whatever goes wrong here, the call itself has not been sent.
+                // Whatever fails here, the call itself has not been sent.
                 let id = self
                     .look_up(name, &mut call)
                     .map_err(|error| error.with_sent(false))?;
@@ -172,7 +189,10 @@ impl Client {
         }
     }
 
-    /// Forgets the access token; the next call fetches another.
+    /// Forgets the access token, here and in the
+    /// [`TokenStore`](crate::TokenStore). The next call fetches another from
+    /// the token endpoint. A fetch that is under way in another thread does
+    /// not count: its token is neither used nor kept.
     ///
     /// ```
     /// # let client = autharmor::Client::new("my-client-id", "my-client-secret")?;
@@ -183,9 +203,10 @@ impl Client {
         self.inner.tokens.invalidate();
     }
 
-    /// Replaces client id and secret, for this client and all its clones, and
-    /// forgets the token. Fails with [`ErrorKind::Config`] as
-    /// [`new`](Self::new) does, and then changes nothing.
+    /// Replaces client id and secret for this client and all its clones, and
+    /// forgets the token as [`invalidate_token`](Self::invalidate_token) does.
+    /// Fails with [`ErrorKind::Config`] as [`new`](Self::new) does, and then
+    /// changes nothing.
     ///
     /// ```no_run
     /// # let client = autharmor::Client::from_env()?;
@@ -196,18 +217,19 @@ impl Client {
     /// ```
     pub fn set_credentials(
         &self,
-        client_id: &str,
+        client_id: impl Into<String>,
         client_secret: impl Into<Secret>,
     ) -> Result<(), Error> {
-        let credentials = Credentials::new(client_id, client_secret.into().expose())?;
+        let credentials = Credentials::new(&client_id.into(), client_secret.into().expose())?;
         self.inner.tokens.set_credentials(credentials);
         Ok(())
     }
 
-    /// Fetches a token, to find out at a program's start whether the
-    /// credentials are good. [`ErrorKind::Auth`] means that they are refused;
-    /// any error that [is transient](Error::is_transient) means that the token
-    /// endpoint cannot be reached or does not work at the moment.
+    /// Fetches a token from the token endpoint, to find out at a program's
+    /// start whether the credentials are good. [`ErrorKind::Auth`] means that
+    /// they are refused; an error that [is transient](Error::is_transient)
+    /// means that the token endpoint cannot be reached or does not work at the
+    /// moment. It takes at most the client's timeout.
     ///
     /// ```no_run
     /// use autharmor::{Client, ErrorKind};
@@ -234,8 +256,8 @@ impl Client {
         Ok(self.inner.clock.deadline(timeout))
     }
 
-    /// A request's way to a 2xx answer.
-    fn exchange<T>(&self, request: &Request<T>, call: &mut Call) -> Result<HttpResponse, Error> {
+    /// Sends a request until its response is a 2xx or it may not be repeated.
+    fn exchange<T>(&self, request: &Request<T>, call: &mut Call) -> Result<Success, Error> {
         let Inner {
             tokens,
             clock,
@@ -270,31 +292,34 @@ impl Client {
                     will_repeat,
                 });
             };
-            let (error, is_answer) = match sent {
+            let (error, is_verdict) = match sent {
                 Ok(response) if response.status().is_success() => {
                     report(Some(response.status().as_u16()), None, false);
                     budget.refill();
-                    return Ok(response);
+                    token.accepted();
+                    return Ok((response, token));
                 }
                 Ok(response) => {
-                    // An attacker who makes us validate nonsense must not make
-                    // us fetch tokens.
-                    let is_answer = endpoint.is_validate()
+                    let is_verdict = endpoint.is_validate()
                         && response.status() == StatusCode::UNAUTHORIZED
                         && ErrorBody::read(response.body()).is_some();
-                    (response::refusal(&response), is_answer)
+                    let response = redact::response(&response, &[token.bearer()]);
+                    (response::refusal(&response), is_verdict)
                 }
                 Err(error) => (error, false),
             };
             let mut error = error.in_area(endpoint.name());
-            let pause = if is_answer {
-                // The validation token was judged, and used up perhaps.
+            let pause = if is_verdict {
+                // The validation token was judged, and used up perhaps. Or the
+                // access token was meant.
+                tokens.suspect_token(&token);
                 error = error.with_sent(true);
                 None
             } else if error.kind() == ErrorKind::Unauthorized {
-                let repeats = call.may_change_token && tokens.refused(&token);
-                call.may_change_token = false;
-                repeats.then_some(Duration::ZERO)
+                // Also after the second 401: the next call needs another token.
+                let is_worth_it = tokens.reject_token(&token) && !call.has_repeated;
+                call.has_repeated = true;
+                is_worth_it.then_some(Duration::ZERO)
             } else if request.may_retry() {
                 retries.next_pause(&error, endpoint.is_repeatable())
             } else {
@@ -307,7 +332,7 @@ impl Client {
         }
     }
 
-    /// One request, one answer.
+    /// Sends a request once.
     fn attempt(
         &self,
         mut http: HttpRequest,
@@ -335,7 +360,7 @@ impl Client {
         result
     }
 
-    /// The id of a user who is known by name only, asked for with the name in
+    /// Looks up the id of a user who is known by name only. The name travels in
     /// the header.
     fn look_up(&self, name: &str, call: &mut Call) -> Result<Uuid, Error> {
         #[derive(Deserialize)]
@@ -344,8 +369,7 @@ impl Client {
             username: Option<String>,
         }
         let request = Request::<NamedUser>::new(Endpoint::GetUser).user(name);
-        let response = self.exchange(&request, call)?;
-        let user = Self::read(&request, &response)?;
+        let user = Self::read(&request, self.exchange(&request, call)?)?;
         let is_theirs = user
             .username
             .is_some_and(|found| found.eq_ignore_ascii_case(name));

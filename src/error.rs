@@ -151,6 +151,10 @@ impl Error {
         self.with(|inner| inner.area = area)
     }
 
+    pub(crate) fn with_detail(self, detail: &'static str) -> Self {
+        self.with(|inner| inner.detail = detail.into())
+    }
+
     pub(crate) fn with_status(self, status: u16) -> Self {
         self.with(|inner| inner.status = Some(status))
     }

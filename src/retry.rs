@@ -1,4 +1,4 @@
-//! [`RetryPolicy`]: what is tried again, when, and how often.
+//! [`RetryPolicy`]: which failed calls are retried, when, and how often.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -8,28 +8,27 @@ use crate::error::{Error, ErrorKind};
 
 /// A longer `Retry-After` is not waited for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
-/// What a client's budget holds at most.
+/// The most that a client's budget holds.
 const FULL_BUDGET: u32 = 500;
-/// What a retry takes from the budget; a success puts one back.
+/// The cost of a retry; a success puts one back.
 const RETRY_COST: u32 = 5;
 
-/// How a client tries again.
+/// Settings for retries.
 ///
-/// What may be tried again follows from what the call means, and no policy
-/// changes it. Reads, token fetches and
+/// Which calls may be retried follows from what they do, and no policy changes
+/// it. Reads, token fetches and
 /// [`disable_user_credential`](crate::Client::disable_user_credential) are
-/// repeatable: they are tried again after a broken connection, a 408, a 429 and
-/// a 5xx. All other calls (a
-/// phone rings, a mail is sent, something changes) are tried again only if
-/// the first try certainly never left this machine, or was refused with a 429
-/// before any work.
+/// retried after a connection that failed or broke, a 408, a 429 and a 5xx
+/// other than 501. All other calls send a push notification or a mail, or
+/// change something: they are retried only if the request certainly was not
+/// sent, or was refused with a 429 before any work.
 ///
 /// Pauses are random between nothing and an upper bound (full jitter) that
-/// doubles with each try. A `Retry-After` of up to 60 seconds is waited for
-/// instead; after a longer one the error is returned at once. Tries and pauses
-/// together stay within the call's timeout. All threads of a client share a
-/// budget of 500: a retry takes 5, a success gives 1 back, so that an outage
-/// does not become a storm.
+/// doubles with each attempt. A `Retry-After` of up to 60 seconds is waited
+/// for instead; after a longer one the error is returned at once. Attempts and
+/// pauses together stay within the call's timeout. All threads of a client
+/// share a budget of 500: a retry takes 5, a success gives 1 back, so that an
+/// outage does not multiply the traffic.
 ///
 /// ```
 /// use autharmor::{Client, RetryPolicy};
@@ -45,30 +44,42 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// No call is tried again, but for the one repeat after a refused token.
+    /// Returns the default policy.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            attempts: 3,
+            first_pause: Duration::from_millis(100),
+            longest_pause: Duration::from_secs(5),
+        }
+    }
+
+    /// Returns a policy without retries. A call is still repeated once with a
+    /// new token after a 401.
     #[must_use]
     pub fn off() -> Self {
         Self {
             attempts: 1,
-            ..Self::default()
+            ..Self::new()
         }
     }
 
-    /// How often a call is tried in all. Default: 3; 0 counts as 1.
+    /// Sets the number of attempts, the first included. 0 counts as 1. Defaults
+    /// to 3.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
     }
 
-    /// The upper bound of the first pause. Default: 100 ms.
+    /// Sets the upper bound of the first pause. Defaults to 100 ms.
     #[must_use]
     pub fn first_pause(mut self, pause: Duration) -> Self {
         self.first_pause = pause;
         self
     }
 
-    /// The upper bound of any pause. Default: 5 s.
+    /// Sets the upper bound of any pause. Defaults to 5 s.
     #[must_use]
     pub fn longest_pause(mut self, pause: Duration) -> Self {
         self.longest_pause = pause;
@@ -78,15 +89,11 @@ impl RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            attempts: 3,
-            first_pause: Duration::from_millis(100),
-            longest_pause: Duration::from_secs(5),
-        }
+        Self::new()
     }
 }
 
-/// What is left for retries, shared by all threads of a client.
+/// The retry budget, shared by all threads of a client.
 #[derive(Debug)]
 pub(crate) struct Budget(AtomicU32);
 
@@ -118,7 +125,7 @@ pub(crate) struct Retries<'a> {
     budget: &'a Budget,
     clock: &'a dyn Clock,
     deadline: Instant,
-    tried: u32,
+    attempts: u32,
 }
 
 impl<'a> Retries<'a> {
@@ -133,15 +140,15 @@ impl<'a> Retries<'a> {
             budget,
             clock,
             deadline,
-            tried: 0,
+            attempts: 0,
         }
     }
 
-    /// Returns the pause before the next attempt, or `None` if there is no
-    /// other after this error.
+    /// Returns the pause before the next attempt, or `None` if none follows
+    /// this error.
     pub(crate) fn next_pause(&mut self, error: &Error, repeatable: bool) -> Option<Duration> {
-        self.tried += 1;
-        if self.tried >= self.policy.attempts || !may_repeat(error, repeatable) {
+        self.attempts += 1;
+        if self.attempts >= self.policy.attempts || !may_repeat(error, repeatable) {
             return None;
         }
         let pause = match error.retry_after() {
@@ -151,7 +158,7 @@ impl<'a> Retries<'a> {
                 let doubled = self
                     .policy
                     .first_pause
-                    .saturating_mul(1 << (self.tried - 1).min(16));
+                    .saturating_mul(1 << (self.attempts - 1).min(16));
                 self.clock.jitter(doubled.min(self.policy.longest_pause))
             }
         };
@@ -170,7 +177,7 @@ impl<'a> Retries<'a> {
     }
 }
 
-/// Whether the same request may go out once more after this.
+/// Whether the same request may be sent again after this error.
 fn may_repeat(error: &Error, repeatable: bool) -> bool {
     match error.kind() {
         _ if !error.is_transient() => false,
@@ -228,6 +235,34 @@ mod tests {
     }
 
     #[test]
+    fn pauses_follow_the_policy() {
+        let broken = error(ErrorKind::Transport, true);
+        let pauses = |policy| pauses(&policy, &Budget::new(), 1_000_000, &broken);
+        let policy = RetryPolicy::new()
+            .attempts(5)
+            .first_pause(Duration::from_secs(1))
+            .longest_pause(Duration::from_secs(3));
+        assert_eq!(pauses(policy), [1000, 2000, 3000, 3000]);
+        let many = RetryPolicy::new()
+            .attempts(40)
+            .first_pause(Duration::from_millis(1))
+            .longest_pause(Duration::from_secs(1000));
+        assert_eq!(pauses(many)[15..19], [32_768, 65_536, 65_536, 65_536]);
+        let endless = RetryPolicy::new().first_pause(Duration::MAX);
+        assert_eq!(pauses(endless), [5000, 5000]);
+        assert_eq!(pauses(RetryPolicy::new().attempts(0)), [0; 0]);
+        assert_eq!(RetryPolicy::new(), RetryPolicy::default());
+    }
+
+    #[test]
+    fn no_retry_begins_at_or_after_the_deadline() {
+        let broken = error(ErrorKind::Transport, true);
+        let policy = RetryPolicy::new().first_pause(Duration::from_secs(1));
+        assert_eq!(pauses(&policy, &Budget::new(), 1, &broken), [0; 0]);
+        assert_eq!(pauses(&policy, &Budget::new(), 2, &broken), [1000]);
+    }
+
+    #[test]
     fn retry_after_is_waited_for_within_reason_and_deadline() {
         let limited = |seconds| {
             error(ErrorKind::RateLimited, false)
@@ -258,7 +293,23 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_feels_is_repeated_only_if_it_never_left() {
+    fn of_statuses_only_those_of_a_passing_fault_are_repeated() {
+        for (kind, status, read) in [
+            (ErrorKind::Api, 400, false),
+            (ErrorKind::Api, 408, true),
+            (ErrorKind::Api, 409, false),
+            (ErrorKind::Unavailable, 500, true),
+            (ErrorKind::Unavailable, 501, false),
+            (ErrorKind::Unavailable, 502, true),
+        ] {
+            let error = error(kind, true).with_status(status);
+            assert_eq!(may_repeat(&error, true), read, "{status}");
+            assert!(!may_repeat(&error, false), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_call_with_an_effect_is_repeated_only_if_it_was_not_sent_or_not_processed() {
         use ErrorKind::*;
         for (kind, sent, read, start) in [
             (Dns, false, true, true),

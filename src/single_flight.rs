@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::clock::Clock;
 
 /// The result of work under way. One thread calls [`finish`](Self::finish),
-/// any number of others wait.
+/// any number of others [`wait`](Self::wait).
 #[derive(Debug)]
 pub(crate) struct SingleFlight<T> {
     result: Mutex<Option<T>>,
@@ -27,7 +27,7 @@ impl<T> SingleFlight<T> {
         self.finished.notify_all();
     }
 
-    /// The result if there is one by now.
+    /// Returns the result if there is one by now.
     pub(crate) fn peek(&self) -> Option<T>
     where
         T: Clone,

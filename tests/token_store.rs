@@ -4,17 +4,17 @@ use std::collections::HashSet;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::{env, fs, thread};
 
 use autharmor::emulator::Fault;
-use autharmor::{Client, ClientBuilder, ErrorKind, FileTokenStore, RetryPolicy};
+use autharmor::{Client, ClientBuilder, FileTokenStore, RetryPolicy};
 use autharmor::{StoredToken, TokenKey, TokenStore as _};
 use autharmor_test_support::Folder;
 use autharmor_test_support::emulator::{emulator, token_requests};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const WRITERS: usize = 3;
 /// How many tokens of each writer the reader wants to see.
@@ -23,7 +23,7 @@ const ENOUGH: usize = 100;
 /// Set for the other processes alone.
 const OTHER_PROCESS: &str = "AUTHARMOR_TEST_OTHER_PROCESS";
 /// What the lines of another process begin with, among those of the harness.
-const ANSWER: &str = "answer: ";
+const RESULT: &str = "result: ";
 
 /// The first line that another process reads from its standard input.
 #[derive(Serialize, Deserialize)]
@@ -72,7 +72,7 @@ fn the_other_process() {
             let client = with_store(builder, &file);
             for _ in lines {
                 // The harness may have left its own line open.
-                println!("\n{ANSWER}{}", call(&client));
+                println!("\n{RESULT}{}", call(&client));
             }
         }
     }
@@ -185,7 +185,7 @@ impl Process {
         self.tell("call");
         let mut lines = (&mut self.output).lines().map(Result::unwrap);
         lines
-            .find_map(|line| Some(line.strip_prefix(ANSWER)?.to_owned()))
+            .find_map(|line| Some(line.strip_prefix(RESULT)?.to_owned()))
             .expect("the other process ended")
     }
 
@@ -251,15 +251,6 @@ fn a_reader_sees_one_whole_token_or_none_while_processes_write_and_remove() {
     read_while_others_write(true);
 }
 
-/// As if the token had been fetched a minute ago: a younger one is not
-/// doubted.
-fn age(file: &Path) {
-    let mut content: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-    let issued_at = &mut content["token"]["issued_at"];
-    *issued_at = json!(issued_at.as_u64().unwrap() - 60);
-    fs::write(file, content.to_string()).unwrap();
-}
-
 #[test]
 fn processes_share_a_token_and_drop_it_once_it_is_refused() {
     let (folder, emulator) = (Folder::new(), emulator());
@@ -276,7 +267,6 @@ fn processes_share_a_token_and_drop_it_once_it_is_refused() {
     let mut first = Process::start(&task);
     assert_eq!(first.call(), ada);
     first.end();
-    age(&file);
     let [mut early, mut late] = [(); 2].map(|()| Process::start(&task));
     assert_eq!((early.call(), late.call()), (ada.clone(), ada.clone()));
     assert_eq!(token_requests(&emulator), 1, "the one of the first");
@@ -316,21 +306,51 @@ fn a_torn_or_foreign_file_costs_one_token_request() {
     }
 }
 
+/// The warnings of this process.
+struct Log(Mutex<Vec<String>>);
+
+static LOG: Log = Log(Mutex::new(Vec::new()));
+
+impl log::Log for Log {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() == log::Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 #[cfg(unix)]
 #[test]
-fn a_file_that_others_can_read_fails_the_call_and_says_why() {
-    use std::error::Error as _;
+fn a_file_that_others_can_read_is_not_used_and_the_log_names_it() {
     use std::os::unix::fs::PermissionsExt as _;
 
+    log::set_logger(&LOG).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
     let (folder, emulator) = (Folder::new(), emulator());
     let file = folder.path().join("token");
-    call(&with_store(emulator.client_builder(), &file));
+    let ada = call(&with_store(emulator.client_builder(), &file));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     emulator.clear_requests();
-    let client = with_store(emulator.client_builder(), &file);
-    let error = client.get_user("ada@example.com").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config);
-    let why = error.source().unwrap().to_string();
-    assert!(why.contains("mode 0640") && why.contains("0600"), "{why}");
-    assert_eq!(emulator.request_count(), 0);
+
+    let run = || call(&with_store(emulator.client_builder(), &file));
+    assert_eq!((run(), run()), (ada.clone(), ada));
+    assert_eq!(token_requests(&emulator), 1, "replaced by the first run");
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let name = file.to_str().unwrap();
+    let warnings = LOG.0.lock().unwrap();
+    let about_it: Vec<_> = warnings.iter().filter(|line| line.contains(name)).collect();
+    let [line] = about_it[..] else {
+        panic!("not one warning: {warnings:?}");
+    };
+    assert!(
+        line.contains("mode 0640") && line.contains("0600"),
+        "{line}"
+    );
 }

@@ -1,24 +1,22 @@
-//! Shares one access token among the processes of a fleet, through the Redis
-//! that it already has.
+//! Shares one access token among several machines through Redis.
 //!
 //!     REDIS_URL=redis://127.0.0.1/ cargo run --example redis_token_store
 //!
-//! plays two processes against the embedded emulator and counts their token
+//! runs two clients against the embedded emulator and counts their token
 //! requests. With `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it
-//! looks at the users of the real service: run it twice, and the second run
-//! makes no token request. Without Redis every process fetches a token of its
-//! own.
+//! lists users of the real service: run it twice, and the second run makes no
+//! token request. Without Redis every process fetches a token of its own.
 //!
-//! The store is as powerful as the client secret. Who can read it can act for
-//! your project until the token ends. Who can *write* it can put in the token
-//! of another project, whose users your program would then let in. So give it
-//! a user of its own in Redis, who needs no more than
+//! The store is as powerful as the client secret. Whoever can read it can act
+//! for your project until the token ends. Whoever can *write* it can put in
+//! the token of another project, whose users your program would then let in.
+//! So give it a user of its own in Redis with the fewest rights:
 //!
 //!     ACL SETUSER door on >password ~autharmor:token:* +get +set +del +eval +ping
 //!
-//! and see who else can read and write there, `MONITOR` and backups included.
-//! `redis://` is not encrypted: on the way to another machine use `rediss://`,
-//! with one of the TLS features of the crate `redis`.
+//! and check who else can read and write there, `MONITOR` and backups
+//! included. `redis://` is not encrypted: to reach another machine use
+//! `rediss://`, with one of the TLS features of the crate `redis`.
 
 mod store;
 
@@ -51,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What one process does. All that it shares with the next one is Redis.
+/// Does what one process would do. It shares nothing with the next but Redis.
 fn process(builder: ClientBuilder, url: &str) -> Result<(), Box<dyn Error>> {
     let client = builder.token_store(RedisTokenStore::new(url)?).build()?;
     let users = client.list_users(PageQuery::new())?;

@@ -9,13 +9,13 @@ use autharmor::{Secret, StoredToken, TokenKey, TokenStore};
 use redis::{Client, Cmd, Connection, FromRedisValue, RedisError, RedisResult, cmd};
 
 /// The client calls its store within no deadline, so the store has its own:
-/// for making a connection to each address of the host, and for every answer.
-/// How long a name takes to resolve is the system's affair; an IP address in
-/// the URL spares that.
+/// for connecting to each address of the host, and for every reply.
+/// The system resolves the host name, in its own time; an IP address in the URL
+/// avoids that.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// What keeps the keys apart from all others in the same Redis.
+/// Separates the keys from all others in the same Redis.
 const NAMESPACE: &str = "autharmor:token:";
-/// In one step, so that nobody's newer token comes in between and is lost.
+/// In one step, so that no newer token is deleted.
 const DELETE_IF_IT_IS: &str =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end";
 
@@ -36,38 +36,39 @@ impl RedisTokenStore {
         })
     }
 
-    /// Whether Redis answers. Calls do without it, so ask when your program
-    /// starts if you want to know.
+    /// Checks whether Redis replies. Calls work without it, so check when your
+    /// program starts if you want to know.
     pub(crate) fn check(&self) -> io::Result<()> {
-        self.ask(&cmd("PING"))
+        self.run(&cmd("PING"))
     }
 
-    /// An error ends the connection, so that no late answer is taken for that
-    /// of the next command.
-    fn ask<T: FromRedisValue>(&self, command: &Cmd) -> io::Result<T> {
+    /// Runs a command. An error ends the connection, so that no late reply is
+    /// taken for that of the next command.
+    fn run<T: FromRedisValue>(&self, command: &Cmd) -> io::Result<T> {
         let mut held = self
             .connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(mut connection) = held.take() {
             match command.query(&mut connection) {
-                Ok(answer) => {
+                Ok(reply) => {
                     *held = Some(connection);
-                    return Ok(answer);
+                    return Ok(reply);
                 }
                 // Redis has gone since the last command, and may be back.
                 Err(error) if error.is_connection_dropped() => {}
                 Err(error) => return Err(without_detail(&error)),
             }
         }
-        let ask_anew = || {
+        let run_on_new_connection = || {
             let mut connection = self.connect()?;
-            let answer = command.query(&mut connection)?;
-            Ok((connection, answer))
+            let reply = command.query(&mut connection)?;
+            Ok((connection, reply))
         };
-        let (connection, answer) = ask_anew().map_err(|error| without_detail(&error))?;
+        let (connection, reply) =
+            run_on_new_connection().map_err(|error| without_detail(&error))?;
         *held = Some(connection);
-        Ok(answer)
+        Ok(reply)
     }
 
     fn connect(&self) -> RedisResult<Connection> {
@@ -77,9 +78,9 @@ impl RedisTokenStore {
         Ok(connection)
     }
 
-    /// What is kept under a name, ours or not.
+    /// Returns what Redis holds under a name, ours or not.
     fn get(&self, name: &str) -> io::Result<Option<Secret>> {
-        let bytes: Option<Vec<u8>> = self.ask(cmd("GET").arg(name))?;
+        let bytes: Option<Vec<u8>> = self.run(cmd("GET").arg(name))?;
         Ok(bytes
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .map(Secret::from))
@@ -97,7 +98,7 @@ impl TokenStore for RedisTokenStore {
         let left = token.expires_at().duration_since(SystemTime::now());
         // Redis takes 0 for a mistake.
         let left = left.unwrap_or_default().as_millis().max(1);
-        self.ask(
+        self.run(
             cmd("SET")
                 .arg(name(key))
                 .arg(token.encode().expose())
@@ -109,7 +110,7 @@ impl TokenStore for RedisTokenStore {
     fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
         let name = name(key);
         match self.get(&name)? {
-            Some(text) if holds(&text, token) => self.ask(
+            Some(text) if holds(&text, token) => self.run(
                 cmd("EVAL")
                     .arg(DELETE_IF_IT_IS)
                     .arg(1)
@@ -121,7 +122,7 @@ impl TokenStore for RedisTokenStore {
     }
 }
 
-/// Neither the URL, which holds a password, nor the connection.
+/// Shows neither the URL, which holds a password, nor the connection.
 impl fmt::Debug for RedisTokenStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisTokenStore").finish_non_exhaustive()
@@ -136,9 +137,8 @@ fn holds(text: &Secret, token: &Secret) -> bool {
     StoredToken::decode(text.expose()).is_some_and(|stored| stored.token() == token)
 }
 
-/// Redis repeats in its messages what it was sent, the token among it. And the
-/// kind is never `PermissionDenied`: a Redis that lets nobody in is as good as
-/// an empty one, and no reason to fail calls.
+/// Redis repeats in its messages what it was sent, the token included, and the
+/// client logs the error.
 fn without_detail(error: &RedisError) -> io::Error {
     if error.is_timeout() {
         io::ErrorKind::TimedOut.into()

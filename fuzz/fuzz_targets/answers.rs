@@ -17,8 +17,8 @@ use autharmor::registrations::{
 use autharmor::users::{self, UpdateUser, UserQuery};
 use autharmor::{Client, ErrorKind, PageQuery, Request, Timestamp, credentials};
 use autharmor_fuzz::{
-    Answer, REQUEST, SIGNATURE, Service, USER, USERNAME, VALIDATION_TOKEN, alloc, assert_discreet,
-    debug, json, pick,
+    REQUEST, Response, SIGNATURE, Service, USER, USERNAME, VALIDATION_TOKEN, alloc,
+    assert_no_secrets, debug, json, split_selector,
 };
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -30,10 +30,10 @@ static CLIENTS: LazyLock<[Client; 2]> = LazyLock::new(|| SERVICE.clients());
 const URL: &str = "https://app.example/";
 
 fuzz_target!(|data: &[u8]| {
-    let Some((first, body)) = pick(data) else {
+    let Some((first, body)) = split_selector(data) else {
         return;
     };
-    SERVICE.answers([Answer::ok(body)]);
+    SERVICE.respond_with([Response::ok(body)]);
     alloc::bounded(|| match first % 25 {
         0 => check(&auth::start_authenticator_auth(
             &StartAuthenticatorAuth::new().user(USERNAME),
@@ -106,7 +106,7 @@ where
     let response = match v4.send(request) {
         Ok(response) => response,
         Err(error) => {
-            assert_discreet(&error, &[]);
+            assert_no_secrets(&error, &[]);
             // An error body under status 200 is an `Api` error.
             assert!(matches!(error.kind(), ErrorKind::Decode | ErrorKind::Api));
             assert!(error.may_have_been_sent());
@@ -125,10 +125,10 @@ where
 
 /// The id that a look-up by name finds is used only if the name matches.
 fn check_look_up(body: &[u8]) {
-    SERVICE.answers([Answer::ok(body), Answer::ok(b"{}")]);
+    SERVICE.respond_with([Response::ok(body), Response::ok(b"{}")]);
     let [v3, _] = &*CLIENTS;
     let result = v3.list_user_credentials(USERNAME, PageQuery::new());
-    let seen = SERVICE.seen();
+    let seen = SERVICE.requests();
     match result {
         Ok(page) => {
             assert!(page.records.is_empty() && seen.len() == 2);
@@ -141,7 +141,7 @@ fn check_look_up(body: &[u8]) {
             assert!(seen[1].uri.ends_with(&path), "{}", seen[1].uri);
         }
         Err(error) => {
-            assert_discreet(&error, &[]);
+            assert_no_secrets(&error, &[]);
             assert!(matches!(
                 error.kind(),
                 ErrorKind::Decode | ErrorKind::Api | ErrorKind::Mismatch

@@ -1,4 +1,4 @@
-//! Base URLs: what is taken leads where it says and nowhere else.
+//! Base URLs: an accepted URL leads to its own host and path only.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use autharmor::{Client, ErrorKind, RetryPolicy, Target, users};
 use autharmor_fuzz::{
-    Answer, CLIENT_ID, CLIENT_SECRET, Service, USER, alloc, assert_discreet, pick,
+    CLIENT_ID, CLIENT_SECRET, Response, Service, USER, alloc, assert_no_secrets, split_selector,
 };
 use http::Uri;
 use libfuzzer_sys::fuzz_target;
@@ -14,15 +14,15 @@ use percent_encoding::percent_decode;
 
 static SERVICE: LazyLock<Service> = LazyLock::new(|| {
     let service = Service::default();
-    service.answers([Answer {
+    service.respond_with([Response {
         status: 403,
-        ..Answer::default()
+        ..Response::default()
     }]);
     service
 });
 
 fuzz_target!(|data: &[u8]| {
-    let Some((bits, url)) = pick(data) else {
+    let Some((bits, url)) = split_selector(data) else {
         return;
     };
     let Ok(url) = std::str::from_utf8(url) else {
@@ -32,11 +32,11 @@ fuzz_target!(|data: &[u8]| {
     alloc::bounded(|| {
         if let Some(error) = Target::new(url).map_or_else(Some, |target| {
             let request = users::get_user(USER).to_http(&target);
-            check(url, "https", request.expect("it fits").uri());
+            check(url, "https", request.expect("a valid request").uri());
             None
         }) {
             assert_eq!(error.kind(), ErrorKind::Config);
-            assert_discreet(&error, &[]);
+            assert_no_secrets(&error, &[]);
         }
 
         let allow = bits & 1 == 1;
@@ -57,17 +57,17 @@ fuzz_target!(|data: &[u8]| {
         match builder.build() {
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Config);
-                assert_discreet(&error, &[]);
+                assert_no_secrets(&error, &[]);
             }
-            // The others have been looked at above; to call is dear.
+            // The other URLs were checked above. A call is slow.
             Ok(client) if !is_login && is_http => {
-                service.answers([Answer {
+                service.respond_with([Response {
                     status: 403,
-                    ..Answer::default()
+                    ..Response::default()
                 }]);
                 let error = client.get_user(USER).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Forbidden);
-                let uri: Uri = service.seen()[0].uri.parse().expect("a URI");
+                let uri: Uri = service.requests()[0].uri.parse().expect("a URI");
                 let scheme = uri.scheme_str().unwrap();
                 assert!(allow || scheme == "https");
                 check(url, scheme, &uri);

@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use autharmor::flow::{PendingMagiclink, PendingMagiclinkRegistration};
 use autharmor::{Client, ErrorKind};
-use autharmor_fuzz::{Answer, REQUEST, Service, USERNAME, alloc, assert_discreet, json, pick};
+use autharmor_fuzz::{
+    REQUEST, Response, Service, USERNAME, alloc, assert_no_secrets, json, split_selector,
+};
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 use uuid::Uuid;
@@ -36,7 +38,7 @@ static REGISTRATIONS: LazyLock<[PendingMagiclinkRegistration; 2]> =
     LazyLock::new(|| read("magiclink_registration"));
 
 fuzz_target!(|data: &[u8]| {
-    let Some((bits, url)) = pick(data) else {
+    let Some((bits, url)) = split_selector(data) else {
         return;
     };
     let Ok(url) = std::str::from_utf8(url) else {
@@ -44,9 +46,9 @@ fuzz_target!(|data: &[u8]| {
     };
     let version = bits & 1;
     let client = &CLIENTS[version];
-    SERVICE.answers([Answer {
+    SERVICE.respond_with([Response {
         status: 403,
-        ..Answer::default()
+        ..Response::default()
     }]);
     alloc::bounded(|| {
         let is_sign_in = bits & 2 == 0;
@@ -55,8 +57,8 @@ fuzz_target!(|data: &[u8]| {
         } else {
             REGISTRATIONS[version].complete(client, url).unwrap_err()
         };
-        assert_discreet(&error, &[]);
-        let seen = SERVICE.seen();
+        assert_no_secrets(&error, &[]);
+        let seen = SERVICE.requests();
         let [seen] = &seen[..] else {
             assert!(seen.is_empty());
             assert!(!error.may_have_been_sent());

@@ -1,5 +1,5 @@
-//! Answers of any status with any body: an error of the right kind, that shows
-//! nothing it should not.
+//! Responses of any status with any body: an error of the right kind that shows
+//! no secret.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -8,7 +8,7 @@ use autharmor::auth::ValidateAuth;
 use autharmor::users::UpdateUser;
 use autharmor::{Client, ErrorKind};
 use autharmor_fuzz::{
-    Answer, REQUEST, Service, USER, USERNAME, VALIDATION_TOKEN, alloc, assert_discreet,
+    REQUEST, Response, Service, USER, USERNAME, VALIDATION_TOKEN, alloc, assert_no_secrets,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
     } else {
         "text/html; charset=utf-8"
     };
-    SERVICE.answers([Answer {
+    SERVICE.respond_with([Response {
         status,
         headers: vec![("content-type", content_type.into())],
         body: body.to_vec(),
@@ -41,21 +41,20 @@ fuzz_target!(|data: &[u8]| {
                 .map(drop),
             _ => CLIENT.get_auth_info(REQUEST).map(drop),
         };
-        let requests = SERVICE.seen().len();
-        // Once the token is old enough to be at fault for it, a 401 is told
-        // twice.
+        let requests = SERVICE.requests().len();
+        // A 401 may cost one new token and one more attempt.
         assert!(requests == 1 || status == 401 && requests == 2);
         let Err(error) = result else {
             assert!((200..300).contains(&status));
             return;
         };
-        assert_discreet(&error, &[]);
+        assert_no_secrets(&error, &[]);
         assert_eq!(error.status(), Some(status));
         let sent = error.may_have_been_sent();
         match status {
             429 => assert!(!sent),
-            // The API's own words about a validation token mean that it looked
-            // at it.
+            // With an error body, the 401 is about the validation token: the
+            // API has processed it.
             401 if flags & 3 == 1 => {
                 let is_object = body.trim_ascii_start().starts_with(b"{");
                 assert!(is_object || !sent);

@@ -12,8 +12,8 @@ use autharmor::flow::{
 };
 use autharmor::{Client, Error, ErrorKind};
 use autharmor_fuzz::{
-    Answer, REQUEST, SECRETS, Service, USER, USERNAME, VALIDATION_TOKEN, alloc, assert_discreet,
-    assert_hidden, debug, pick,
+    REQUEST, Response, SECRETS, Service, USER, USERNAME, VALIDATION_TOKEN, alloc, assert_absent,
+    assert_no_secrets, debug, split_selector,
 };
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -24,7 +24,7 @@ static SERVICE: LazyLock<Service> = LazyLock::new(Service::default);
 static CLIENTS: LazyLock<[Client; 2]> = LazyLock::new(|| SERVICE.clients());
 
 /// Responses that match a sign-in or a registration of [`USER`].
-static GOOD: LazyLock<[Answer; 2]> = LazyLock::new(|| {
+static GOOD: LazyLock<[Response; 2]> = LazyLock::new(|| {
     let finish = json!({
         "auth_request_id": REQUEST,
         "auth_validation_token": VALIDATION_TOKEN,
@@ -39,16 +39,16 @@ static GOOD: LazyLock<[Answer; 2]> = LazyLock::new(|| {
             "auth_profile_details": {"user_id": USER, "username": USERNAME},
         }},
     });
-    [finish, validate].map(|json| Answer::ok(json.to_string().as_bytes()))
+    [finish, validate].map(|json| Response::ok(json.to_string().as_bytes()))
 });
 
 fuzz_target!(|data: &[u8]| {
-    let Some((bits, state)) = pick(data) else {
+    let Some((bits, state)) = split_selector(data) else {
         return;
     };
     let client = &CLIENTS[bits / 6 & 1];
     let [finish, validate] = GOOD.clone();
-    SERVICE.answers([validate]);
+    SERVICE.respond_with([validate]);
     alloc::bounded(|| match bits % 6 {
         0 => check(
             state,
@@ -56,7 +56,7 @@ fuzz_target!(|data: &[u8]| {
             |pending: &PendingAuthenticator| signed_in(pending.complete(client)),
         ),
         1 => check(state, "webauthn_sign_in", |pending: &PendingWebauthn| {
-            SERVICE.answers(GOOD.clone());
+            SERVICE.respond_with(GOOD.clone());
             signed_in(pending.complete(client, "{}"))
         }),
         2 => check(state, "magiclink_sign_in", |pending: &PendingMagiclink| {
@@ -79,7 +79,7 @@ fuzz_target!(|data: &[u8]| {
             state,
             "webauthn_registration",
             |pending: &PendingWebauthnRegistration| {
-                SERVICE.answers([finish.clone()]);
+                SERVICE.respond_with([finish.clone()]);
                 let page = r#"{"id":"a","attestation_object":"b","client_data":"c"}"#;
                 registered(pending.complete(client, page))
             },
@@ -105,7 +105,7 @@ where
         Ok(pending) => pending,
         Err(error) => return drop(error.to_string()),
     };
-    assert_hidden(&debug(&pending), &SECRETS);
+    assert_absent(&debug(&pending), &SECRETS);
     let written = serde_json::to_value(&pending).unwrap();
     let again: T = serde_json::from_str(&written.to_string()).expect("it can be read again");
     assert_eq!(serde_json::to_value(&again).unwrap(), written);
@@ -153,7 +153,7 @@ fn refused<T>(end: Result<T, Error>) -> Option<T> {
         Ok(end) => return Some(end),
         Err(error) => error,
     };
-    assert_discreet(&error, &[]);
+    assert_no_secrets(&error, &[]);
     match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::UsernameInUrl | ErrorKind::Mismatch => {}
         // A registration under v4 needs another response than under v3.

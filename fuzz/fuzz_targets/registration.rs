@@ -9,8 +9,8 @@ use autharmor::flow::{
     PendingMagiclinkRegistration, PendingWebauthnRegistration, RegisteredUser, Registration,
 };
 use autharmor_fuzz::{
-    Answer, REQUEST, SIGNATURE, Service, USER, USERNAME, VALIDATION_TOKEN, alloc, assert_discreet,
-    assert_hidden, debug, json, pick,
+    REQUEST, Response, SIGNATURE, Service, USER, USERNAME, VALIDATION_TOKEN, alloc, assert_absent,
+    assert_no_secrets, debug, json, split_selector,
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ static CLIENTS: LazyLock<[Client; 2]> = LazyLock::new(|| SERVICE.clients());
 const PURPOSES: [&str; 4] = ["new_user", "new_enrollment", "change_email", "other"];
 
 fuzz_target!(|data: &[u8]| {
-    let Some((bits, body)) = pick(data) else {
+    let Some((bits, body)) = split_selector(data) else {
         return;
     };
     let bit = |number: usize| bits >> number & 1 == 1;
@@ -49,7 +49,7 @@ fuzz_target!(|data: &[u8]| {
     })
     .to_string();
     let client = &CLIENTS[usize::from(v4)];
-    SERVICE.answers([Answer::ok(body)]);
+    SERVICE.respond_with([Response::ok(body)]);
     alloc::bounded(|| {
         let mut last = body;
         let end = if by_link {
@@ -64,7 +64,7 @@ fuzz_target!(|data: &[u8]| {
                 let mut parts = body.splitn(2, |byte| *byte == 0);
                 let finish = parts.next().unwrap_or_default();
                 last = parts.next().unwrap_or_default();
-                SERVICE.answers([Answer::ok(finish), Answer::ok(last)]);
+                SERVICE.respond_with([Response::ok(finish), Response::ok(last)]);
             }
             let page = r#"{"id":"a","attestation_object":"b","client_data":"c"}"#;
             pending.complete(client, page)
@@ -79,11 +79,11 @@ fuzz_target!(|data: &[u8]| {
                 }
                 // `Debug` shows context data.
                 if found.context_data().is_empty() {
-                    assert_hidden(&debug(&found), &[VALIDATION_TOKEN, SIGNATURE, USERNAME]);
+                    assert_absent(&debug(&found), &[VALIDATION_TOKEN, SIGNATURE, USERNAME]);
                 }
             }
             Ok(other) => panic!("{other:?} without waiting"),
-            Err(error) => assert_discreet(&error, &[]),
+            Err(error) => assert_no_secrets(&error, &[]),
         }
     });
 });

@@ -1,16 +1,16 @@
-//! `Retry-After` and `Date`: a number of seconds, a date, or junk.
+//! `Retry-After` and `Date`: a number of seconds, a date, or anything else.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use autharmor::{Client, ErrorKind};
-use autharmor_fuzz::{Answer, Service, USER, alloc, assert_discreet};
+use autharmor_fuzz::{Response, Service, USER, alloc, assert_no_secrets};
 use libfuzzer_sys::fuzz_target;
 
 static SERVICE: LazyLock<Service> = LazyLock::new(Service::default);
 static CLIENT: LazyLock<Client> = LazyLock::new(|| SERVICE.client());
 
-// The value, a line end, and perhaps the date.
+// The value, then optionally a line end and the date.
 fuzz_target!(|data: &[u8]| {
     let mut lines = data.splitn(2, |byte| *byte == b'\n');
     let value = lines.next().unwrap_or_default();
@@ -21,14 +21,14 @@ fuzz_target!(|data: &[u8]| {
     }
     let mut headers = vec![("retry-after", value.to_vec())];
     headers.extend(date.map(|date| ("date", date.to_vec())));
-    SERVICE.answers([Answer {
+    SERVICE.respond_with([Response {
         status: 429,
         headers,
         body: Vec::new(),
     }]);
     alloc::bounded(|| {
         let error = CLIENT.get_user(USER).unwrap_err();
-        assert_discreet(&error, &[]);
+        assert_no_secrets(&error, &[]);
         assert_eq!(error.kind(), ErrorKind::RateLimited);
         let after = error.retry_after();
         assert_eq!(after.map_or(0, |after| after.subsec_nanos()), 0);
@@ -40,7 +40,8 @@ fuzz_target!(|data: &[u8]| {
     });
 });
 
-/// A value of digits alone, and its number unless that is too large.
+/// Returns the number of a value that has digits only; `Some(None)` if it is too
+/// large.
 fn whole_number(value: &[u8]) -> Option<Option<u64>> {
     let text = std::str::from_utf8(value).ok()?.trim();
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,14 +1,14 @@
-//! Ids on their way into routes: one segment that decodes to the id, and no
-//! step elsewhere however often a server decodes it.
+//! Ids in routes: one path segment that decodes to the id, and that leads to no
+//! other path, however often a server decodes it.
 #![no_main]
 
 use autharmor::{ApiVersion, ErrorKind, Target, credentials};
-use autharmor_fuzz::{USER, alloc, assert_discreet, pick};
+use autharmor_fuzz::{USER, alloc, assert_no_secrets, split_selector};
 use libfuzzer_sys::fuzz_target;
 use percent_encoding::percent_decode;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((bits, id)) = pick(data) else {
+    let Some((bits, id)) = split_selector(data) else {
         return;
     };
     let Ok(id) = std::str::from_utf8(id) else {
@@ -33,7 +33,7 @@ fuzz_target!(|data: &[u8]| {
         let request = match request {
             Ok(request) => request,
             Err(error) => {
-                assert_discreet(&error, &[]);
+                assert_no_secrets(&error, &[]);
                 assert_eq!(error.kind(), ErrorKind::InvalidInput);
                 let is_plain = (1..=255).contains(&id.len())
                     && id.bytes().all(|byte| byte.is_ascii_alphanumeric());

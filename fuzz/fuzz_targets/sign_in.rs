@@ -10,8 +10,8 @@ use autharmor::flow::{
     SignIn, SignedInUser,
 };
 use autharmor_fuzz::{
-    Answer, NONCE, REQUEST, SIGNATURE, Service, USER, USERNAME, VALIDATION_TOKEN, alloc,
-    assert_discreet, assert_hidden, debug, json, pick,
+    NONCE, REQUEST, Response, SIGNATURE, Service, USER, USERNAME, VALIDATION_TOKEN, alloc,
+    assert_absent, assert_no_secrets, debug, json, split_selector,
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ impl Case {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((bits, body)) = pick(data) else {
+    let Some((bits, body)) = split_selector(data) else {
         return;
     };
     let case = Case::of(bits);
@@ -90,7 +90,7 @@ fuzz_target!(|data: &[u8]| {
     let state = case.state();
     let mut validated = body;
     let mut finished = None;
-    SERVICE.answers([Answer::ok(body)]);
+    SERVICE.respond_with([Response::ok(body)]);
     alloc::bounded(|| {
         let end = match case.method {
             0 => read::<PendingAuthenticator>(&state).complete(client),
@@ -100,7 +100,7 @@ fuzz_target!(|data: &[u8]| {
                 let finish = parts.next().unwrap_or_default();
                 validated = parts.next().unwrap_or_default();
                 finished = Some(finish);
-                SERVICE.answers([Answer::ok(finish), Answer::ok(validated)]);
+                SERVICE.respond_with([Response::ok(finish), Response::ok(validated)]);
                 read::<PendingWebauthn>(&state).complete(client, r#"{"id":"x"}"#)
             }
             2 => {
@@ -137,11 +137,11 @@ fuzz_target!(|data: &[u8]| {
                     && user.use_type().is_none();
                 if is_bare {
                     let hidden = [VALIDATION_TOKEN, NONCE, SIGNATURE, USERNAME];
-                    assert_hidden(&debug(&user), &hidden);
+                    assert_absent(&debug(&user), &hidden);
                 }
             }
             Ok(_) => {}
-            Err(error) => assert_discreet(&error, &[]),
+            Err(error) => assert_no_secrets(&error, &[]),
         }
     });
 });

@@ -1,11 +1,11 @@
-//! Whatever the token endpoint answers: a token that fits a header, or an
-//! error and not one call.
+//! Responses of the token endpoint: a token that fits into a header, or an error
+//! and no call.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use autharmor::{Client, ErrorKind};
-use autharmor_fuzz::{Answer, Service, USERNAME, alloc, assert_discreet, json, pick};
+use autharmor_fuzz::{Response, Service, USERNAME, alloc, assert_no_secrets, json, split_selector};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -17,30 +17,30 @@ const STATUSES: [u16; 16] = [
 ];
 
 fuzz_target!(|data: &[u8]| {
-    let Some((first, body)) = pick(data) else {
+    let Some((first, body)) = split_selector(data) else {
         return;
     };
     let status = STATUSES[first % STATUSES.len()];
-    let answer = Answer {
+    let response = Response {
         status,
-        ..Answer::ok(body)
+        ..Response::ok(body)
     };
-    SERVICE.token_answer(Some(answer));
-    SERVICE.answers([Answer::ok(
+    SERVICE.set_token_response(Some(response));
+    SERVICE.respond_with([Response::ok(
         br#"{"user_id":"11111111-2222-4333-8444-555555555555"}"#,
     )]);
     CLIENT.invalidate_token();
     alloc::bounded(|| match CLIENT.check_credentials() {
         Ok(()) => {
-            let header = usable(status, body).expect("a token that nobody can use");
+            let header = header_of(status, body).expect("a usable token");
             let called = CLIENT.get_user(USERNAME);
             assert!(called.is_ok(), "{called:?}");
-            let seen = SERVICE.seen();
-            assert_eq!(seen.len(), 1);
-            assert_eq!(seen[0].authorization, header.as_bytes());
+            let requests = SERVICE.requests();
+            assert_eq!(requests.len(), 1);
+            assert_eq!(requests[0].authorization, header.as_bytes());
         }
         Err(error) => {
-            assert_discreet(&error, &[]);
+            assert_no_secrets(&error, &[]);
             assert!(!error.may_have_been_sent());
             match error.kind() {
                 ErrorKind::Decode => assert!((200..300).contains(&status)),
@@ -52,24 +52,24 @@ fuzz_target!(|data: &[u8]| {
                 other => panic!("{other:?}"),
             }
             assert!(CLIENT.get_user(USERNAME).is_err());
-            assert!(SERVICE.seen().is_empty(), "a call without a token");
+            assert!(SERVICE.requests().is_empty(), "a call without a token");
         }
     });
 });
 
-/// The header that such a token makes.
-fn usable(status: u16, body: &[u8]) -> Option<String> {
+/// Returns the header for the token of this response, if it is usable.
+fn header_of(status: u16, body: &[u8]) -> Option<String> {
     let Value::String(token) = json::at(body, &["access_token"]) else {
         return None;
     };
     let is_bearer = match json::at(body, &["token_type"]) {
         Value::String(kind) => kind.to_ascii_lowercase() == "bearer",
-        // Numbers and bools are kinds as well, of which none is this one.
+        // Numbers and booleans are read as text.
         Value::Number(_) | Value::Bool(_) => false,
         _ => true,
     };
     let fits =
         (1..=7 * 1024).contains(&token.len()) && token.chars().all(|c| ('!'..='~').contains(&c));
-    let good = is_bearer && fits && (200..300).contains(&status);
-    good.then(|| format!("Bearer {token}"))
+    let is_usable = is_bearer && fits && (200..300).contains(&status);
+    is_usable.then(|| format!("Bearer {token}"))
 }

@@ -1,17 +1,17 @@
-//! Usernames on their way into headers, bodies and (by leave) queries: there
-//! as they are, or refused, and never elsewhere.
+//! Usernames in headers, bodies and (if allowed) queries: sent there unchanged or
+//! refused, and never sent elsewhere.
 #![no_main]
 
 use autharmor::auth::{self, StartAuthenticatorAuth};
 use autharmor::users::{self, UpdateUser, UserQuery};
 use autharmor::{ApiVersion, Error, ErrorKind, HttpRequest, Target};
-use autharmor_fuzz::{USER, alloc, assert_discreet, debug, json, pick};
+use autharmor_fuzz::{USER, alloc, assert_no_secrets, debug, json, split_selector};
 use libfuzzer_sys::fuzz_target;
 
 const NIL: &str = "00000000-0000-0000-0000-000000000000";
 
 fuzz_target!(|data: &[u8]| {
-    let Some((bits, name)) = pick(data) else {
+    let Some((bits, name)) = split_selector(data) else {
         return;
     };
     let Ok(name) = std::str::from_utf8(name) else {
@@ -42,7 +42,7 @@ fuzz_target!(|data: &[u8]| {
                 assert!(request.headers().len() <= 2);
             }
             Err(error) => {
-                assert_discreet(&error, &[]);
+                assert_no_secrets(&error, &[]);
                 assert!(!is_name && error.kind() == ErrorKind::InvalidInput);
             }
         };
@@ -89,7 +89,7 @@ fuzz_target!(|data: &[u8]| {
                     request.uri(),
                     format!("https://api.example/v3/{path}").as_str()
                 );
-                // The names of the headers are all that is shown of them.
+                // `Debug` shows the names of headers only.
                 drop(debug(&request));
             }
             Ok(request) => {
@@ -104,7 +104,7 @@ fuzz_target!(|data: &[u8]| {
                 assert_eq!(decoded, name.as_bytes());
             }
             Err(error) => {
-                assert_discreet(&error, &[]);
+                assert_no_secrets(&error, &[]);
                 assert!(!by_header && !by_query);
                 let by_url = is_name && version == ApiVersion::V4;
                 let kind = if by_url {

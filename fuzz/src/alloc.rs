@@ -1,14 +1,14 @@
-//! Counts what is allocated: libFuzzer looks at single allocations only, and
-//! with a sanitizer only.
+//! Limits the memory in use. libFuzzer limits single allocations only, and only
+//! with a sanitizer.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// What one input may take.
+/// The most bytes that one input may use at a time.
 pub const LIMIT: usize = 16 << 20;
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
@@ -17,17 +17,17 @@ static ALLOCATOR: Counting = Counting;
 
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        more(layout.size());
+        add(layout.size());
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        more(layout.size());
+        add(layout.size());
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        more(size);
+        add(size);
         IN_USE.fetch_sub(layout.size(), Relaxed);
         unsafe { System.realloc(old, layout, size) }
     }
@@ -38,19 +38,19 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-fn more(size: usize) {
+fn add(size: usize) {
     let now = IN_USE.fetch_add(size, Relaxed) + size;
-    if now > MOST.load(Relaxed) {
-        MOST.store(now, Relaxed);
+    if now > PEAK.load(Relaxed) {
+        PEAK.store(now, Relaxed);
     }
 }
 
-/// Runs something that must not allocate more than the limit at any time.
+/// Runs `action`. Panics if it uses more than [`LIMIT`] bytes at a time.
 pub fn bounded<T>(action: impl FnOnce() -> T) -> T {
     let before = IN_USE.load(Relaxed);
-    MOST.store(before, Relaxed);
+    PEAK.store(before, Relaxed);
     let result = action();
-    let most = MOST.load(Relaxed).saturating_sub(before);
-    assert!(most <= LIMIT, "{most} bytes at a time");
+    let peak = PEAK.load(Relaxed).saturating_sub(before);
+    assert!(peak <= LIMIT, "{peak} bytes at a time");
     result
 }

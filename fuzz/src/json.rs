@@ -1,13 +1,13 @@
-//! Reads single values out of JSON, by a road of its own: what the targets
-//! judge the crate's reading by.
+//! Reads single values out of JSON, independently of the crate. The targets
+//! compare the crate's result with it.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// What is at the end of a path of object members; null if there is nothing.
-/// What is not on the path is skipped and need not fit into a [`Value`].
+/// Returns the value at a path of object members, or null. Other values are
+/// skipped and need not fit into a [`Value`].
 pub fn at(json: &[u8], path: &[&str]) -> Value {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let value = At(path).deserialize(&mut deserializer);
@@ -31,7 +31,7 @@ impl<'de> Visitor<'de> for At<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("anything")
+        f.write_str("any value")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {

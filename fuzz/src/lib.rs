@@ -1,4 +1,4 @@
-//! What the fuzz targets share.
+//! Code that the fuzz targets share.
 
 pub mod alloc;
 pub mod json;
@@ -16,8 +16,8 @@ use uuid::Uuid;
 pub const USER: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
 pub const REQUEST: Uuid = Uuid::from_u128(0x9999_9999_2222_4333_8444_5555_5555_5555);
 
-// None of these could pass for an error code, which `Display` may show, even
-// if a server sent it back as one.
+// Error codes, which `Display` may show, cannot contain `!` or `@`. So none of
+// these values is shown if a server sends it back as a code.
 pub const CLIENT_ID: &str = "cl1ent!id";
 pub const CLIENT_SECRET: &str = "cl1ent!s3cret";
 pub const BEARER: &str = "b34rer!t0ken";
@@ -36,15 +36,15 @@ pub const SECRETS: [&str; 7] = [
     NONCE,
 ];
 
-/// One answer: status, headers, body.
+/// A response: status, headers, body.
 #[derive(Clone, Default)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub headers: Vec<(&'static str, Vec<u8>)>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub fn ok(body: &[u8]) -> Self {
         Self {
             status: 200,
@@ -53,7 +53,7 @@ impl Answer {
         }
     }
 
-    fn to_response(&self) -> HttpResponse {
+    fn to_http(&self) -> HttpResponse {
         let mut response = http::Response::builder().status(self.status);
         for (name, value) in &self.headers {
             let value = http::HeaderValue::from_bytes(value).expect("the target checks its values");
@@ -66,9 +66,9 @@ impl Answer {
     }
 }
 
-/// A request that arrived, in text.
+/// A request that the client sent.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct SentRequest {
     pub uri: String,
     pub authorization: Vec<u8>,
     pub body: Vec<u8>,
@@ -76,12 +76,12 @@ pub struct Seen {
 
 #[derive(Default)]
 struct Script {
-    token: Option<Answer>,
-    api: Vec<Answer>,
-    seen: Vec<Seen>,
+    token: Option<Response>,
+    api: Vec<Response>,
+    requests: Vec<SentRequest>,
 }
 
-/// A service that says what it was told to say.
+/// A transport with scripted responses.
 #[derive(Clone, Default)]
 pub struct Service(Arc<Mutex<Script>>);
 
@@ -94,31 +94,32 @@ impl Service {
         let builder = Client::builder(CLIENT_ID, CLIENT_SECRET)
             .transport(self.clone())
             .retry(RetryPolicy::off());
-        set(builder).build().expect("these settings are good")
+        set(builder).build().expect("valid settings")
     }
 
-    /// A client of each version.
+    /// Returns a client for each API version.
     pub fn clients(&self) -> [Client; 2] {
         [ApiVersion::V3, ApiVersion::V4]
             .map(|version| self.client_with(|builder| builder.api_version(version)))
     }
 
-    /// What the API answers from now on, the last of them again and again.
-    pub fn answers(&self, answers: impl IntoIterator<Item = Answer>) {
+    /// Sets the responses of the API. The last one is repeated. Forgets all earlier
+    /// requests.
+    pub fn respond_with(&self, responses: impl IntoIterator<Item = Response>) {
         let mut script = self.0.lock().unwrap();
-        script.api = answers.into_iter().collect();
+        script.api = responses.into_iter().collect();
         script.api.reverse();
-        script.seen.clear();
+        script.requests.clear();
     }
 
-    /// What the token endpoint answers from now on, if not a good token.
-    pub fn token_answer(&self, answer: Option<Answer>) {
-        self.0.lock().unwrap().token = answer;
+    /// Sets the response of the token endpoint. `None` stands for a valid token.
+    pub fn set_token_response(&self, response: Option<Response>) {
+        self.0.lock().unwrap().token = response;
     }
 
-    /// The requests to the API since it was told what to answer.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.0.lock().unwrap().seen.clone()
+    /// Returns the requests to the API since its responses were set.
+    pub fn requests(&self) -> Vec<SentRequest> {
+        self.0.lock().unwrap().requests.clone()
     }
 }
 
@@ -127,10 +128,10 @@ impl Transport for Service {
         let mut script = self.0.lock().unwrap();
         if request.uri().path() == "/connect/token" {
             let body = format!(r#"{{"access_token":"{BEARER}","expires_in":86400}}"#);
-            let good = || Answer::ok(body.as_bytes());
-            return Ok(script.token.clone().unwrap_or_else(good).to_response());
+            let valid = || Response::ok(body.as_bytes());
+            return Ok(script.token.clone().unwrap_or_else(valid).to_http());
         }
-        script.seen.push(Seen {
+        script.requests.push(SentRequest {
             uri: request.uri().to_string(),
             authorization: request
                 .headers()
@@ -138,24 +139,25 @@ impl Transport for Service {
                 .map_or_else(Vec::new, |value| value.as_bytes().to_vec()),
             body: request.body().unwrap_or_default().to_vec(),
         });
-        let answer = if script.api.len() > 1 {
+        let response = if script.api.len() > 1 {
             script.api.pop()
         } else {
             script.api.last().cloned()
         };
-        Ok(answer.expect("the target sets an answer").to_response())
+        Ok(response.expect("the target sets a response").to_http())
     }
 }
 
-/// Whatever a server may do, an error shows nothing that was sent.
-pub fn assert_discreet(error: &Error, more: &[&str]) {
+/// Checks that an error shows nothing that was sent, whatever the server sent
+/// back.
+pub fn assert_no_secrets(error: &Error, more: &[&str]) {
     let mut text = format!("{error} {error:?} {error:#?}");
     let mut source = error.source();
     while let Some(cause) = source {
         text += &format!(" {cause} {cause:?}");
         source = cause.source();
     }
-    // Its own words come last and are the server's.
+    // `{:#}` adds the server's message at the end.
     let with_message = format!("{error:#}");
     assert!(with_message.starts_with(&error.to_string()));
     assert!(
@@ -164,23 +166,23 @@ pub fn assert_discreet(error: &Error, more: &[&str]) {
         ),
         "a server's message is cut and escaped"
     );
-    assert_hidden(&text, &SECRETS);
-    assert_hidden(&text, more);
+    assert_absent(&text, &SECRETS);
+    assert_absent(&text, more);
 }
 
-pub fn assert_hidden(text: &str, secrets: &[&str]) {
+pub fn assert_absent(text: &str, secrets: &[&str]) {
     for secret in secrets {
         assert!(!text.contains(secret), "{secret:?} is in {text}");
     }
 }
 
-/// `Debug` in both forms.
+/// Returns both forms of `Debug`.
 pub fn debug(value: &impl Debug) -> String {
     format!("{value:?} {value:#?}")
 }
 
-/// Takes the first byte off, which picks a variant.
-pub fn pick(data: &[u8]) -> Option<(usize, &[u8])> {
+/// Splits off the first byte, which selects a variant.
+pub fn split_selector(data: &[u8]) -> Option<(usize, &[u8])> {
     data.split_first()
         .map(|(first, rest)| (usize::from(*first), rest))
 }

@@ -1,7 +1,9 @@
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use uuid::Uuid;
 
+use crate::clock::ManualClock;
 use crate::registrations::StartAuthenticatorRegistration;
 use crate::testing::{TestClient, bearer, respond, seconds, token};
 use crate::{
@@ -298,6 +300,77 @@ fn reads_are_tried_three_times_and_starts_once_unless_they_never_left() {
     }
     assert_eq!(storm(start, || respond(503, "")).1, 1);
     assert_eq!(storm(start, || respond(429, "")).1, 3);
+    assert_eq!(storm(read, || respond(408, "")).1, 3);
+    assert_eq!(storm(read, || respond(501, "")).1, 1);
+}
+
+#[test]
+fn a_call_that_notifies_is_sent_once_whatever_the_status_but_429_and_401() {
+    for status in [
+        400, 403, 404, 408, 409, 425, 499, 500, 501, 502, 503, 504, 999,
+    ] {
+        for endpoint in [
+            Endpoint::StartAuthenticatorAuth,
+            Endpoint::StartMagiclinkEmailAuth,
+            Endpoint::StartAuthenticatorRegistration,
+            Endpoint::ValidateAuthenticatorAuth,
+        ] {
+            let (_, requests) = storm(endpoint, move || respond(status, ""));
+            assert_eq!(requests, 1, "{status} {}", endpoint.name());
+        }
+    }
+}
+
+#[test]
+fn the_retry_budget_of_a_client_runs_dry_and_refills_with_successes() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let up = Arc::clone(&is_up);
+    let test = TestClient::new(
+        |number, _, _| token(number, 1_000_000),
+        move |_, _, _| {
+            if up.load(Ordering::SeqCst) {
+                respond(200, "{}")
+            } else {
+                respond(503, "")
+            }
+        },
+    );
+    let requests = |calls: usize| {
+        let before = test.api_requests();
+        for _ in 0..calls {
+            // The outcome is not what is counted here.
+            let _ = test.client.send(&Request::<Json>::new(Endpoint::ListUsers));
+        }
+        test.api_requests() - before
+    };
+    assert_eq!(requests(100), 100 + 100, "500 in the budget, 5 for a retry");
+    assert_eq!(requests(10), 10, "dry");
+    is_up.store(true, Ordering::SeqCst);
+    assert_eq!(requests(10), 10);
+    is_up.store(false, Ordering::SeqCst);
+    assert_eq!(requests(10), 10 + 2, "10 successes are worth 2 retries");
+}
+
+#[test]
+fn a_look_up_s_401_uses_up_the_repeat_of_its_call_however_long_it_takes() {
+    let clock = Arc::new(OnceLock::<Arc<ManualClock>>::new());
+    let slow = Arc::clone(&clock);
+    let test = TestClient::with(
+        tokens,
+        move |number, _, _| {
+            slow.get().unwrap().advance(seconds(31));
+            if number == 1 {
+                respond(200, user(ID, "ada"))
+            } else {
+                respond(401, "")
+            }
+        },
+        |builder| builder.timeout(seconds(3600)),
+    );
+    clock.set(Arc::clone(&test.clock)).unwrap();
+    let error = test.client.send(&credentials_of("ada")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    assert_eq!((test.token_requests(), test.api_requests()), (2, 3));
 }
 
 #[test]

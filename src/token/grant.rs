@@ -1,4 +1,4 @@
-//! OAuth2's client credentials grant: the request for a token and its answer.
+//! OAuth2's client credentials grant: the token request and its response.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use crate::http::response;
 use crate::http::url::{push_form, push_pair};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::secret::Secret;
-use crate::types::{lenient_text, optional_number};
+use crate::types::optional_number;
 
-/// The life of a token whose answer does not say.
+/// The life of a token whose response states none.
 const DEFAULT_LIFE: Duration = Duration::from_secs(5 * 60);
-/// A longer life is not believed.
+/// The longest life that is accepted.
 pub(super) const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest token in bytes; a header must fit into the transport's buffers.
 const MAX_TOKEN_LEN: usize = 7 * 1024;
 
-/// How the client id and secret travel to the token endpoint, in OAuth2's
+/// How the client id and secret are sent to the token endpoint, in OAuth2's
 /// terms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -45,19 +45,25 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// A line end after the secret, as a file or a variable leaves it, is
-    /// trimmed.
+    /// Trims a line end, as a file or a variable leaves it. Refuses other
+    /// characters that nobody sees: they come with a copy from a document, and
+    /// the service would only say that the credentials are wrong.
     pub(crate) fn new(id: &str, secret: &str) -> Result<Self, Error> {
         let id = id.trim_end_matches(['\r', '\n']);
         let secret = secret.trim_end_matches(['\r', '\n']);
         for (text, what) in [(id, "client id"), (secret, "client secret")] {
+            let refuse = |why| Err(Error::config(format!("the {what} {why}")));
             if text.is_empty() {
-                return Err(Error::config(format!("the {what} is empty")));
+                return refuse("is empty");
             }
             if text.chars().any(char::is_control) {
-                return Err(Error::config(format!(
-                    "the {what} holds a control character"
-                )));
+                return refuse("holds a control character");
+            }
+            if text.chars().any(is_invisible) {
+                return refuse("holds an invisible character");
+            }
+            if text.trim() != text {
+                return refuse("begins or ends with a space");
             }
         }
         Ok(Self {
@@ -65,9 +71,57 @@ impl Credentials {
             secret: secret.into(),
         })
     }
+
+    /// What a response must not repeat.
+    pub(super) fn secrets(&self) -> [Zeroizing<String>; 2] {
+        let secret = Zeroizing::new(self.secret.expose().to_owned());
+        [secret, self.basic()]
+    }
+
+    /// `id:secret` for HTTP Basic, form-encoded as OAuth2 wants it.
+    fn basic(&self) -> Zeroizing<String> {
+        // Sized so that it never grows: growing would leave copies behind.
+        let room = 1 + 3 * (self.id.len() + self.secret.expose().len());
+        let mut pair = Zeroizing::new(String::with_capacity(room));
+        push_form(&mut pair, &self.id);
+        pair.push(':');
+        push_form(&mut pair, self.secret.expose());
+        Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()))
+    }
+
+    /// Adds to a refusal what the cause may be.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        let detail = if is_quoted(&self.id) {
+            "the client id is in quotes"
+        } else if is_quoted(self.secret.expose()) {
+            "the client secret is in quotes"
+        } else {
+            return error;
+        };
+        if error.kind() == ErrorKind::Auth {
+            error.with_detail(detail)
+        } else {
+            error
+        }
+    }
 }
 
-/// What a token request is made of, besides the credentials.
+/// Whether a character has no width: marks of direction, joiners, byte order
+/// marks, tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+fn is_quoted(text: &str) -> bool {
+    let quotes = ['"', '\'', '`', '“', '”', '„', '‘', '’', '«', '»'];
+    text.chars().count() > 1 && text.starts_with(quotes) && text.ends_with(quotes)
+}
+
+/// The parts of a token request besides the credentials.
 #[derive(Debug)]
 pub(crate) struct Grant {
     pub(crate) url: Uri,
@@ -102,12 +156,7 @@ impl Grant {
                 push_pair(&mut form, '&', "client_secret", credentials.secret.expose());
             }
             ClientAuth::SecretBasic => {
-                let mut pair = Zeroizing::new(String::with_capacity(room));
-                push_form(&mut pair, &credentials.id);
-                pair.push(':');
-                push_form(&mut pair, credentials.secret.expose());
-                let encoded = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
-                headers.insert(AUTHORIZATION, sensitive("Basic ", &encoded)?);
+                headers.insert(AUTHORIZATION, sensitive("Basic ", &credentials.basic())?);
             }
         }
         if !scopes.is_empty() {
@@ -124,15 +173,14 @@ impl Grant {
 
 /// A success of the token endpoint (RFC 6749, 5.1).
 #[derive(Deserialize)]
-pub(super) struct TokenAnswer {
+pub(super) struct TokenResponse {
     pub(super) access_token: Secret,
     #[serde(default, deserialize_with = "optional_number")]
     expires_in: Option<i64>,
-    #[serde(default, deserialize_with = "lenient_text")]
     token_type: Option<String>,
 }
 
-impl TokenAnswer {
+impl TokenResponse {
     pub(super) fn read(response: &HttpResponse) -> Result<Self, Error> {
         match response.status().as_u16() {
             200..=299 => response::decode(response),
@@ -142,7 +190,7 @@ impl TokenAnswer {
         }
     }
 
-    /// The token as a header, if it is one that can be borne.
+    /// Returns the token as a header value.
     pub(super) fn header(&self) -> Result<HeaderValue, Error> {
         let kind = self.token_type.as_deref().unwrap_or("bearer");
         if !kind.eq_ignore_ascii_case("bearer") {
@@ -162,7 +210,7 @@ impl TokenAnswer {
     }
 }
 
-/// A token as a header.
+/// Returns a token as a header value.
 pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
     let token = token.expose();
     let unusable = |why| Err(token_error(ErrorKind::Decode, why));
@@ -178,11 +226,82 @@ pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, Error> {
     sensitive("Bearer ", token)
 }
 
-/// A header value that is marked as sensitive and wiped with its last clone.
+/// Returns a header value that is marked as sensitive and wiped with its last
+/// clone.
 fn sensitive(scheme: &str, credentials: &str) -> Result<HeaderValue, Error> {
     let text = Zeroizing::new([scheme.as_bytes(), credentials.as_bytes()].concat());
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
         .map_err(|_| token_error(ErrorKind::Config, "the credentials do not fit a header"))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(client_auth: ClientAuth) -> Grant {
+        Grant {
+            url: Uri::from_static("https://login.example/connect/token"),
+            scopes: "a b".to_owned(),
+            client_auth,
+            user_agent: HeaderValue::from_static("test"),
+        }
+    }
+
+    #[test]
+    fn what_nobody_sees_in_credentials_is_refused_by_name() {
+        for odd in [
+            "\u{feff}x",
+            "x\u{feff}",
+            "\u{200b}x",
+            "x\u{200d}y",
+            "x\u{2060}",
+            "\u{ad}x",
+            "x\u{e0020}",
+            "\u{a0}x",
+            "x\u{a0}",
+            " x",
+            "x ",
+            "\u{3000}x",
+            "x\ty",
+            "x\ny",
+            "",
+            "\n",
+        ] {
+            for (id, secret, named) in [(odd, "s3cr3t", "client id"), ("id", odd, "client secret")]
+            {
+                let error = Credentials::new(id, secret).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Config, "{odd:?}");
+                assert!(error.to_string().contains(named), "{error}");
+                assert!(!error.to_string().contains("s3cr3t"));
+            }
+        }
+        for good in ["x\r\n", "x y", "\"x\"", "é+&=%", "日本"] {
+            Credentials::new(good, good).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_token_request_never_outgrows_its_buffer() {
+        let odd = "%".repeat(1000);
+        let credentials = Credentials::new(&odd, &odd).unwrap();
+        let body = grant(ClientAuth::SecretPost)
+            .request(&credentials)
+            .unwrap()
+            .body
+            .unwrap();
+        assert!(body.len() > 6000);
+        assert_eq!(body.capacity(), 128 + 3 + 3 * 2000);
+    }
+
+    #[test]
+    fn headers_with_credentials_are_marked_as_sensitive() {
+        let credentials = Credentials::new("id", "secret").unwrap();
+        let request = grant(ClientAuth::SecretBasic)
+            .request(&credentials)
+            .unwrap();
+        assert!(request.headers[AUTHORIZATION].is_sensitive());
+        assert!(bearer(&"token".into()).unwrap().is_sensitive());
+    }
 }

@@ -1,14 +1,20 @@
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, OnceLock};
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::clock::Clock;
-use crate::testing::{Gate, SECRET, TestClient, bearer, respond, seconds, token};
+use crate::clock::{Clock, ManualClock};
+use crate::testing::{Gate, TestClient, TransportResult, bearer, respond, seconds, token};
 use crate::{
-    Client, ClientAuth, Endpoint, Error, ErrorKind, HttpRequest, Request, TransportError,
-    TransportErrorKind,
+    Client, ClientAuth, Endpoint, Error, ErrorKind, HttpRequest, Limits, Request, RetryPolicy,
+    TransportError, TransportErrorKind,
 };
+
+const API_SAYS_NO: &str = r#"{"error_code":401,"error_message":"no","tracking_id":"t"}"#;
+
+/// Whatever a transport needs of the client that it belongs to.
+type Later<T> = Arc<OnceLock<T>>;
 
 /// Any read will do.
 fn call(client: &Client) -> Result<serde_json::Value, Error> {
@@ -104,7 +110,7 @@ fn after_a_failed_renewal_a_valid_token_is_used_and_an_expired_one_never() {
             }
         },
         |_, _, _| respond(200, "{}"),
-        |builder| builder.retry(crate::RetryPolicy::off()),
+        |builder| builder.retry(RetryPolicy::off()),
     );
     call(&test.client).unwrap();
     down.store(true, Ordering::SeqCst);
@@ -136,7 +142,7 @@ fn after_a_failed_renewal_a_valid_token_is_used_and_an_expired_one_never() {
 
 #[test]
 fn a_stalled_renewal_leaves_time_for_the_call() {
-    let clock = Arc::new(OnceLock::<Arc<crate::clock::ManualClock>>::new());
+    let clock = Later::<Arc<ManualClock>>::default();
     let shared = Arc::clone(&clock);
     let test = TestClient::new(
         move |number, _, limits| {
@@ -196,15 +202,128 @@ fn a_401_that_stays_is_repeated_once() {
 }
 
 #[test]
-fn a_young_token_is_not_the_reason_for_a_401() {
+fn a_401_costs_a_token_request_once_in_30_seconds_whatever_the_age_of_the_token() {
     let test = TestClient::new(
         |number, _, _| token(number, 600),
         |_, _, _| respond(401, ""),
     );
+    let mut counts = Vec::new();
+    for pause in [0, 29_999, 1, 29_999, 1] {
+        test.clock.advance(Duration::from_millis(pause));
+        let error = call(&test.client).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthorized);
+        counts.push((test.token_requests(), test.api_requests()));
+    }
+    assert_eq!(counts, [(2, 2), (2, 3), (3, 4), (3, 5), (4, 6)]);
+}
+
+#[test]
+fn after_a_401_that_could_not_cost_a_request_the_token_is_replaced_later() {
+    let is_revoked = Arc::new(AtomicBool::new(false));
+    let revoked = Arc::clone(&is_revoked);
+    let test = TestClient::new(
+        |number, _, _| token(number, 600),
+        move |_, request, _| {
+            let is_bad = match bearer(request).as_str() {
+                "0" => true,
+                "1" => revoked.load(Ordering::SeqCst),
+                _ => false,
+            };
+            if is_bad {
+                respond(401, "")
+            } else {
+                respond(200, "{}")
+            }
+        },
+    );
+    call(&test.client).unwrap();
+    is_revoked.store(true, Ordering::SeqCst);
     call(&test.client).unwrap_err();
-    test.clock.advance(seconds(29));
-    call(&test.client).unwrap_err();
-    assert_eq!((test.token_requests(), test.api_requests()), (1, 2));
+    assert_eq!((test.token_requests(), test.api_requests()), (2, 3));
+    test.clock.advance(seconds(30));
+    call(&test.client).unwrap();
+    assert_eq!(
+        (test.token_requests(), test.api_requests()),
+        (3, 4),
+        "replaced before it was sent"
+    );
+}
+
+#[test]
+fn a_call_is_repeated_once_after_a_401_however_long_it_takes() {
+    let clock = Later::<Arc<ManualClock>>::default();
+    let slow = Arc::clone(&clock);
+    let test = TestClient::with(
+        |number, _, _| token(number, 600),
+        move |_, _, _| {
+            slow.get().unwrap().advance(seconds(31));
+            respond(401, "")
+        },
+        |builder| builder.timeout(seconds(3600)),
+    );
+    clock.set(Arc::clone(&test.clock)).unwrap();
+    let error = call(&test.client).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    assert_eq!((test.token_requests(), test.api_requests()), (2, 2));
+}
+
+#[test]
+fn a_401_with_an_error_body_is_repeated_unless_a_validation_was_judged() {
+    for (endpoint, requests) in [
+        (Endpoint::ListUsers, 2),
+        (Endpoint::StartAuthenticatorAuth, 2),
+        (Endpoint::ValidateAuthenticatorAuth, 1),
+        (Endpoint::ValidateWebauthnAuth, 1),
+        (Endpoint::ValidateMagiclinkEmailAuth, 1),
+    ] {
+        let test = TestClient::new(
+            |number, _, _| token(number, 600),
+            |_, request, _| {
+                if bearer(request) == "0" {
+                    respond(401, API_SAYS_NO)
+                } else {
+                    respond(200, "{}")
+                }
+            },
+        );
+        let send = || {
+            test.client
+                .send(&Request::<serde_json::Value>::new(endpoint))
+        };
+        assert_eq!(send().is_ok(), requests == 2, "{}", endpoint.name());
+        assert_eq!(test.api_requests(), requests, "{}", endpoint.name());
+        // The next call bears another token in any case.
+        send().unwrap();
+        assert_eq!(test.token_requests(), 2, "{}", endpoint.name());
+        assert_eq!(test.api_requests(), requests + 1);
+    }
+}
+
+#[test]
+fn a_suspect_token_is_used_while_the_endpoint_is_down() {
+    let test = TestClient::with(
+        |number, _, _| {
+            if number == 0 {
+                token(number, 600)
+            } else {
+                respond(503, "")
+            }
+        },
+        |number, _, _| {
+            if number == 0 {
+                respond(401, API_SAYS_NO)
+            } else {
+                respond(200, "{}")
+            }
+        },
+        |builder| builder.retry(RetryPolicy::off()),
+    );
+    validate(&test.client).unwrap_err();
+    for _ in 0..10 {
+        validate(&test.client).unwrap();
+        test.clock.advance(seconds(1));
+    }
+    assert_eq!(test.token_requests(), 2);
 }
 
 #[test]
@@ -228,42 +347,67 @@ fn a_start_is_repeated_after_a_401_because_nothing_was_done() {
 
 #[test]
 fn a_thousand_refused_validations_cost_at_most_two_tokens() {
-    let api_says_no = r#"{"error_code":401,"error_message":"no","tracking_id":"t"}"#;
-    for (refusal, pause) in [(api_says_no, 60), ("", 0), ("<html>", 0)] {
+    for refusal in [API_SAYS_NO, "", "<html>"] {
         let test = TestClient::new(
             |number, _, _| token(number, 1_000_000),
             move |_, _, _| respond(401, refusal),
         );
-        test.client.check_credentials().unwrap();
-        test.clock.advance(seconds(60));
-        for _ in 0..1000 {
+        for number in 0..1000 {
             let error = validate(&test.client).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unauthorized);
-            test.clock.advance(seconds(pause));
+            if number % 35 == 0 {
+                test.clock.advance(seconds(1));
+            }
         }
-        let tokens = test.token_requests();
-        assert!(tokens <= 2, "{tokens} tokens after {refusal:?}");
+        assert_eq!(test.token_requests(), 2, "29 seconds of {refusal:?}");
+        test.clock.advance(seconds(2));
+        validate(&test.client).unwrap_err();
+        // A second new token could not help where the API gives a reason.
+        let expected = if refusal == API_SAYS_NO { 2 } else { 3 };
+        assert_eq!(test.token_requests(), expected, "the next 30 seconds");
     }
 }
 
 #[test]
-fn a_leader_with_a_short_deadline_does_not_fail_those_behind() {
-    let leading = Gate::default();
+fn a_token_that_was_accepted_is_doubted_again() {
+    let test = TestClient::new(
+        |number, _, _| token(number, 1_000_000),
+        |number, _, _| match number {
+            2 => respond(200, "{}"),
+            _ => respond(401, API_SAYS_NO),
+        },
+    );
+    let mut tokens = Vec::new();
+    for number in 0..6 {
+        assert_eq!(validate(&test.client).is_ok(), number == 2);
+        tokens.push(test.token_requests());
+        test.clock.advance(seconds(31));
+    }
+    assert_eq!(tokens, [1, 2, 2, 2, 3, 3]);
+}
+
+#[test]
+fn a_fetching_thread_without_time_does_not_fail_those_that_wait() {
+    let fetching = Gate::default();
     let waiting = Gate::default();
-    let (is_leading, others_wait) = (leading.clone(), waiting.clone());
+    let (is_fetching, others_wait) = (fetching.clone(), waiting.clone());
+    let clock = Later::<Arc<ManualClock>>::default();
+    let its_clock = Arc::clone(&clock);
     let test = TestClient::new(
         move |number, _, _| {
             if number > 0 {
                 return token(number, 600);
             }
-            is_leading.count();
+            is_fetching.count();
             others_wait.wait_for(8);
+            its_clock.get().unwrap().advance(Duration::from_nanos(1));
             Err(TransportError::new(TransportErrorKind::Timeout, false))
         },
         |_, _, _| respond(200, "{}"),
     );
+    clock.set(Arc::clone(&test.clock)).unwrap();
     thread::scope(|scope| {
-        let leader = scope.spawn(|| {
+        let first = scope.spawn(|| {
             let request = Request::<serde_json::Value>::new(Endpoint::ListUsers);
             let error = test
                 .client
@@ -271,26 +415,26 @@ fn a_leader_with_a_short_deadline_does_not_fail_those_behind() {
                 .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Timeout);
         });
-        leading.wait_for(1);
+        fetching.wait_for(1);
         for _ in 0..8 {
             scope.spawn(|| {
                 waiting.count();
                 call(&test.client).unwrap();
             });
         }
-        leader.join().unwrap();
+        first.join().unwrap();
     });
     assert_eq!((test.token_requests(), test.api_requests()), (2, 8));
 }
 
 #[test]
 fn a_waiter_waits_no_longer_than_its_own_deadline() {
-    let leading = Gate::default();
+    let fetching = Gate::default();
     let done = Gate::default();
-    let (is_leading, waiter_done) = (leading.clone(), done.clone());
+    let (is_fetching, waiter_done) = (fetching.clone(), done.clone());
     let test = TestClient::new(
         move |number, _, _| {
-            is_leading.count();
+            is_fetching.count();
             waiter_done.wait_for(1);
             token(number, 600)
         },
@@ -298,13 +442,13 @@ fn a_waiter_waits_no_longer_than_its_own_deadline() {
     );
     thread::scope(|scope| {
         scope.spawn(|| call(&test.client).unwrap());
-        leading.wait_for(1);
+        fetching.wait_for(1);
         let waiter = scope.spawn(|| {
             let request = Request::<serde_json::Value>::new(Endpoint::ListUsers);
             test.client.send(&request.timeout(seconds(2))).unwrap_err()
         });
         while !waiter.is_finished() {
-            // The leader's deadline is 30 s away, the waiter's 2.
+            // The fetching thread's deadline is 30 s away, the waiter's 2.
             test.clock.advance(Duration::from_millis(1));
             thread::yield_now();
         }
@@ -475,7 +619,7 @@ fn a_token_that_is_over_at_once_is_used_once() {
 }
 
 #[test]
-fn answers_without_a_usable_token_are_errors_and_never_sent() {
+fn responses_without_a_usable_token_are_errors_and_nothing_is_sent() {
     let long = format!(r#"{{"access_token":"{}"}}"#, "x".repeat(200_000));
     for (json, part) in [
         ("", "the body is empty"),
@@ -494,6 +638,18 @@ fn answers_without_a_usable_token_are_errors_and_never_sent() {
         (
             r#"{"access_token":"s3cr3t","token_type":"mac"}"#,
             "another type",
+        ),
+        (
+            r#"{"access_token":"s3cr3t","token_type":["bearer"]}"#,
+            "token_type has the wrong type",
+        ),
+        (
+            r#"{"access_token":"s3cr3t","token_type":{"bearer":true}}"#,
+            "token_type has the wrong type",
+        ),
+        (
+            r#"{"access_token":"s3cr3t","token_type":7}"#,
+            "token_type has the wrong type",
         ),
         (r#"{"access_token":"s3cr3t"} x"#, "not one JSON document"),
         (&long, "longer than 7 KiB"),
@@ -622,11 +778,372 @@ fn clones_share_the_token_and_the_original_may_go() {
 }
 
 #[test]
-fn a_failed_call_leaves_no_secret_in_its_error() {
+fn a_token_response_that_repeats_our_secret_leaves_none_of_it_in_the_error() {
+    // Its base64 is `aWQ6czMlMkJjcjN0KyUyNjEyMzQ1Ng==`.
+    const SECRET: &str = "s3+cr3t &123456";
+    for client_auth in [ClientAuth::SecretPost, ClientAuth::SecretBasic] {
+        for written in [
+            SECRET,
+            "s3%2Bcr3t+%26123456",
+            "s3%2bcr3t%20%26123456",
+            "aWQ6czMlMkJjcjN0KyUyNjEyMzQ1Ng==",
+        ] {
+            for body in [
+                format!(r#"{{"error":"{written}","error_description":"not {written}!"}}"#),
+                format!(r#"{{"error":"invalid_client","error_description":["{written}"]}}"#),
+                format!("<p>{written}</p>"),
+            ] {
+                for status in [200, 400, 401, 403, 404, 429, 500] {
+                    let body = body.clone();
+                    let test = TestClient::with(
+                        move |_, _, _| respond(status, body.clone()),
+                        |_, _, _| respond(200, "{}"),
+                        |builder| builder.client_auth(client_auth).retry(RetryPolicy::off()),
+                    );
+                    test.client.set_credentials("id", SECRET).unwrap();
+                    let error = call(&test.client).unwrap_err();
+                    let printed = format!("{error:#} {error:?} {:?}", test.client);
+                    for part in [written, "cr3t", "123456"] {
+                        assert!(!printed.contains(part), "{status}: {printed}");
+                    }
+                    assert!(!error.code().unwrap_or_default().contains("cr3t"));
+                }
+            }
+        }
+    }
     let test = TestClient::new(
-        |_, request, _| respond(400, format!("{{\"error\":\"{}\"}}", body(request))),
+        |_, _, _| {
+            let body = format!(r#"{{"error":"no_{SECRET}","error_description":"not {SECRET}!"}}"#);
+            respond(400, body)
+        },
         |_, _, _| respond(200, "{}"),
     );
+    test.client.set_credentials("id", SECRET).unwrap();
     let error = call(&test.client).unwrap_err();
-    assert!(!format!("{error} {error:?} {:?}", test.client).contains(SECRET));
+    assert_eq!(
+        (error.code(), error.server_message()),
+        (None, Some("not [redacted]!"))
+    );
+}
+
+#[test]
+fn an_api_response_that_repeats_the_bearer_leaves_none_of_it_in_the_error() {
+    let test = TestClient::new(
+        |_, _, _| respond(200, r#"{"access_token":"b34rer-token"}"#),
+        |_, _, _| {
+            respond(
+                403,
+                r#"{"error_code":"b34rer-token","error_message":"no b34rer-token"}"#,
+            )
+        },
+    );
+    let error = call(&test.client).unwrap_err();
+    assert_eq!(
+        (error.code(), error.server_message()),
+        (None, Some("no [redacted]"))
+    );
+    assert!(!format!("{error:#} {error:?}").contains("b34rer"));
+}
+
+#[test]
+fn quotes_around_the_credentials_are_named_when_they_are_refused() {
+    for (id, secret, hint) in [
+        ("\"id\"", "secret", "the client id is in quotes"),
+        ("id", "'secret'", "the client secret is in quotes"),
+        (
+            "id",
+            "\u{201c}secret\u{201d}",
+            "the client secret is in quotes",
+        ),
+    ] {
+        for (status, is_named) in [(401, true), (503, false)] {
+            let test = TestClient::with(
+                move |_, _, _| respond(status, ""),
+                |_, _, _| respond(200, "{}"),
+                |builder| builder.retry(RetryPolicy::off()),
+            );
+            test.client.set_credentials(id, secret).unwrap();
+            let error = test.client.check_credentials().unwrap_err();
+            assert_eq!(error.to_string().contains(hint), is_named, "{error}");
+        }
+    }
+}
+
+/// What happens to a client while it fetches its first token.
+fn while_fetching(happen: impl Fn(&Client) + Send + Sync + 'static) -> TestClient {
+    let client = Later::<Client>::default();
+    let its_client = Arc::clone(&client);
+    let test = TestClient::new(
+        move |number, _, _| {
+            if number == 0 {
+                happen(its_client.get().unwrap());
+            }
+            token(number, 600)
+        },
+        |_, request, _| respond(200, format!(r#"{{"bearer":"{}"}}"#, bearer(request))),
+    );
+    client.set(test.client.clone()).unwrap();
+    test
+}
+
+#[test]
+fn a_token_that_was_asked_for_before_it_was_invalidated_is_not_used() {
+    let test = while_fetching(Client::invalidate_token);
+    for _ in 0..2 {
+        assert_eq!(call(&test.client).unwrap()["bearer"], "1");
+    }
+    assert_eq!(test.token_requests(), 2);
+
+    let test = while_fetching(Client::invalidate_token);
+    test.client.check_credentials().unwrap();
+    assert_eq!(call(&test.client).unwrap()["bearer"], "1");
+    assert_eq!(test.token_requests(), 2);
+}
+
+#[test]
+fn a_token_that_was_fetched_with_replaced_credentials_is_not_used() {
+    let test = while_fetching(|client| client.set_credentials("id", "new").unwrap());
+    for _ in 0..2 {
+        assert_eq!(call(&test.client).unwrap()["bearer"], "1");
+    }
+    assert_eq!(test.token_requests(), 2);
+}
+
+#[test]
+fn a_refusal_of_replaced_credentials_is_not_the_call_s() {
+    let client = Later::<Client>::default();
+    let its_client = Arc::clone(&client);
+    let test = TestClient::new(
+        move |number, request, _| {
+            if number == 0 {
+                its_client
+                    .get()
+                    .unwrap()
+                    .set_credentials("id", "new")
+                    .unwrap();
+                return respond(400, r#"{"error":"invalid_client"}"#);
+            }
+            assert!(body(request).ends_with("client_secret=new"));
+            token(number, 600)
+        },
+        |_, _, _| respond(200, "{}"),
+    );
+    client.set(test.client.clone()).unwrap();
+    call(&test.client).unwrap();
+}
+
+#[test]
+fn invalidating_forgets_a_refusal() {
+    let test = TestClient::new(
+        |number, _, _| {
+            if number == 0 {
+                respond(400, "")
+            } else {
+                token(number, 600)
+            }
+        },
+        |_, _, _| respond(200, "{}"),
+    );
+    call(&test.client).unwrap_err();
+    call(&test.client).unwrap_err();
+    assert_eq!(test.token_requests(), 1);
+    test.client.invalidate_token();
+    call(&test.client).unwrap();
+}
+
+#[test]
+fn a_token_that_ends_during_its_failed_renewal_is_not_used() {
+    let clock = Later::<Arc<ManualClock>>::default();
+    let slow = Arc::clone(&clock);
+    let test = TestClient::with(
+        move |number, _, _| {
+            if number == 0 {
+                return token(number, 600);
+            }
+            slow.get().unwrap().advance(seconds(10));
+            respond(503, "")
+        },
+        |_, _, _| respond(200, "{}"),
+        |builder| builder.retry(RetryPolicy::off()),
+    );
+    clock.set(Arc::clone(&test.clock)).unwrap();
+    call(&test.client).unwrap();
+    test.clock.advance(seconds(595));
+    assert_eq!(
+        call(&test.client).unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
+    assert_eq!((test.token_requests(), test.api_requests()), (2, 1));
+}
+
+#[test]
+fn a_token_lives_from_its_request_on() {
+    let clock = Later::<Arc<ManualClock>>::default();
+    let slow = Arc::clone(&clock);
+    let test = TestClient::new(
+        move |number, _, _| {
+            slow.get().unwrap().advance(seconds(20));
+            token(number, 600)
+        },
+        |_, _, _| respond(200, "{}"),
+    );
+    clock.set(Arc::clone(&test.clock)).unwrap();
+    call(&test.client).unwrap();
+    test.clock.advance(seconds(549));
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 1);
+    test.clock.advance(seconds(1));
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 2);
+}
+
+#[test]
+fn the_end_of_a_token_is_noticed_on_either_clock() {
+    type Move = fn(&ManualClock);
+    let both: [Move; 2] = [
+        |clock| clock.set_wall(clock.wall() + seconds(600)),
+        |clock| {
+            let wall = clock.wall();
+            clock.advance(seconds(600));
+            clock.set_wall(wall);
+        },
+    ];
+    for move_clock in both {
+        let test = TestClient::with(
+            |number, _, _| {
+                if number == 0 {
+                    token(number, 600)
+                } else {
+                    respond(503, "")
+                }
+            },
+            |_, _, _| respond(200, "{}"),
+            |builder| builder.retry(RetryPolicy::off()),
+        );
+        call(&test.client).unwrap();
+        move_clock(&test.clock);
+        call(&test.client).unwrap_err();
+        assert_eq!(test.api_requests(), 1);
+    }
+}
+
+/// A clock that knows which threads wait for another one.
+#[derive(Debug, Default)]
+struct WatchedClock {
+    clock: ManualClock,
+    waiting: Mutex<HashSet<ThreadId>>,
+}
+
+impl WatchedClock {
+    fn wait_for(&self, threads: usize) {
+        while self.waiting.lock().unwrap().len() < threads {
+            thread::yield_now();
+        }
+    }
+}
+
+impl Clock for WatchedClock {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.clock.wall()
+    }
+
+    fn sleep(&self, pause: Duration) {
+        self.clock.sleep(pause);
+    }
+
+    fn jitter(&self, most: Duration) -> Duration {
+        most
+    }
+
+    fn wait_slice(&self, deadline: Instant) -> Duration {
+        self.waiting.lock().unwrap().insert(thread::current().id());
+        self.clock.wait_slice(deadline)
+    }
+}
+
+/// Many threads do the same, and all others wait while one fetches a token.
+fn crowd(
+    threads: usize,
+    token: impl Fn(&ManualClock, Limits) -> TransportResult + Send + Sync + 'static,
+    act: impl Fn(&Client) -> Result<(), Error> + Sync,
+) -> (TestClient, Vec<Result<(), Error>>) {
+    let clock = Arc::new(WatchedClock::default());
+    let watch = Arc::clone(&clock);
+    let test = TestClient::with(
+        move |_, _, limits| {
+            watch.wait_for(threads - 1);
+            token(&watch.clock, limits)
+        },
+        |_, _, _| respond(200, "{}"),
+        |builder| builder.clock(clock).retry(RetryPolicy::off()),
+    );
+    let results = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| act(&test.client)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    (test, results)
+}
+
+#[test]
+fn checks_of_credentials_share_one_fetch() {
+    let (test, results) = crowd(8, |_, _| token(0, 600), Client::check_credentials);
+    assert!(results.iter().all(Result::is_ok));
+    assert_eq!(test.token_requests(), 1);
+}
+
+#[test]
+fn all_who_wait_share_a_failure() {
+    let (test, results) = crowd(8, |_, _| respond(503, ""), |client| call(client).map(drop));
+    for result in results {
+        let error = result.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.status()),
+            (ErrorKind::Unavailable, Some(503))
+        );
+    }
+    assert_eq!((test.token_requests(), test.api_requests()), (1, 0));
+}
+
+#[test]
+fn sixty_four_cold_threads_share_one_connect_timeout() {
+    let (test, results) = crowd(
+        64,
+        |clock, _| {
+            clock.advance(seconds(5));
+            Err(TransportError::new(TransportErrorKind::Timeout, false))
+        },
+        |client| call(client).map(drop),
+    );
+    for result in results {
+        let error = result.unwrap_err();
+        assert!(error.is_timeout() && !error.may_have_been_sent(), "{error}");
+    }
+    assert_eq!((test.token_requests(), test.api_requests()), (1, 0));
+}
+
+#[test]
+fn who_waits_does_not_begin_anew_with_less_time_than_the_last_fetch_had() {
+    let (test, results) = crowd(
+        64,
+        |clock, limits| {
+            clock.advance(limits.deadline.saturating_duration_since(clock.now()));
+            Err(TransportError::new(TransportErrorKind::Timeout, false))
+        },
+        |client| call(client).map(drop),
+    );
+    assert!(
+        results
+            .iter()
+            .all(|result| result.as_ref().is_err_and(Error::is_timeout))
+    );
+    assert_eq!(test.token_requests(), 1);
 }

@@ -1,7 +1,6 @@
 //! The emulator, tested with clients that share no code with it.
 #![cfg(feature = "emulator")]
 
-mod cargo;
 mod client;
 mod clock;
 mod control;

@@ -14,7 +14,7 @@ use std::{
 use autharmor::emulator::Emulator;
 use serde_json::Value;
 
-use crate::cargo::{cargo, target};
+use autharmor_test_support::cargo::{cargo, target};
 
 /// The steps that the script prints.
 const STEPS: &str = "\

@@ -24,12 +24,12 @@ fn with_a_token(
     scenario
 }
 
-fn has_first_token(request: &HttpRequest) -> bool {
+pub(crate) fn has_first_token(request: &HttpRequest) -> bool {
     request.headers()["authorization"] == format!("Bearer {TOKEN}-0")
 }
 
 /// Refuses the first token.
-fn revoked(_: usize, request: &HttpRequest, _: Limits) -> TransportResult {
+pub(crate) fn revoked(_: usize, request: &HttpRequest, _: Limits) -> TransportResult {
     if has_first_token(request) {
         respond(401, "")
     } else {

@@ -19,6 +19,8 @@ pub(crate) struct Expect {
     /// only once.
     requests: [usize; 2],
     pub(crate) tokens: usize,
+    /// The numbers of requests are upper bounds.
+    pub(crate) is_at_most: bool,
     says: Option<&'static str>,
 }
 
@@ -33,6 +35,7 @@ struct Failure {
     kind: ErrorKind,
     status: Option<u16>,
     code: Option<&'static str>,
+    has_any_code: bool,
     tracking_id: Option<&'static str>,
     retry_after: Option<Duration>,
     sent: bool,
@@ -53,6 +56,7 @@ pub(crate) fn served() -> Expect {
         end: End::Good(Outcome::Served),
         requests: [1, 1],
         tokens: 0,
+        is_at_most: false,
         says: None,
     }
 }
@@ -70,6 +74,7 @@ pub(crate) fn fails(kind: ErrorKind) -> Expect {
         kind,
         status: None,
         code: None,
+        has_any_code: false,
         tracking_id: None,
         retry_after: None,
         sent: true,
@@ -96,6 +101,11 @@ impl Expect {
 
     pub(crate) fn code(self, code: &'static str) -> Self {
         self.failure(|failure| failure.code = Some(code))
+    }
+
+    /// The code does not matter.
+    pub(crate) fn any_code(self) -> Self {
+        self.failure(|failure| failure.has_any_code = true)
     }
 
     pub(crate) fn tracking_id(self, id: &'static str) -> Self {
@@ -130,6 +140,21 @@ impl Expect {
     pub(crate) fn tokens(mut self, tokens: usize) -> Self {
         self.tokens = tokens;
         self
+    }
+
+    /// The numbers of requests are upper bounds.
+    pub(crate) fn at_most(mut self) -> Self {
+        self.is_at_most = true;
+        self
+    }
+
+    /// Asserts the number of requests to the API or to the token endpoint.
+    pub(crate) fn check_count(&self, context: &str, found: usize, expected: usize) {
+        if self.is_at_most {
+            assert!(found <= expected, "{context}: {found}, at most {expected}");
+        } else {
+            assert_eq!(found, expected, "{context}");
+        }
     }
 
     /// The text of the error contains this.
@@ -197,10 +222,12 @@ impl Expect {
 
 impl Failure {
     fn check(&self, context: &str, error: &Error) {
+        assert_eq!(error.kind(), self.kind, "I8: {context}: {error}");
         let found = Failure {
             kind: error.kind(),
             status: error.status(),
             code: self.code,
+            has_any_code: self.has_any_code,
             tracking_id: self.tracking_id,
             retry_after: error.retry_after(),
             sent: error.may_have_been_sent(),
@@ -208,7 +235,9 @@ impl Failure {
         };
         let text = (format!("{found:?}"), format!("{self:?}"));
         assert_eq!(text.0, text.1, "I8: {context}: {error}");
-        assert_eq!(error.code(), self.code, "I8: {context}: {error}");
+        if !self.has_any_code {
+            assert_eq!(error.code(), self.code, "I8: {context}: {error}");
+        }
         assert_eq!(
             error.tracking_id(),
             self.tracking_id,

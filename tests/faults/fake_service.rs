@@ -171,12 +171,20 @@ impl Service for Arc<FakeService> {
 
 /// A client of this service, with a clock that moves only when told to.
 pub(crate) fn with_clock(service: FakeService) -> (Scenario, Arc<ManualClock>) {
+    with_clock_and(service, |builder| builder)
+}
+
+/// The same with other settings.
+pub(crate) fn with_clock_and(
+    service: FakeService,
+    set: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> (Scenario, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new());
     let now = {
         let clock = clock.clone();
         move || clock.now()
     };
-    let builder = Client::builder(ID, SECRET).clock(clock.clone());
+    let builder = set(Client::builder(ID, SECRET).clock(clock.clone()));
     (service.with_clock_of(Arc::new(now), builder), clock)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autharmor::ErrorKind::{Connect, Proxy, Timeout, Transport};
-use autharmor::{Client, TransportError, TransportErrorKind};
+use autharmor::{Client, ClientBuilder, TransportError, TransportErrorKind};
 use autharmor_test_support::scripted::{Act, Server, Switch};
 
 use super::calls::{Call, ID, LONG};
@@ -165,14 +165,18 @@ pub(crate) struct ThroughProxy {
 }
 
 impl ThroughProxy {
-    fn start() -> Arc<Self> {
+    pub(crate) fn start() -> Arc<Self> {
+        let opened = "HTTP/1.1 200 Connection established\r\n\r\n";
+        Self::start_with(vec![Act::Read, Act::write(opened)])
+    }
+
+    /// A proxy that opens its tunnel with these acts.
+    pub(crate) fn start_with(mut healthy: Vec<Act>) -> Arc<Self> {
         let exchange = Switch::default();
         exchange.set(vec![
             Act::serve(|seen| serve(seen, "connection: close\r\n")),
             Act::Close,
         ]);
-        let opened = "HTTP/1.1 200 Connection established\r\n\r\n";
-        let mut healthy = vec![Act::Read, Act::write(opened)];
         healthy.extend(Scheme::Https.handshake());
         healthy.push(Act::Each(exchange));
         let connection = Switch::default();
@@ -187,20 +191,35 @@ impl ThroughProxy {
     /// After one good call the proxy plays these acts on each connection.
     pub(crate) fn scenario(call: Call, fault: Vec<Act>, timeout: Duration) -> Scenario {
         let through = Self::start();
-        let port = through.proxy.address().port();
-        let client = Client::builder(ID, SECRET)
+        let client = through.builder().timeout(timeout).build().unwrap();
+        call.make_with_time(&client).unwrap();
+        through.set(fault);
+        Scenario::new(client, through)
+    }
+
+    pub(crate) fn builder(&self) -> ClientBuilder {
+        let port = self.port();
+        Client::builder(ID, SECRET)
             .api_url("https://localhost")
             .login_url("https://localhost")
             .only_root_certificates(ca().pem())
             .proxy(format!("http://user:{PASSWORD}@127.0.0.1:{port}"))
             .connect_timeout(LONG)
-            .timeout(timeout)
+            .timeout(LONG)
             .on_attempt(super::attempts::observe)
-            .build()
-            .unwrap();
-        call.make_with_time(&client).unwrap();
-        through.connection.set(fault);
-        Scenario::new(client, through)
+    }
+
+    /// Plays these acts on each new connection.
+    pub(crate) fn set(&self, fault: Vec<Act>) {
+        self.connection.set(fault);
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.proxy.address().port()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.proxy.connections()
     }
 }
 

@@ -275,6 +275,7 @@ fn corrupted_error_responses_keep_the_invariants() {
         let mut rng = Rng::new(u64::from(status));
         let body = Arc::new(Mutex::new(String::new()));
         let scenario = scenario(status, &body);
+        let start = std::time::Instant::now();
         for case in 0..CASES {
             let bytes = corrupt(&mut rng, &good);
             *body.lock().unwrap() = bytes.iter().map(|byte| char::from(*byte)).collect();
@@ -287,7 +288,13 @@ fn corrupted_error_responses_keep_the_invariants() {
             };
             check_invariants(&context, call, &bytes);
         }
-        assert_eq!(scenario.service.counts().tokens, 1, "I7: status {status}");
+        // A 401 may be about the bearer, which is replaced once in 30 s.
+        let refetches = match status {
+            401 => 1 + usize::try_from(start.elapsed().as_secs() / 30).unwrap(),
+            _ => 0,
+        };
+        let tokens = scenario.service.counts().tokens;
+        assert!((1..=1 + refetches).contains(&tokens), "I7: status {status}");
     }
 }
 

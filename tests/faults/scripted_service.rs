@@ -23,7 +23,7 @@ pub(crate) fn ca() -> &'static Ca {
 
 fn localhost() -> Arc<ServerConfig> {
     static CONFIG: OnceLock<Arc<ServerConfig>> = OnceLock::new();
-    let hosts = ["127.0.0.1", "localhost", API_NAME, LOGIN_NAME];
+    let hosts = ["127.0.0.1", "10.1.2.3", "localhost", API_NAME, LOGIN_NAME];
     CONFIG
         .get_or_init(|| ca().server(&hosts, (2020, 2120)))
         .clone()
@@ -110,7 +110,7 @@ impl Host {
         self.exchange.set(vec![Act::serve(|seen| serve(seen, ""))]);
     }
 
-    fn close_after_each_response(&self) {
+    pub(crate) fn close_after_each_response(&self) {
         self.exchange.set(vec![
             Act::serve(|seen| serve(seen, "connection: close\r\n")),
             Act::Close,
@@ -168,12 +168,16 @@ impl Hosts {
 
     /// A builder of a client for these servers.
     pub(crate) fn builder(&self) -> ClientBuilder {
+        self.builder_with_environment_proxy().no_proxy()
+    }
+
+    /// The same, with the proxy of the environment variables.
+    pub(crate) fn builder_with_environment_proxy(&self) -> ClientBuilder {
         Client::builder(ID, SECRET)
             .api_url(self.api.url())
             .login_url(self.login.url())
             .allow_http_on_loopback(true)
             .only_root_certificates(ca().pem())
-            .no_proxy()
             .connect_timeout(LONG)
             .timeout(LONG)
             .retry(RetryPolicy::default().first_pause(Duration::from_millis(1)))

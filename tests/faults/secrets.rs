@@ -1,5 +1,6 @@
 //! The secrets of the fault tests, and the search for them in texts and logs.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
@@ -78,7 +79,16 @@ fn secrets_are_found_in_every_form() {
     assert!(find_secret("the connection broke").is_none());
 }
 
-/// Keeps log records that contain a secret.
+thread_local! {
+    static WARNINGS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes the warnings that this thread has logged.
+pub(crate) fn take_warnings() -> Vec<String> {
+    WARNINGS.with_borrow_mut(std::mem::take)
+}
+
+/// Keeps log records that contain a secret, and warnings.
 struct LeakLogger;
 
 impl log::Log for LeakLogger {
@@ -92,6 +102,9 @@ impl log::Log for LeakLogger {
         super::attempts::note_record(record);
         if self.enabled(record.metadata()) {
             let text = format!("{} {}", record.target(), record.args());
+            if record.level() <= log::Level::Warn {
+                WARNINGS.with_borrow_mut(|warnings| warnings.push(text.clone()));
+            }
             if find_secret(&text).is_some() {
                 LEAKS
                     .lock()

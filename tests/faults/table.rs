@@ -69,7 +69,7 @@ pub(super) fn id_of(line: &str) -> &str {
 
 /// In the order of the list: by chapter, then by number.
 fn in_order(one: &str, other: &str) -> Ordering {
-    const CHAPTERS: &str = "TALNHJCKMW";
+    const CHAPTERS: &str = "TALNHJCKMWSPRF";
     let key = |id: &str| {
         let chapter = id.chars().next().and_then(|letter| CHAPTERS.find(letter));
         (

@@ -1,5 +1,7 @@
 use std::env;
-use std::sync::{Arc, Mutex};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 use super::*;
@@ -77,7 +79,7 @@ fn refusing_the_stored(store: impl TokenStore + 'static) -> TestClient {
 }
 
 #[test]
-fn what_is_saved_is_loaded_and_removed_by_name_only() {
+fn a_saved_token_is_loaded_and_removed_only_if_it_is_the_named_one() {
     let folder = Folder::new("round-trip");
     let store = folder.store();
     assert_eq!(store.load(&key("a")).unwrap(), None);
@@ -111,31 +113,151 @@ fn a_torn_or_foreign_file_is_ignored_and_replaced() {
 }
 
 #[cfg(unix)]
-#[test]
-fn the_file_is_private_and_an_open_one_is_refused_by_name() {
-    use std::os::unix::fs::PermissionsExt;
+mod unix {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+    use std::os::unix::net::UnixListener;
+    use std::process::Command;
+    use std::sync::mpsc;
 
-    let folder = Folder::new("open");
-    let store = folder.store();
-    store.save(&key("a"), &stored("one")).unwrap();
-    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&store.path), 0o600);
+    use super::*;
 
-    fs::set_permissions(&store.path, fs::Permissions::from_mode(0o644)).unwrap();
-    let error = store.load(&key("a")).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
-    assert!(error.to_string().contains("mode 0644"), "{error}");
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
 
-    let test = test(|builder| builder.token_store(store.clone()));
-    let error = call(&test.client).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config);
-    let source = std::error::Error::source(&error).unwrap();
-    assert!(source.to_string().contains("set it to 0600"), "{source}");
-    assert!(test.seen().is_empty());
+    /// What the store says of its file, in `check` and in `load`.
+    fn refusal(store: &FileTokenStore) -> io::Error {
+        let error = store.check().unwrap_err();
+        let same = store.load(&key("a")).unwrap_err();
+        assert_eq!(error.to_string(), same.to_string());
+        let text = error.to_string();
+        assert!(text.contains(store.path.to_str().unwrap()), "{text}");
+        assert!(text.contains("mode 0600"), "{text}");
+        error
+    }
+
+    /// The file is not used, and the call goes on and replaces it.
+    fn is_replaced(store: &FileTokenStore) {
+        let test = test(|builder| builder.token_store(store.clone()));
+        call(&test.client).unwrap();
+        assert_eq!(test.token_requests(), 1);
+        assert_eq!(mode(&store.path), 0o600);
+        store.check().unwrap();
+        let again = super::test(|builder| builder.token_store(store.clone()));
+        call(&again.client).unwrap();
+        assert_eq!(again.token_requests(), 0);
+    }
+
+    #[test]
+    fn a_file_that_others_can_use_is_not_used_but_replaced() {
+        let folder = Folder::new("others");
+        let store = folder.store();
+        store.check().unwrap();
+        for others in [0o640, 0o604, 0o620, 0o602, 0o660, 0o777] {
+            store.save(&key("a"), &stored("one")).unwrap();
+            assert_eq!(mode(&store.path), 0o600);
+            fs::set_permissions(&store.path, fs::Permissions::from_mode(others)).unwrap();
+            let error = refusal(&store);
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+            let expected = format!("(mode {others:04o})");
+            assert!(error.to_string().contains(&expected), "{error}");
+            is_replaced(&store);
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_not_used_but_replaced() {
+        let folder = Folder::new("owner");
+        let store = folder.store();
+        store.save(&key("a"), &stored("one")).unwrap();
+        if chown(&store.path, Some(12345), None).is_err() {
+            // Only root can give a file away. This one is root's.
+            fs::remove_file(&store.path).unwrap();
+            symlink("/etc/passwd", &store.path).unwrap();
+        }
+        let error = refusal(&store);
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert!(error.to_string().contains("another user"), "{error}");
+        is_replaced(&store);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_neither_blocks_nor_is_used() {
+        let folder = Folder::new("no-file");
+        let store = folder.store();
+        let path = &store.path;
+
+        let made = Command::new("mkfifo")
+            .args(["-m", "600"])
+            .arg(path)
+            .status();
+        assert!(made.unwrap().success());
+        let (done, is_done) = mpsc::channel();
+        let checked = store.clone();
+        thread::spawn(move || done.send(checked.check().is_err()));
+        assert_eq!(is_done.recv_timeout(secs(60)), Ok(true), "it blocks");
+        assert!(refusal(&store).to_string().contains("not a regular file"));
+        is_replaced(&store);
+
+        for device in ["/dev/zero", "/dev/null"] {
+            fs::remove_file(path).unwrap();
+            symlink(device, path).unwrap();
+            assert!(refusal(&store).to_string().contains("not a regular file"));
+            is_replaced(&store);
+        }
+
+        fs::remove_file(path).unwrap();
+        let _listening = UnixListener::bind(path).unwrap();
+        assert!(refusal(&store).to_string().contains("cannot be opened"));
+        is_replaced(&store);
+
+        // It cannot be replaced, and costs every run a token.
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
+        assert!(refusal(&store).to_string().contains("not a regular file"));
+        for _ in 0..2 {
+            let test = test(|builder| builder.token_store(store.clone()));
+            call(&test.client).unwrap();
+            call(&test.client).unwrap();
+            assert_eq!(test.token_requests(), 1);
+        }
+        assert_eq!(folder.files(), 1, "nothing is left of failed writes");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_does_not_count_as_none() {
+        let folder = Folder::new("unreadable");
+        let store = folder.store();
+        symlink(&store.path, &store.path).unwrap();
+        assert!(refusal(&store).to_string().contains("cannot be opened"));
+        assert!(store.remove(&key("a"), &"one".into()).is_err());
+        is_replaced(&store);
+
+        fs::write(folder.0.join("file"), "").unwrap();
+        let below_a_file = FileTokenStore::new(folder.0.join("file/token"));
+        let error = refusal(&below_a_file);
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+        let test = test(|builder| builder.token_store(below_a_file.clone()));
+        call(&test.client).unwrap();
+    }
+
+    #[test]
+    fn a_huge_file_is_not_read_to_its_end() {
+        let folder = Folder::new("huge");
+        let store = folder.store();
+        store.save(&key("a"), &stored("one")).unwrap();
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .open(&store.path)
+            .unwrap();
+        file.set_len(50_000_000_000).unwrap();
+        assert_eq!(store.load(&key("a")).unwrap(), None);
+        is_replaced(&store);
+    }
 }
 
 #[test]
-fn writers_at_once_leave_one_whole_token() {
+fn concurrent_writers_leave_one_whole_token() {
     let folder = Folder::new("writers");
     let store = folder.store();
     thread::scope(|scope| {
@@ -248,24 +370,110 @@ fn a_renewal_takes_what_another_process_has_renewed() {
 
 #[test]
 fn a_token_that_the_server_refuses_is_dropped_from_the_store() {
+    for age in [0, 10, 100] {
+        let shelf = Shelf::default();
+        let test = refusing_the_stored(shelf.clone());
+        shelf.put(&*test.clock, age, 500);
+        call(&test.client).unwrap();
+        assert_eq!(
+            (test.token_requests(), shelf.text().as_deref()),
+            (1, Some("t0"))
+        );
+    }
+}
+
+#[test]
+fn a_refused_token_from_a_clock_that_was_ahead_is_replaced() {
+    for (ahead, left) in [(24 * 60 * 60, 600), (60, 60), (600, 0)] {
+        let shelf = Shelf::default();
+        let test = refusing_the_stored(shelf.clone());
+        let issued_at = test.clock.wall() + secs(ahead);
+        *shelf.0.lock().unwrap() = Some(StoredToken {
+            token: "t9".into(),
+            issued_at,
+            expires_at: issued_at + secs(left),
+        });
+        for _ in 0..3 {
+            call(&test.client).unwrap();
+        }
+        assert_eq!(
+            (test.token_requests(), shelf.text().as_deref()),
+            (1, Some("t0"))
+        );
+    }
+}
+
+#[test]
+fn a_stored_token_lives_no_longer_than_its_whole_life() {
     let shelf = Shelf::default();
-    let test = refusing_the_stored(shelf.clone());
-    // Too young to be doubted, wherever it came from.
-    shelf.put(&*test.clock, 10, 500);
-    assert_eq!(
-        call(&test.client).unwrap_err().kind(),
-        ErrorKind::Unauthorized
-    );
-    assert_eq!(
-        (test.token_requests(), shelf.text().as_deref()),
-        (0, Some("t9"))
-    );
-    test.clock.advance(secs(20));
+    let test = test(|builder| builder.token_store(shelf.clone()));
+    let issued_at = test.clock.wall() + secs(24 * 60 * 60);
+    *shelf.0.lock().unwrap() = Some(StoredToken {
+        token: "t9".into(),
+        issued_at,
+        expires_at: issued_at + secs(600),
+    });
     call(&test.client).unwrap();
-    assert_eq!(
-        (test.token_requests(), shelf.text().as_deref()),
-        (1, Some("t0"))
-    );
+    test.clock.advance(secs(569));
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 0);
+    test.clock.advance(secs(1));
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 1);
+}
+
+/// A store that holds another bad token whenever it is asked.
+#[derive(Default)]
+struct Junk(Mutex<u64>);
+
+impl TokenStore for Junk {
+    fn load(&self, _: &TokenKey) -> io::Result<Option<StoredToken>> {
+        let mut count = self.0.lock().unwrap();
+        *count += 1;
+        let now = SystemTime::now();
+        Ok(Some(StoredToken {
+            token: format!("junk{count}").into(),
+            issued_at: now,
+            expires_at: now + secs(600),
+        }))
+    }
+
+    fn save(&self, _: &TokenKey, _: &StoredToken) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn remove(&self, _: &TokenKey, _: &Secret) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_store_that_gave_two_bad_tokens_is_not_asked_a_third_time() {
+    let junk = |body: &'static str| {
+        TestClient::with(
+            |number, _, _| token(number, 600),
+            move |_, request, _| {
+                if bearer(request).contains("junk") {
+                    respond(401, body)
+                } else {
+                    respond(200, "{}")
+                }
+            },
+            |builder| builder.token_store(Junk::default()),
+        )
+    };
+    let test = junk("");
+    call(&test.client).unwrap_err();
+    assert_eq!((test.token_requests(), test.api_requests()), (0, 2));
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 1);
+
+    let test = junk(r#"{"error_code":401,"error_message":"no"}"#);
+    let validate = Request::<serde_json::Value>::new(Endpoint::ValidateAuthenticatorAuth);
+    test.client.send(&validate).unwrap_err();
+    test.client.send(&validate).unwrap_err();
+    test.client.send(&validate).unwrap();
+    assert_eq!((test.token_requests(), test.api_requests()), (1, 3));
 }
 
 /// A shelf that cannot be written.
@@ -295,6 +503,116 @@ fn a_refused_token_is_not_taken_from_the_store_again() {
         (test.token_requests(), shelf.text().as_deref()),
         (1, Some("t9"))
     );
+}
+
+#[test]
+fn tokens_that_a_store_keeps_are_refused_once_each() {
+    let shelf = Shelf::default();
+    let test = TestClient::with(
+        |number, _, _| token(number, 600),
+        |number, _, _| {
+            if number % 2 == 0 {
+                respond(401, "")
+            } else {
+                respond(200, "{}")
+            }
+        },
+        |builder| builder.token_store(Fixed(shelf.clone())),
+    );
+    for (requests, left) in [(1, 500), (2, 400), (3, 300)] {
+        // The first time it is used and refused, then it is known.
+        shelf.put(&*test.clock, 100, left);
+        call(&test.client).unwrap();
+        assert_eq!(test.token_requests(), requests);
+        test.clock.advance(secs(30));
+    }
+}
+
+#[test]
+fn new_credentials_do_not_use_what_the_old_ones_stored() {
+    fn with_store(store: impl TokenStore + 'static) -> TestClient {
+        TestClient::with(
+            |number, request, _| {
+                let form = std::str::from_utf8(request.body().unwrap()).unwrap();
+                if form.ends_with("client_secret=wrong") {
+                    respond(400, r#"{"error":"invalid_client"}"#)
+                } else {
+                    token(number, 600)
+                }
+            },
+            |_, _, _| respond(200, "{}"),
+            |builder| builder.token_store(store),
+        )
+    }
+    let shelf = Shelf::default();
+    for test in [with_store(shelf.clone()), with_store(Fixed(shelf.clone()))] {
+        shelf.put(&*test.clock, 10, 500);
+        call(&test.client).unwrap();
+        assert_eq!(test.token_requests(), 0);
+        test.client.set_credentials("id", "wrong").unwrap();
+        for _ in 0..2 {
+            assert_eq!(call(&test.client).unwrap_err().kind(), ErrorKind::Auth);
+        }
+    }
+    let test = with_store(shelf.clone());
+    shelf.put(&*test.clock, 10, 500);
+    test.client.set_credentials("id", "wrong").unwrap();
+    assert_eq!(shelf.text(), None, "dropped for other processes as well");
+}
+
+/// Has the client's token invalidated while it is saved.
+struct Meddler {
+    shelf: Shelf,
+    client: Arc<OnceLock<Client>>,
+}
+
+impl TokenStore for Meddler {
+    fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
+        self.shelf.load(key)
+    }
+
+    fn save(&self, key: &TokenKey, token: &StoredToken) -> io::Result<()> {
+        if let Some(client) = self.client.get() {
+            client.invalidate_token();
+        }
+        self.shelf.save(key, token)
+    }
+
+    fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
+        self.shelf.remove(key, token)
+    }
+}
+
+#[test]
+fn a_token_that_was_asked_for_before_it_was_invalidated_is_not_stored() {
+    for is_saving in [false, true] {
+        let shelf = Shelf::default();
+        let client = Arc::new(OnceLock::<Client>::new());
+        let at_save = Arc::new(OnceLock::new());
+        let meddler = Meddler {
+            shelf: shelf.clone(),
+            client: Arc::clone(&at_save),
+        };
+        let at_fetch = Arc::clone(&client);
+        let test = TestClient::with(
+            move |number, _, _| {
+                if number > 0 {
+                    return respond(400, "");
+                }
+                if let Some(client) = at_fetch.get() {
+                    client.invalidate_token();
+                }
+                token(number, 600)
+            },
+            |_, _, _| respond(200, "{}"),
+            |builder| builder.token_store(meddler),
+        );
+        let meddling = if is_saving { at_save } else { client };
+        meddling.set(test.client.clone()).unwrap();
+        call(&test.client).unwrap_err();
+        assert_eq!(test.token_requests(), 2);
+        assert_eq!(shelf.text(), None);
+    }
 }
 
 #[test]
@@ -341,7 +659,7 @@ impl TokenStore for Gone {
 }
 
 #[test]
-fn a_store_that_fails_is_as_good_as_none() {
+fn a_store_that_fails_counts_as_empty() {
     let test = test(|builder| builder.token_store(Gone));
     call(&test.client).unwrap();
     call(&test.client).unwrap();
@@ -374,7 +692,7 @@ fn encoded_tokens_are_read_back_and_junk_is_not() {
 }
 
 #[test]
-fn keys_that_differ_read_differently() {
+fn different_keys_are_displayed_differently() {
     assert_ne!(key("a\" \"").to_string(), key("a").to_string());
     assert_eq!(
         key("a").to_string(),

@@ -6,6 +6,7 @@
 //! | [`canned`] | a fast TLS server with fixed responses, for measurements |
 //! | `emulator` | an emulator with one user; needs the feature `emulator` |
 //! | [`cargo`], [`rustdoc`], [`programs`] | running other programs |
+//! | [`BlackHole`] | addresses that never respond |
 //! | [`Folder`], [`Gate`], [`Rng`] | a temporary folder, a gate for threads, a repeatable generator of random numbers |
 //!
 //! Unit tests of autharmor use only what names no type of autharmor.
@@ -18,11 +19,13 @@ pub mod programs;
 pub mod rustdoc;
 pub mod scripted;
 
+mod black_hole;
 mod folder;
 mod gate;
 mod pem;
 mod rng;
 
+pub use black_hole::BlackHole;
 pub use folder::Folder;
 pub use gate::Gate;
 pub use rng::Rng;

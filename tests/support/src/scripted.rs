@@ -18,7 +18,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
 use std::time::Duration;
 
 use rcgen::{
@@ -145,7 +145,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         let for_loop = shared.clone();
-        let accepting = thread::spawn(move || {
+        let accept = move || {
             for tcp in listener.incoming() {
                 let connection = {
                     let mut log = for_loop.log.lock().unwrap();
@@ -157,17 +157,18 @@ impl Server {
                 };
                 let script = scripts[connection.min(scripts.len() - 1)].clone();
                 let shared = for_loop.clone();
-                thread::spawn(move || {
+                let play = move || {
                     // The client notices what goes wrong here.
                     let _ = tcp.and_then(|tcp| shared.play(connection, tcp, script));
                     shared.note(|log| log.ended += 1);
-                });
+                };
+                with_own_stack(play);
             }
-        });
+        };
         Self {
             address,
             shared,
-            accepting: Some(accepting),
+            accepting: Some(with_own_stack(accept)),
         }
     }
 
@@ -236,6 +237,12 @@ impl Server {
         *self.shared.released.lock().unwrap() = true;
         self.shared.release.notify_all();
     }
+}
+
+/// Starts a thread whose stack does not depend on `RUST_MIN_STACK`, by which a
+/// test can forbid threads.
+fn with_own_stack(run: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    Builder::new().stack_size(2 << 20).spawn(run).unwrap()
 }
 
 impl Drop for Server {

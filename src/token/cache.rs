@@ -1,0 +1,319 @@
+//! [`TokenCache`]: the access token of a client and all its clones.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::Instant;
+
+use super::fetch::{Fetcher, Token, TokenSettings};
+use super::grant::Credentials;
+use super::state::{FetchOutcome, Life, Moment, Next, Rejection, Source, State, Ticket};
+use super::token_error;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::retry::Budget;
+use crate::single_flight::SingleFlight;
+use crate::transport::Transport;
+
+type Outcome = FetchOutcome<Arc<Token>, Error>;
+
+/// The token cache of a client and all its clones.
+pub(crate) struct TokenCache {
+    fetcher: Fetcher,
+    clock: Arc<dyn Clock>,
+    /// Never held across I/O.
+    shared: Mutex<Shared>,
+}
+
+struct Shared {
+    state: State<Arc<Token>, Error>,
+    credentials: Arc<Credentials>,
+    /// The fetch under way.
+    fetch: Option<Arc<Fetch>>,
+}
+
+/// A fetch under way, as other threads see it.
+struct Fetch {
+    thread: ThreadId,
+    generation: u64,
+    outcome: SingleFlight<Outcome>,
+}
+
+impl TokenCache {
+    pub(crate) fn new(
+        credentials: Credentials,
+        settings: TokenSettings,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+        budget: Arc<Budget>,
+    ) -> Self {
+        let shared = Shared {
+            state: State::new(settings.store.is_some()),
+            credentials: Arc::new(credentials),
+            fetch: None,
+        };
+        Self {
+            fetcher: Fetcher {
+                settings,
+                transport,
+                clock: Arc::clone(&clock),
+                budget,
+            },
+            clock,
+            shared: Mutex::new(shared),
+        }
+    }
+
+    /// Nothing is left half done under the lock, so a panic elsewhere does not
+    /// matter.
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a valid token: the cached one, or a new one if there is none or
+    /// it is about to end.
+    pub(crate) fn bearer(&self, deadline: Instant) -> Result<Arc<Token>, Error> {
+        loop {
+            let mut shared = self.lock();
+            let now = Moment::now(&*self.clock);
+            let next = shared.state.next(now, deadline);
+            if let Next::Renew(ticket) = next {
+                // The other half of the time is for the call itself.
+                let left = deadline.saturating_duration_since(now.mono);
+                match self.run_fetch(shared, ticket, now.mono + left / 2) {
+                    // It ended meanwhile, and there was time for the renewal.
+                    Err(error) if !error.is_timeout() && !self.has_valid_token() => {
+                        return Err(error);
+                    }
+                    Ok(Some(token)) => return Ok(token),
+                    _ => {}
+                }
+            } else if let Some(token) =
+                self.proceed(shared, next, deadline, Source::StoreOrEndpoint)?
+            {
+                return Ok(token);
+            }
+        }
+    }
+
+    /// Fetches a new token from the endpoint, whatever cache and store hold.
+    pub(crate) fn renew(&self, deadline: Instant) -> Result<(), Error> {
+        loop {
+            let mut shared = self.lock();
+            let now = Moment::now(&*self.clock);
+            let source = Source::Endpoint;
+            let next = shared.state.fetch_or_wait(now, deadline, source);
+            if self.proceed(shared, next, deadline, source)?.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Does what the state said. `None`: ask it again.
+    fn proceed(
+        &self,
+        shared: MutexGuard<'_, Shared>,
+        next: Next<Arc<Token>, Error>,
+        deadline: Instant,
+        source: Source,
+    ) -> Result<Option<Arc<Token>>, Error> {
+        match next {
+            Next::Use(token) => Ok(Some(token)),
+            Next::Renew(ticket) | Next::Fetch(ticket) => self.run_fetch(shared, ticket, deadline),
+            Next::Wait => self.wait_for_fetch(shared, deadline, source),
+            Next::Fail(error) => Err(error),
+            Next::OutOfTime => Err(out_of_time()),
+        }
+    }
+
+    /// After a 401 for this token: forgets it if it is still the cached one,
+    /// but once in 30 seconds. Returns whether another attempt with
+    /// [`bearer`](Self::bearer) is worth it.
+    pub(crate) fn reject_token(&self, token: &Token) -> bool {
+        let mut shared = self.lock();
+        let now = Moment::now(&*self.clock);
+        let rejection = shared.state.reject_token(token.serial, now);
+        let credentials = Arc::clone(&shared.credentials);
+        drop(shared);
+        if let Rejection::Dropped(token) = &rejection {
+            self.fetcher.remove(&credentials, token);
+        }
+        !matches!(rejection, Rejection::Kept)
+    }
+
+    /// After a 401 that may or may not be about this token: a later call
+    /// replaces it, once in 30 seconds.
+    pub(crate) fn suspect_token(&self, token: &Token) {
+        let was_accepted = token.was_accepted();
+        self.lock().state.suspect_token(token.serial, was_accepted);
+    }
+
+    /// Forgets the token, here and in the store, and what is remembered of
+    /// failures.
+    pub(crate) fn invalidate(&self) {
+        self.forget(None);
+    }
+
+    /// Replaces the credentials, and forgets what [`invalidate`](Self::invalidate)
+    /// forgets.
+    pub(crate) fn set_credentials(&self, credentials: Credentials) {
+        self.forget(Some(Arc::new(credentials)));
+    }
+
+    fn forget(&self, new: Option<Arc<Credentials>>) {
+        let mut shared = self.lock();
+        if let Some(new) = new {
+            shared.credentials = new;
+        }
+        shared.state.invalidate();
+        let credentials = Arc::clone(&shared.credentials);
+        drop(shared);
+        self.fetcher.clear_store(&credentials);
+    }
+
+    fn has_valid_token(&self) -> bool {
+        let now = Moment::now(&*self.clock);
+        self.lock().state.has_valid_token(now)
+    }
+
+    /// Waits for the fetch under way. `None`: ask the state again.
+    fn wait_for_fetch(
+        &self,
+        shared: MutexGuard<'_, Shared>,
+        deadline: Instant,
+        source: Source,
+    ) -> Result<Option<Arc<Token>>, Error> {
+        let Some(fetch) = shared.fetch.clone() else {
+            return Ok(None);
+        };
+        drop(shared);
+        if fetch.thread == thread::current().id() {
+            return Err(token_error(
+                ErrorKind::Config,
+                "the transport called the client while it was fetching a token",
+            ));
+        }
+        let Some(outcome) = fetch.outcome.wait(&*self.clock, deadline) else {
+            return Err(out_of_time());
+        };
+        let left = deadline.saturating_duration_since(self.clock.now());
+        let shared = self.lock();
+        shared
+            .state
+            .after_wait(fetch.generation, outcome, source, left)
+    }
+
+    /// Fetches a token for all who wait. `None`: it no longer counts, ask the
+    /// state again.
+    fn run_fetch(
+        &self,
+        mut shared: MutexGuard<'_, Shared>,
+        ticket: Ticket,
+        deadline: Instant,
+    ) -> Result<Option<Arc<Token>>, Error> {
+        let fetch = Arc::new(Fetch {
+            thread: thread::current().id(),
+            generation: ticket.generation,
+            outcome: SingleFlight::new(),
+        });
+        shared.fetch = Some(Arc::clone(&fetch));
+        let credentials = Arc::clone(&shared.credentials);
+        drop(shared);
+        let guard = FetchGuard {
+            cache: self,
+            fetch: &fetch,
+            ticket,
+            is_done: false,
+        };
+
+        let start = self.clock.now();
+        let result = self
+            .obtain(&credentials, ticket, deadline)
+            // Whatever happened, the call itself has not been sent.
+            .map_err(|error| error.in_area("token").with_sent(false));
+        let now = self.clock.now();
+        let outcome = match result.clone() {
+            Ok((token, life, source)) => FetchOutcome::Fetched(token, life, source),
+            Err(error) if error.kind() == ErrorKind::Auth => FetchOutcome::Refused(error),
+            Err(error) if error.is_timeout() && now >= deadline => {
+                FetchOutcome::OutOfTime(error, now.saturating_duration_since(start))
+            }
+            Err(error) => FetchOutcome::Failed(error),
+        };
+
+        if guard.fetch_done(now, outcome) {
+            return result.map(|(token, ..)| Some(token));
+        }
+        if let Ok((token, _, Source::Endpoint)) = result {
+            // It may have been saved when it still counted.
+            self.fetcher.remove(&credentials, &token);
+        }
+        Ok(None)
+    }
+
+    /// Returns the store's token if it is good, else a new one.
+    fn obtain(
+        &self,
+        credentials: &Credentials,
+        ticket: Ticket,
+        deadline: Instant,
+    ) -> Result<(Arc<Token>, Life, Source), Error> {
+        if ticket.source == Source::StoreOrEndpoint {
+            if let Some((token, life)) = self.fetcher.stored(credentials, ticket.serial) {
+                let is_it = |other: &Arc<Token>| other.text == token.text;
+                if !self.lock().state.excludes(is_it) {
+                    return Ok((token, life, Source::StoreOrEndpoint));
+                }
+            }
+        }
+        let (token, life) = self.fetcher.request(credentials, ticket.serial, deadline)?;
+        if self.lock().state.is_current(ticket) {
+            self.fetcher.save(credentials, &token, life);
+        }
+        Ok((token, life, Source::Endpoint))
+    }
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCache").finish_non_exhaustive()
+    }
+}
+
+/// Ends the fetch whatever happens to the thread that runs it, a panic in a
+/// foreign transport included.
+struct FetchGuard<'a> {
+    cache: &'a TokenCache,
+    fetch: &'a Fetch,
+    ticket: Ticket,
+    is_done: bool,
+}
+
+impl FetchGuard<'_> {
+    /// Ends the fetch. Returns whether it still counts.
+    fn fetch_done(mut self, now: Instant, outcome: Outcome) -> bool {
+        self.end(now, outcome)
+    }
+
+    fn end(&mut self, now: Instant, outcome: Outcome) -> bool {
+        self.is_done = true;
+        let mut shared = self.cache.lock();
+        shared.fetch = None;
+        let counts = shared.state.fetch_done(self.ticket, now, &outcome);
+        drop(shared);
+        self.fetch.outcome.finish(outcome);
+        counts
+    }
+}
+
+impl Drop for FetchGuard<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.end(self.cache.clock.now(), FetchOutcome::Abandoned);
+        }
+    }
+}
+
+fn out_of_time() -> Error {
+    token_error(ErrorKind::Timeout, "no token in time")
+}

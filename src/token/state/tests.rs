@@ -1,0 +1,773 @@
+//! Explores the state over all interleavings of three threads.
+//!
+//! A [`World`] is the state together with the threads that use it, as
+//! `cache.rs` does: one [`Step`] is what a thread does between two
+//! acquisitions of the lock. From the first world on, every possible step of
+//! every thread and every event from outside is taken, each world once.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::LazyLock;
+
+use super::*;
+
+const THREADS: usize = 3;
+/// A token's life in seconds: it is renewed from 90 on.
+const LIFE: u64 = 100;
+/// Time passes in such steps.
+const PAUSE: u64 = 30;
+/// How much time a call has.
+const PATIENCE: u64 = 60;
+
+static START: LazyLock<Moment> = LazyLock::new(|| Moment {
+    mono: Instant::now(),
+    wall: SystemTime::now(),
+});
+
+fn at(seconds: u64) -> Moment {
+    let after = Duration::from_secs(seconds);
+    Moment {
+        mono: START.mono + after,
+        wall: START.wall + after,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Token {
+    serial: u64,
+    text: u64,
+    /// How often everything had been invalidated when it was asked for.
+    epoch: u64,
+}
+
+/// The number of the fetch that failed.
+type Failure = u64;
+type Outcome = FetchOutcome<Token, Failure>;
+
+/// How often each event may still happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Events {
+    /// `invalidate_token` or `set_credentials`.
+    invalidations: u8,
+    /// 401s about the token.
+    rejections: u8,
+    /// 401s with an error body on a validate call.
+    suspicions: u8,
+    failures: u8,
+    panics: u8,
+    /// Another process saves a token.
+    foreign_saves: u8,
+    /// Time passes.
+    pauses: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Thread {
+    calls: u8,
+    /// The last of the calls is `check_credentials`.
+    checks: bool,
+    deadline: u64,
+    has_repeated: bool,
+    step: Step,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    Idle,
+    Ask,
+    LoadStored(Ticket, u64),
+    Request(Ticket, u64),
+    Save(Ticket, u64, Token),
+    End(Ticket, u64, Outcome),
+    RemoveStale(Token),
+    Wait(Ticket),
+    Use(Token),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct World {
+    now: u64,
+    state: State<Token, Failure>,
+    threads: Vec<Thread>,
+    fetch: Option<Ticket>,
+    /// For those who still wait.
+    ended: Vec<(Ticket, Outcome)>,
+    store: Option<Token>,
+    has_cleared_store: bool,
+    events: Events,
+
+    // What an observer knows without looking into the state.
+    epoch: u64,
+    /// When the life of the cached token began.
+    fetched: Option<u64>,
+    /// A 401 had the token dropped.
+    is_dropped: bool,
+    /// The fetch under way has a 401 as its reason.
+    is_refetch: bool,
+    last_refetch: Option<u64>,
+}
+
+impl World {
+    fn new(has_store: bool, calls: [u8; THREADS], checks: bool, events: Events) -> Self {
+        let thread = |(index, calls)| Thread {
+            calls,
+            checks: checks && index == 0,
+            deadline: 0,
+            has_repeated: false,
+            step: Step::Idle,
+        };
+        Self {
+            now: 0,
+            state: State::new(has_store),
+            threads: calls.into_iter().enumerate().map(thread).collect(),
+            fetch: None,
+            ended: Vec::new(),
+            store: None,
+            has_cleared_store: true,
+            events,
+            epoch: 0,
+            fetched: None,
+            is_dropped: false,
+            is_refetch: false,
+            last_refetch: None,
+        }
+    }
+
+    /// All worlds that may come next.
+    fn successors(&self, seen: &mut BTreeSet<&'static str>) -> Vec<Self> {
+        let mut next = Vec::new();
+        for index in 0..THREADS {
+            self.steps(index, &mut next, seen);
+        }
+        assert!(
+            !next.is_empty() || self.threads.iter().all(Thread::is_done),
+            "a thread starves: {self:#?}"
+        );
+        self.outside(&mut next);
+        for world in &mut next {
+            world.tidy();
+        }
+        next
+    }
+
+    fn outside(&self, next: &mut Vec<Self>) {
+        let mut event = |count: fn(&mut Events) -> &mut u8, happen: fn(&mut Self)| {
+            let mut world = self.clone();
+            if let Some(left) = count(&mut world.events).checked_sub(1) {
+                *count(&mut world.events) = left;
+                happen(&mut world);
+                next.push(world);
+            }
+        };
+        event(|it| &mut it.pauses, |world| world.now += PAUSE);
+        event(
+            |it| &mut it.invalidations,
+            |world| {
+                world.state.invalidate();
+                world.epoch += 1;
+                world.has_cleared_store = false;
+                (world.fetched, world.is_dropped) = (None, false);
+            },
+        );
+        event(
+            |it| &mut it.foreign_saves,
+            |world| {
+                world.store = Some(Token {
+                    serial: 0,
+                    text: 100 + u64::from(world.events.foreign_saves),
+                    epoch: world.epoch,
+                });
+            },
+        );
+        if !self.has_cleared_store {
+            let mut world = self.clone();
+            world.has_cleared_store = true;
+            world.store = None;
+            next.push(world);
+        }
+    }
+
+    /// What one thread may do next.
+    fn steps(&self, index: usize, next: &mut Vec<Self>, seen: &mut BTreeSet<&'static str>) {
+        let go = |step: Step| {
+            let mut world = self.clone();
+            world.threads[index].step = step;
+            world
+        };
+        let thread = &self.threads[index];
+        match thread.step.clone() {
+            Step::Idle if thread.calls == 0 => {}
+            Step::Idle => {
+                let mut world = go(Step::Ask);
+                world.threads[index].deadline = self.now + PATIENCE;
+                world.threads[index].has_repeated = false;
+                next.push(world);
+            }
+            Step::Ask => {
+                let mut world = go(Step::Ask);
+                world.ask(index, seen);
+                next.push(world);
+            }
+            Step::LoadStored(ticket, deadline) => {
+                let mut world = go(Step::Request(ticket, deadline));
+                let is_it = |stored: &Token| self.state.excludes(|token| token.text == stored.text);
+                if let Some(stored) = self.store.filter(|stored| !is_it(stored)) {
+                    seen.insert("a token from the store");
+                    let token = Token {
+                        serial: ticket.serial,
+                        ..stored
+                    };
+                    let outcome =
+                        FetchOutcome::Fetched(token, life(self.now), Source::StoreOrEndpoint);
+                    world.threads[index].step = Step::End(ticket, deadline, outcome);
+                }
+                next.push(world);
+            }
+            Step::Request(ticket, deadline) => self.request(index, ticket, deadline, next),
+            Step::Save(ticket, deadline, token) => {
+                let outcome = FetchOutcome::Fetched(token, life(self.now), Source::Endpoint);
+                let mut world = go(Step::End(ticket, deadline, outcome));
+                world.store = Some(token);
+                next.push(world);
+            }
+            Step::End(ticket, deadline, outcome) => {
+                let mut world = go(Step::Ask);
+                world.end_fetch(index, ticket, deadline, &outcome, seen);
+                next.push(world);
+            }
+            Step::RemoveStale(token) => {
+                let mut world = go(Step::Ask);
+                if world.store == Some(token) {
+                    world.store = None;
+                }
+                next.push(world);
+            }
+            Step::Wait(ticket) => {
+                let mut world = go(Step::Ask);
+                if let Some((_, outcome)) = self.ended.iter().find(|(it, _)| *it == ticket) {
+                    world.wake(index, ticket, outcome.clone(), seen);
+                    next.push(world);
+                } else {
+                    assert_eq!(self.fetch, Some(ticket), "nobody ends this fetch");
+                    if self.now >= thread.deadline {
+                        world.finish(index, None);
+                        next.push(world);
+                    }
+                }
+            }
+            Step::Use(token) => {
+                let mut world = go(Step::Idle);
+                world.threads[index].calls -= 1;
+                next.push(world.clone());
+                if self.events.suspicions > 0 {
+                    let mut world = world.clone();
+                    world.events.suspicions -= 1;
+                    let mut accepted = world.clone();
+                    world.state.suspect_token(token.serial, false);
+                    accepted.state.suspect_token(token.serial, true);
+                    next.extend([world, accepted]);
+                }
+                if self.events.rejections > 0 {
+                    world.events.rejections -= 1;
+                    world.reject(index, token, seen);
+                    next.push(world);
+                }
+            }
+        }
+    }
+
+    /// The endpoint's response to a token request.
+    fn request(&self, index: usize, ticket: Ticket, deadline: u64, next: &mut Vec<Self>) {
+        let go = |step| {
+            let mut world = self.clone();
+            world.threads[index].step = step;
+            world
+        };
+        let end = |outcome| go(Step::End(ticket, deadline, outcome));
+        let token = Token {
+            serial: ticket.serial,
+            text: ticket.serial,
+            epoch: ticket.generation,
+        };
+        if self.now >= deadline {
+            next.push(end(FetchOutcome::OutOfTime(
+                ticket.serial,
+                Duration::from_secs(PAUSE),
+            )));
+        }
+        if self.events.failures > 0 {
+            for outcome in [
+                FetchOutcome::Failed(ticket.serial),
+                FetchOutcome::Refused(ticket.serial),
+            ] {
+                let mut world = end(outcome);
+                world.events.failures -= 1;
+                next.push(world);
+            }
+        }
+        if self.events.panics > 0 {
+            let mut world = end(FetchOutcome::Abandoned);
+            world.events.panics -= 1;
+            next.push(world);
+        }
+        if self.state.has_store && self.state.is_current(ticket) {
+            next.push(go(Step::Save(ticket, deadline, token)));
+        } else {
+            let life = life(self.now);
+            next.push(end(FetchOutcome::Fetched(token, life, Source::Endpoint)));
+        }
+    }
+
+    fn ask(&mut self, index: usize, seen: &mut BTreeSet<&'static str>) {
+        let now = at(self.now);
+        let thread = &self.threads[index];
+        let deadline = at(thread.deadline).mono;
+        let is_check = thread.is_check();
+        let had_token = self.state.has_valid_token(now);
+        let next = if is_check {
+            let source = Source::Endpoint;
+            self.state.fetch_or_wait(now, deadline, source)
+        } else {
+            self.state.next(now, deadline)
+        };
+        let left = self.threads[index].deadline - self.now.min(self.threads[index].deadline);
+        match next {
+            Next::Use(token) => {
+                assert!(!is_check && had_token);
+                self.finish(index, Some(token));
+            }
+            Next::Renew(ticket) => {
+                seen.insert("a renewal");
+                assert!(had_token && !is_check);
+                self.begin_fetch(index, ticket, self.now + left / 2, seen);
+            }
+            Next::Fetch(ticket) => {
+                let deadline = self.threads[index].deadline;
+                self.begin_fetch(index, ticket, deadline, seen);
+            }
+            Next::Wait => {
+                assert!(is_check || !had_token, "who has a token does not wait");
+                let ticket = self.fetch.expect("there is nothing to wait for");
+                self.threads[index].step = Step::Wait(ticket);
+            }
+            Next::Fail(_) => {
+                seen.insert("a remembered refusal");
+                self.finish(index, None);
+            }
+            Next::OutOfTime => {
+                assert_eq!(left, 0);
+                self.finish(index, None);
+            }
+        }
+    }
+
+    fn begin_fetch(
+        &mut self,
+        index: usize,
+        ticket: Ticket,
+        deadline: u64,
+        seen: &mut BTreeSet<&'static str>,
+    ) {
+        assert_eq!(self.fetch, None, "two fetches at a time");
+        self.fetch = Some(ticket);
+        let is_check = self.threads[index].is_check();
+        let is_fresh = self.fetched.is_some_and(|fetched| self.now < fetched + 90);
+        self.is_refetch = self.is_dropped || (is_fresh && !is_check);
+        if std::mem::take(&mut self.is_dropped) {
+            // If this fetch fails, a token is simply missing.
+            self.fetched = None;
+        }
+        if self.is_refetch {
+            seen.insert("a fetch because of a 401");
+            assert!(!self.has_refetched(), "two token requests because of 401s");
+            self.last_refetch = Some(self.now);
+        }
+        self.threads[index].step = if ticket.source == Source::StoreOrEndpoint {
+            Step::LoadStored(ticket, deadline)
+        } else {
+            Step::Request(ticket, deadline)
+        };
+    }
+
+    /// Whether a 401 has cost a token request in the last 30 seconds.
+    fn has_refetched(&self) -> bool {
+        self.last_refetch.is_some_and(|last| self.now < last + 30)
+    }
+
+    fn end_fetch(
+        &mut self,
+        index: usize,
+        ticket: Ticket,
+        deadline: u64,
+        outcome: &Outcome,
+        seen: &mut BTreeSet<&'static str>,
+    ) {
+        let now = at(self.now);
+        let counts = self.state.fetch_done(ticket, now.mono, outcome);
+        self.fetch = None;
+        self.ended.push((ticket, outcome.clone()));
+        let is_refetch = std::mem::take(&mut self.is_refetch);
+        if !counts {
+            seen.insert("a fetch that no longer counts");
+            assert_ne!(ticket.generation, self.epoch);
+            if let FetchOutcome::Fetched(token, _, Source::Endpoint) = *outcome {
+                if self.state.has_store {
+                    self.threads[index].step = Step::RemoveStale(token);
+                }
+            }
+            return;
+        }
+        assert_eq!(ticket.generation, self.epoch, "it was asked for before");
+        let is_renewal = deadline != self.threads[index].deadline;
+        match *outcome {
+            FetchOutcome::Fetched(token, life, source) => {
+                if is_refetch && source == Source::StoreOrEndpoint {
+                    self.last_refetch = None;
+                }
+                let start = life.start.mono.duration_since(START.mono).as_secs();
+                (self.fetched, self.is_dropped) = (Some(start), false);
+                self.finish(index, Some(token));
+            }
+            FetchOutcome::Abandoned => {
+                seen.insert("a panic");
+                self.finish(index, None);
+            }
+            FetchOutcome::Refused(_) | FetchOutcome::Failed(_) | FetchOutcome::OutOfTime(..) => {
+                let is_timeout = matches!(outcome, FetchOutcome::OutOfTime(..));
+                if is_renewal && (is_timeout || self.state.has_valid_token(now)) {
+                    seen.insert("a failed renewal of a valid token");
+                } else {
+                    self.finish(index, None);
+                }
+            }
+        }
+    }
+
+    fn wake(
+        &mut self,
+        index: usize,
+        ticket: Ticket,
+        outcome: Outcome,
+        seen: &mut BTreeSet<&'static str>,
+    ) {
+        let thread = &self.threads[index];
+        let is_check = thread.is_check();
+        let left = Duration::from_secs(thread.deadline.saturating_sub(self.now));
+        let source = if is_check {
+            Source::Endpoint
+        } else {
+            Source::StoreOrEndpoint
+        };
+        let got = self
+            .state
+            .after_wait(ticket.generation, outcome.clone(), source, left);
+        if ticket.generation != self.epoch {
+            assert_eq!(got, Ok(None), "it waited for what no longer counts");
+            return;
+        }
+        match (got, outcome) {
+            (Ok(Some(token)), FetchOutcome::Fetched(_, _, from)) => {
+                seen.insert("a shared token");
+                assert!(!is_check || from == Source::Endpoint);
+                self.finish(index, Some(token));
+            }
+            (Err(got), FetchOutcome::Failed(failure) | FetchOutcome::Refused(failure)) => {
+                seen.insert("a shared failure");
+                assert_eq!(got, failure);
+                self.finish(index, None);
+            }
+            (Err(_), FetchOutcome::OutOfTime(_, taken)) => {
+                seen.insert("a shared lack of time");
+                assert!(left <= taken);
+                self.finish(index, None);
+            }
+            (Ok(None), FetchOutcome::OutOfTime(_, taken)) => {
+                seen.insert("a thread takes over");
+                assert!(left > taken);
+            }
+            (Ok(None), FetchOutcome::Fetched(_, _, Source::StoreOrEndpoint)) => {
+                assert!(is_check);
+            }
+            (Ok(None), FetchOutcome::Abandoned) => {}
+            (got, outcome) => panic!("{got:?} after {outcome:?}"),
+        }
+    }
+
+    fn reject(&mut self, index: usize, token: Token, seen: &mut BTreeSet<&'static str>) {
+        let is_worth_it = match self.state.reject_token(token.serial, at(self.now)) {
+            Rejection::Outdated => true,
+            Rejection::Dropped(dropped) => {
+                seen.insert("a dropped token");
+                assert_eq!(dropped, token);
+                self.is_dropped = true;
+                if self.store.is_some_and(|stored| stored.text == token.text) {
+                    self.store = None;
+                }
+                true
+            }
+            Rejection::Kept => {
+                seen.insert("a token that is kept");
+                assert!(self.has_refetched(), "the first 401 is worth a request");
+                false
+            }
+        };
+        let thread = &mut self.threads[index];
+        if is_worth_it && !thread.has_repeated {
+            thread.has_repeated = true;
+            thread.calls += 1;
+            thread.step = Step::Ask;
+        }
+    }
+
+    fn finish(&mut self, index: usize, got: Option<Token>) {
+        let thread = &mut self.threads[index];
+        let is_check = thread.is_check();
+        thread.step = match got {
+            Some(token) => {
+                assert_eq!(token.epoch, self.epoch, "a token from before is served");
+                if is_check {
+                    Step::Idle
+                } else {
+                    Step::Use(token)
+                }
+            }
+            None => Step::Idle,
+        };
+        if thread.step == Step::Idle {
+            thread.calls -= 1;
+        }
+    }
+
+    /// Makes worlds equal that differ in nothing that matters.
+    fn tidy(&mut self) {
+        let threads = &self.threads;
+        self.ended
+            .retain(|(ticket, _)| threads.iter().any(|it| it.step == Step::Wait(*ticket)));
+        self.threads.sort_by_key(fingerprint);
+        if self.threads.iter().all(Thread::is_done) {
+            assert_eq!(self.state.fetch, None, "nobody will ever fetch again");
+            if self.has_cleared_store {
+                let is_old = |token: Token| token.epoch != self.epoch;
+                assert!(!self.store.is_some_and(is_old), "it was saved: {self:#?}");
+            }
+        }
+    }
+}
+
+impl Thread {
+    fn is_done(&self) -> bool {
+        self.calls == 0 && self.step == Step::Idle
+    }
+
+    fn is_check(&self) -> bool {
+        self.checks && self.calls == 1
+    }
+}
+
+fn life(start: u64) -> Life {
+    Life {
+        start: at(start),
+        length: Duration::from_secs(LIFE),
+    }
+}
+
+fn fingerprint(it: &impl Hash) -> (u64, u64) {
+    let mut hasher = DefaultHasher::new();
+    it.hash(&mut hasher);
+    let first = hasher.finish();
+    hasher.write_u8(0);
+    (first, hasher.finish())
+}
+
+/// Visits all worlds. Returns how many there are and what was seen in them.
+fn explore(first: &World) -> (usize, BTreeSet<&'static str>) {
+    let mut seen = BTreeSet::new();
+    // Whether the way that is being walked leads through it.
+    let mut worlds = HashMap::from([(fingerprint(first), true)]);
+    let mut way = vec![(fingerprint(first), first.successors(&mut seen))];
+    while let Some((here, next)) = way.last_mut() {
+        let Some(world) = next.pop() else {
+            worlds.insert(*here, false);
+            way.pop();
+            continue;
+        };
+        let key = fingerprint(&world);
+        match worlds.get(&key) {
+            Some(true) => panic!("threads go round in a circle: {world:#?}"),
+            Some(false) => {}
+            None => {
+                worlds.insert(key, true);
+                let successors = world.successors(&mut seen);
+                way.push((key, successors));
+            }
+        }
+    }
+    (worlds.len(), seen)
+}
+
+/// Explores all of these and expects that all of this is seen.
+fn check(worlds: impl IntoIterator<Item = World>, expected: &[&str]) {
+    let mut seen = BTreeSet::new();
+    for world in worlds {
+        let (count, more) = explore(&world);
+        println!("{count} worlds");
+        seen.extend(more);
+    }
+    assert_eq!(seen, expected.iter().copied().collect());
+}
+
+const NONE: Events = Events {
+    invalidations: 0,
+    rejections: 0,
+    suspicions: 0,
+    failures: 0,
+    panics: 0,
+    foreign_saves: 0,
+    pauses: 0,
+};
+
+#[test]
+fn invalidation_during_fetches_failures_and_panics() {
+    let events = Events {
+        invalidations: 2,
+        failures: 1,
+        panics: 1,
+        ..NONE
+    };
+    check(
+        [World::new(false, [1; 3], true, events)],
+        &[
+            "a fetch that no longer counts",
+            "a panic",
+            "a remembered refusal",
+            "a shared failure",
+            "a shared token",
+        ],
+    );
+}
+
+#[test]
+fn refused_and_suspected_tokens_over_time() {
+    let first = Events {
+        rejections: 2,
+        suspicions: 1,
+        pauses: 1,
+        ..NONE
+    };
+    let second = Events {
+        rejections: 2,
+        suspicions: 1,
+        failures: 1,
+        ..NONE
+    };
+    let third = Events {
+        invalidations: 1,
+        rejections: 2,
+        ..NONE
+    };
+    check(
+        [first, second, third].map(|events| World::new(false, [2, 1, 1], false, events)),
+        &[
+            "a dropped token",
+            "a failed renewal of a valid token",
+            "a fetch because of a 401",
+            "a fetch that no longer counts",
+            "a remembered refusal",
+            "a renewal",
+            "a shared failure",
+            "a shared lack of time",
+            "a shared token",
+            "a thread takes over",
+            "a token that is kept",
+        ],
+    );
+}
+
+#[test]
+fn renewal_and_expiry() {
+    let events = Events {
+        failures: 1,
+        pauses: 4,
+        ..NONE
+    };
+    check(
+        [World::new(false, [2, 1, 0], false, events)],
+        &[
+            "a failed renewal of a valid token",
+            "a remembered refusal",
+            "a renewal",
+            "a shared failure",
+            "a shared lack of time",
+            "a shared token",
+            "a thread takes over",
+        ],
+    );
+}
+
+#[test]
+fn a_store_that_others_write() {
+    let first = Events {
+        invalidations: 1,
+        rejections: 1,
+        foreign_saves: 1,
+        ..NONE
+    };
+    let second = Events {
+        rejections: 3,
+        suspicions: 1,
+        foreign_saves: 2,
+        ..NONE
+    };
+    check(
+        [(first, true), (second, false)]
+            .map(|(events, checks)| World::new(true, [1; 3], checks, events)),
+        &[
+            "a dropped token",
+            "a fetch because of a 401",
+            "a fetch that no longer counts",
+            "a renewal",
+            "a shared token",
+            "a token from the store",
+            "a token that is kept",
+        ],
+    );
+}
+
+/// All events together; about two million worlds.
+#[test]
+#[ignore = "takes a minute; for changes of the state"]
+fn everything_at_once() {
+    let memory = Events {
+        invalidations: 1,
+        rejections: 2,
+        suspicions: 1,
+        failures: 1,
+        pauses: 1,
+        ..NONE
+    };
+    let store = Events {
+        foreign_saves: 1,
+        failures: 0,
+        ..memory
+    };
+    check(
+        [
+            World::new(false, [1; 3], true, memory),
+            World::new(true, [1; 3], true, store),
+        ],
+        &[
+            "a dropped token",
+            "a failed renewal of a valid token",
+            "a fetch because of a 401",
+            "a fetch that no longer counts",
+            "a remembered refusal",
+            "a renewal",
+            "a shared failure",
+            "a shared lack of time",
+            "a shared token",
+            "a thread takes over",
+            "a token from the store",
+            "a token that is kept",
+        ],
+    );
+}

@@ -1,0 +1,119 @@
+//! R8, second list: freed memory holds no validation token. The allocator of
+//! this test program looks into blocks as they are freed.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use autharmor::Client;
+use autharmor::auth::{FinishWebauthnAuth, ValidateAuth};
+use autharmor::registrations::ValidateRegistration;
+
+use super::calls::{Call, Outcome, REQUEST_ID};
+use super::expect::served;
+use super::fake_service::{FakeService, respond, tokens};
+use super::harness::Row;
+use super::secrets::VALIDATION;
+
+/// Searches the blocks that a thread frees while its search is on.
+struct SearchingAllocator;
+
+thread_local! {
+    static IS_ON: Cell<bool> = const { Cell::new(false) };
+    static FOUND: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: All calls go to the system's allocator. A block is only read, within
+// its layout, before it is freed.
+#[expect(unsafe_code, reason = "there is no safe way to see freed memory")]
+unsafe impl GlobalAlloc for SearchingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // Zeroed, so that every byte may be read when the block is freed.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if IS_ON.try_with(Cell::get).unwrap_or(false) {
+            let bytes = unsafe { std::slice::from_raw_parts(block, layout.size()) };
+            let needle = VALIDATION.as_bytes();
+            if bytes.windows(needle.len()).any(|window| window == needle) {
+                FOUND.set(FOUND.get() + 1);
+            }
+        }
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: SearchingAllocator = SearchingAllocator;
+
+/// Returns how many freed blocks held the token.
+fn search<T>(run: impl FnOnce() -> T) -> (T, usize) {
+    FOUND.set(0);
+    IS_ON.set(true);
+    let result = run();
+    IS_ON.set(false);
+    (result, FOUND.get())
+}
+
+#[test]
+fn freed_tokens_are_found() {
+    let ((), found) = search(|| drop(VALIDATION.to_owned()));
+    assert_eq!(found, 1);
+    let ((), found) = search(|| drop("x".repeat(100)));
+    assert_eq!(found, 0);
+}
+
+#[test]
+fn r8_request_bodies_are_wiped() {
+    type Make = fn(&Client, &str) -> Result<Outcome, autharmor::Error>;
+    let makes: [Make; 3] = [
+        |client, token| {
+            let request = ValidateAuth::new(REQUEST_ID, token);
+            search_call(|| client.validate_authenticator_auth(&request))
+        },
+        |client, token| {
+            let request = FinishWebauthnAuth::new(REQUEST_ID, token, "{}");
+            search_call(|| client.finish_webauthn_auth(&request))
+        },
+        |client, token| {
+            let request = ValidateRegistration::new(token);
+            search_call(|| client.validate_webauthn_registration(REQUEST_ID, &request))
+        },
+    ];
+    let mut row = Row::new("R8", "a request body outgrows its first buffer");
+    for make in makes {
+        // Shorter and longer than any buffer; with quotes it grows by escapes.
+        for token in [
+            VALIDATION.to_owned(),
+            VALIDATION.repeat(50),
+            VALIDATION.repeat(5_000),
+            format!("{VALIDATION}{}", "\"".repeat(5_000)),
+        ] {
+            let service = FakeService::new(tokens, |_, request, _| {
+                let path = request.uri().path();
+                respond(
+                    200,
+                    if path.contains("registration") {
+                        "{}".to_owned()
+                    } else if path.contains("finish") {
+                        format!(r#"{{"auth_request_id":"{REQUEST_ID}"}}"#)
+                    } else {
+                        Call::Validate.body().replace(VALIDATION, "")
+                    },
+                )
+            });
+            let make = move |client: &Client| make(client, &token);
+            row.check_other_call(&service.scenario(), false, make, &served().tokens(1));
+        }
+    }
+    row.note("no freed memory holds the token");
+    row.finish();
+}
+
+fn search_call<T>(
+    call: impl FnOnce() -> Result<T, autharmor::Error>,
+) -> Result<Outcome, autharmor::Error> {
+    let (result, found) = search(call);
+    assert_eq!(found, 0, "R8: freed blocks with the token");
+    result.map(|_| Outcome::Served)
+}
