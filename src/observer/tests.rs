@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::Attempt;
@@ -35,14 +36,14 @@ fn observed(
 fn line(attempt: &Attempt) -> String {
     let mut line = attempt.name().to_owned();
     if let Some(version) = attempt.api_version() {
-        line += &format!(" {version}");
+        write!(line, " {version}").unwrap();
     }
-    line += &format!(" {}:", attempt.number());
+    write!(line, " {}:", attempt.number()).unwrap();
     if let Some(status) = attempt.status() {
-        line += &format!(" {status}");
+        write!(line, " {status}").unwrap();
     }
     if let Some(kind) = attempt.error_kind() {
-        line += &format!(" {kind:?}");
+        write!(line, " {kind:?}").unwrap();
     }
     if attempt.will_repeat() {
         line += " again";
@@ -87,212 +88,214 @@ fn same(builder: ClientBuilder) -> ClientBuilder {
     builder
 }
 
+/// A fault, how the client meets it, and the attempts.
+type Row = (
+    &'static str,
+    Respond,
+    Respond,
+    fn(ClientBuilder) -> ClientBuilder,
+    fn(&Client),
+    &'static [&'static str],
+);
+const ROWS: &[Row] = &[
+    (
+        "success",
+        good_token,
+        good,
+        same,
+        get,
+        &["token 1: 200", "list_users v3 1: 200"],
+    ),
+    (
+        "v4",
+        good_token,
+        good,
+        |builder| builder.api_version(ApiVersion::V4),
+        get,
+        &["token 1: 200", "list_users v4 1: 200"],
+    ),
+    (
+        "a body that cannot be decoded",
+        good_token,
+        |_, _| respond(200, "no JSON"),
+        same,
+        get,
+        &["token 1: 200", "list_users v3 1: 200"],
+    ),
+    (
+        "broken connections",
+        good_token,
+        |_, _| broken(),
+        same,
+        get,
+        &[
+            "token 1: 200",
+            "list_users v3 1: Transport again",
+            "list_users v3 2: Transport again",
+            "list_users v3 3: Transport",
+        ],
+    ),
+    (
+        "a success after a failure",
+        good_token,
+        |number, _| {
+            if number == 0 {
+                respond(503, "")
+            } else {
+                respond(200, "{}")
+            }
+        },
+        same,
+        get,
+        &[
+            "token 1: 200",
+            "list_users v3 1: 503 Unavailable again",
+            "list_users v3 2: 200",
+        ],
+    ),
+    (
+        "no retries",
+        good_token,
+        |_, _| respond(503, ""),
+        |builder| builder.retry(RetryPolicy::off()),
+        get,
+        &["token 1: 200", "list_users v3 1: 503 Unavailable"],
+    ),
+    (
+        "a call that is sent once",
+        good_token,
+        |_, _| broken(),
+        same,
+        start,
+        &["token 1: 200", "start_magiclink_email_auth v3 1: Transport"],
+    ),
+    (
+        "a call that may be repeated",
+        good_token,
+        |number, _| {
+            if number == 0 {
+                broken()
+            } else {
+                respond(200, "{}")
+            }
+        },
+        same,
+        disable,
+        &[
+            "token 1: 200",
+            "disable_user_credential v4 1: Transport again",
+            "disable_user_credential v4 2: 200",
+        ],
+    ),
+    (
+        "a refused access token",
+        good_token,
+        |_, request| {
+            if bearer(request) == "0" {
+                respond(401, "")
+            } else {
+                respond(200, "{}")
+            }
+        },
+        same,
+        |client| {
+            client.check_credentials().unwrap();
+            client.clock().sleep(seconds(30));
+            get(client);
+        },
+        &[
+            "token 1: 200",
+            "list_users v3 1: 401 Unauthorized again",
+            "token 1: 200",
+            "list_users v3 2: 200",
+        ],
+    ),
+    (
+        "a refused validation token",
+        good_token,
+        |_, _| respond(401, r#"{"error_code":401,"error_message":"no"}"#),
+        same,
+        validate,
+        &[
+            "token 1: 200",
+            "validate_authenticator_auth v3 1: 401 Unauthorized",
+        ],
+    ),
+    (
+        "a look-up of an id",
+        good_token,
+        |_, _| respond(200, format!(r#"{{"user_id":"{ID}","username":"ada"}}"#)),
+        same,
+        by_name,
+        &[
+            "token 1: 200",
+            "get_user v3 1: 200",
+            "list_user_credentials v4 1: 200",
+        ],
+    ),
+    (
+        "a look-up that fails",
+        good_token,
+        |_, _| respond(404, ""),
+        same,
+        by_name,
+        &["token 1: 200", "get_user v3 1: 404 NotFound"],
+    ),
+    (
+        "a token endpoint that fails",
+        |_, _| respond(500, ""),
+        good,
+        same,
+        get,
+        &[
+            "token 1: 500 Unavailable again",
+            "token 2: 500 Unavailable again",
+            "token 3: 500 Unavailable",
+        ],
+    ),
+    (
+        "a token endpoint that cannot be reached at first",
+        |number, _| {
+            if number == 0 {
+                Err(TransportError::new(TransportErrorKind::Dns, false))
+            } else {
+                token(number, 600)
+            }
+        },
+        good,
+        same,
+        get,
+        &["token 1: Dns again", "token 2: 200", "list_users v3 1: 200"],
+    ),
+    (
+        "refused credentials",
+        |_, _| respond(400, r#"{"error":"invalid_client"}"#),
+        good,
+        same,
+        get,
+        &["token 1: 400 Auth"],
+    ),
+    (
+        "a token that cannot be decoded",
+        |_, _| respond(200, "<html>"),
+        good,
+        same,
+        get,
+        &["token 1: 200 Decode"],
+    ),
+    (
+        "bad input",
+        good_token,
+        good,
+        same,
+        |client| drop(client.get_user("")),
+        &[],
+    ),
+];
+
 #[test]
 fn every_attempt_is_reported_once_and_in_order() {
-    type Row = (
-        &'static str,
-        Respond,
-        Respond,
-        fn(ClientBuilder) -> ClientBuilder,
-        fn(&Client),
-        &'static [&'static str],
-    );
-    let rows: &[Row] = &[
-        (
-            "success",
-            good_token,
-            good,
-            same,
-            get,
-            &["token 1: 200", "list_users v3 1: 200"],
-        ),
-        (
-            "v4",
-            good_token,
-            good,
-            |builder| builder.api_version(ApiVersion::V4),
-            get,
-            &["token 1: 200", "list_users v4 1: 200"],
-        ),
-        (
-            "a body that cannot be decoded",
-            good_token,
-            |_, _| respond(200, "no JSON"),
-            same,
-            get,
-            &["token 1: 200", "list_users v3 1: 200"],
-        ),
-        (
-            "broken connections",
-            good_token,
-            |_, _| broken(),
-            same,
-            get,
-            &[
-                "token 1: 200",
-                "list_users v3 1: Transport again",
-                "list_users v3 2: Transport again",
-                "list_users v3 3: Transport",
-            ],
-        ),
-        (
-            "a success after a failure",
-            good_token,
-            |number, _| {
-                if number == 0 {
-                    respond(503, "")
-                } else {
-                    respond(200, "{}")
-                }
-            },
-            same,
-            get,
-            &[
-                "token 1: 200",
-                "list_users v3 1: 503 Unavailable again",
-                "list_users v3 2: 200",
-            ],
-        ),
-        (
-            "no retries",
-            good_token,
-            |_, _| respond(503, ""),
-            |builder| builder.retry(RetryPolicy::off()),
-            get,
-            &["token 1: 200", "list_users v3 1: 503 Unavailable"],
-        ),
-        (
-            "a call that is sent once",
-            good_token,
-            |_, _| broken(),
-            same,
-            start,
-            &["token 1: 200", "start_magiclink_email_auth v3 1: Transport"],
-        ),
-        (
-            "a call that may be repeated",
-            good_token,
-            |number, _| {
-                if number == 0 {
-                    broken()
-                } else {
-                    respond(200, "{}")
-                }
-            },
-            same,
-            disable,
-            &[
-                "token 1: 200",
-                "disable_user_credential v4 1: Transport again",
-                "disable_user_credential v4 2: 200",
-            ],
-        ),
-        (
-            "a refused access token",
-            good_token,
-            |_, request| {
-                if bearer(request) == "0" {
-                    respond(401, "")
-                } else {
-                    respond(200, "{}")
-                }
-            },
-            same,
-            |client| {
-                client.check_credentials().unwrap();
-                client.clock().sleep(seconds(30));
-                get(client);
-            },
-            &[
-                "token 1: 200",
-                "list_users v3 1: 401 Unauthorized again",
-                "token 1: 200",
-                "list_users v3 2: 200",
-            ],
-        ),
-        (
-            "a refused validation token",
-            good_token,
-            |_, _| respond(401, r#"{"error_code":401,"error_message":"no"}"#),
-            same,
-            validate,
-            &[
-                "token 1: 200",
-                "validate_authenticator_auth v3 1: 401 Unauthorized",
-            ],
-        ),
-        (
-            "a look-up of an id",
-            good_token,
-            |_, _| respond(200, format!(r#"{{"user_id":"{ID}","username":"ada"}}"#)),
-            same,
-            by_name,
-            &[
-                "token 1: 200",
-                "get_user v3 1: 200",
-                "list_user_credentials v4 1: 200",
-            ],
-        ),
-        (
-            "a look-up that fails",
-            good_token,
-            |_, _| respond(404, ""),
-            same,
-            by_name,
-            &["token 1: 200", "get_user v3 1: 404 NotFound"],
-        ),
-        (
-            "a token endpoint that fails",
-            |_, _| respond(500, ""),
-            good,
-            same,
-            get,
-            &[
-                "token 1: 500 Unavailable again",
-                "token 2: 500 Unavailable again",
-                "token 3: 500 Unavailable",
-            ],
-        ),
-        (
-            "a token endpoint that cannot be reached at first",
-            |number, _| {
-                if number == 0 {
-                    Err(TransportError::new(TransportErrorKind::Dns, false))
-                } else {
-                    token(number, 600)
-                }
-            },
-            good,
-            same,
-            get,
-            &["token 1: Dns again", "token 2: 200", "list_users v3 1: 200"],
-        ),
-        (
-            "refused credentials",
-            |_, _| respond(400, r#"{"error":"invalid_client"}"#),
-            good,
-            same,
-            get,
-            &["token 1: 400 Auth"],
-        ),
-        (
-            "a token that cannot be decoded",
-            |_, _| respond(200, "<html>"),
-            good,
-            same,
-            get,
-            &["token 1: 200 Decode"],
-        ),
-        (
-            "bad input",
-            good_token,
-            good,
-            same,
-            |client| drop(client.get_user("")),
-            &[],
-        ),
-    ];
-    for (fault, token, api, set, call, expected) in rows {
+    for (fault, token, api, set, call, expected) in ROWS {
         let (test, attempts) = observed(*token, *api, *set);
         call(&test.client);
         let lines: Vec<_> = attempts.lock().unwrap().iter().map(line).collect();
