@@ -12,6 +12,26 @@ use crate::http::{ApiVersion, Endpoint};
 ///
 /// It holds no value of a request or a response: no id, no name, no URL, no
 /// token, no text of the server.
+///
+/// ```
+/// use autharmor::{ApiVersion, Attempt, Client};
+///
+/// fn log(attempt: &Attempt) {
+///     eprintln!(
+///         "{} {}: attempt {}: status {:?}, {:?} after {:?}{}",
+///         attempt.name(),
+///         attempt.api_version().map_or("", ApiVersion::as_str),
+///         attempt.number(),
+///         attempt.status(),
+///         attempt.error_kind(),
+///         attempt.elapsed(),
+///         if attempt.will_repeat() { ", again" } else { "" },
+///     );
+/// }
+///
+/// let client = Client::builder("id", "secret").on_attempt(log).build()?;
+/// # Ok::<(), autharmor::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {

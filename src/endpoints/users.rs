@@ -222,6 +222,14 @@ pub struct EnrolledAuthMethod {
 impl EnrolledAuthMethod {
     /// Returns the method: its number or, if there is none, the one of its
     /// name. `None` if the service sends neither or an unknown name alone.
+    ///
+    /// ```no_run
+    /// let client = autharmor::Client::from_env()?;
+    /// for enrolled in client.get_user("ada@example.com")?.enrolled_auth_methods {
+    ///     println!("{:?}", enrolled.method());
+    /// }
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
     #[must_use]
     pub fn method(&self) -> Option<AuthMethodId> {
         self.auth_method_id
