@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::http::response::{self, ErrorBody, Outcome};
 use crate::http::{ApiVersion, Endpoint, HttpRequest, HttpResponse, Request, Target};
+use crate::observer::{Attempt, Observer};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
 use crate::token::{Credentials, Token, TokenCache, redact};
@@ -35,7 +36,11 @@ use crate::transport::{Limits, Transport};
 /// # Ok::<(), autharmor::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client {
+    inner: Arc<Inner>,
+    /// The timeout of a call that has none of its own.
+    timeout: Duration,
+}
 
 /// The state that all clones of a client share.
 pub(crate) struct Inner {
@@ -45,9 +50,9 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) retry: RetryPolicy,
-    pub(crate) timeout: Duration,
     pub(crate) max_response_body: usize,
     pub(crate) user_agent: HeaderValue,
+    pub(crate) observer: Observer,
 }
 
 /// The limits that all requests of one call share.
@@ -61,21 +66,24 @@ struct Call {
 type Success = (HttpResponse, Arc<Token>);
 
 impl Client {
-    pub(crate) fn assemble(inner: Inner) -> Self {
-        Self(Arc::new(inner))
+    pub(crate) fn assemble(inner: Inner, timeout: Duration) -> Self {
+        Self {
+            inner: Arc::new(inner),
+            timeout,
+        }
     }
 
     /// Checks a request. Nothing is sent.
     pub(crate) fn check<T>(&self, request: &Request<T>) -> Result<(), Error> {
-        request.to_http(&self.0.target).map(drop)
+        request.to_http(&self.inner.target).map(drop)
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
-        &*self.0.clock
+        &*self.inner.clock
     }
 
     pub(crate) fn default_timeout(&self) -> Duration {
-        self.0.timeout
+        self.timeout
     }
 
     /// Returns the version of the API that this client speaks.
@@ -89,7 +97,29 @@ impl Client {
     /// ```
     #[must_use]
     pub fn api_version(&self) -> ApiVersion {
-        self.0.target.version
+        self.inner.target.version
+    }
+
+    /// Returns a client with another timeout for calls. It shares everything
+    /// else with this client, as a clone does: the access token, the
+    /// connections and the retry budget. Cheap enough to do for every call or
+    /// flow. Under a timeout of zero, calls fail with
+    /// [`ErrorKind::InvalidInput`], and nothing is sent.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let client = client.with_timeout(Duration::from_secs(2));
+    /// let user = client.get_user("ada@example.com")?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            timeout,
+        }
     }
 
     /// Sends a request and decodes the response.
@@ -140,15 +170,12 @@ impl Client {
 
     /// Returns a call's 2xx response, after looking up the user's id if needed.
     fn respond<T>(&self, request: &Request<T>) -> Result<Success, Error> {
-        let timeout = request.own_timeout().unwrap_or(self.0.timeout);
-        if timeout.is_zero() {
-            return Err(Error::invalid("the timeout is zero").in_area(request.endpoint().name()));
-        }
+        let timeout = request.own_timeout().unwrap_or(self.timeout);
         let mut call = Call {
-            deadline: self.0.clock.deadline(timeout),
+            deadline: self.deadline(timeout, request.endpoint().name())?,
             has_repeated: false,
         };
-        match request.name_to_look_up(&self.0.target) {
+        match request.name_to_look_up(&self.inner.target) {
             None => self.exchange(request, &mut call),
             Some(name) => {
                 // Before the look-up, so that bad input costs nothing.
@@ -173,7 +200,7 @@ impl Client {
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn invalidate_token(&self) {
-        self.0.tokens.invalidate();
+        self.inner.tokens.invalidate();
     }
 
     /// Replaces client id and secret for this client and all its clones, and
@@ -194,7 +221,7 @@ impl Client {
         client_secret: impl Into<Secret>,
     ) -> Result<(), Error> {
         let credentials = Credentials::new(&client_id.into(), client_secret.into().expose())?;
-        self.0.tokens.set_credentials(credentials);
+        self.inner.tokens.set_credentials(credentials);
         Ok(())
     }
 
@@ -216,7 +243,17 @@ impl Client {
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn check_credentials(&self) -> Result<(), Error> {
-        self.0.tokens.renew(self.0.clock.deadline(self.0.timeout))
+        self.inner
+            .tokens
+            .renew(self.deadline(self.timeout, "token")?)
+    }
+
+    /// Returns the time at which a call of this area must have ended.
+    fn deadline(&self, timeout: Duration, area: &'static str) -> Result<Instant, Error> {
+        if timeout.is_zero() {
+            return Err(Error::invalid("the timeout is zero").in_area(area));
+        }
+        Ok(self.inner.clock.deadline(timeout))
     }
 
     /// Sends a request until its response is a 2xx or it may not be repeated.
@@ -226,23 +263,38 @@ impl Client {
             clock,
             budget,
             retry,
+            target,
+            observer,
             ..
-        } = &*self.0;
+        } = &*self.inner;
         let endpoint = request.endpoint();
         let mut retries = Retries::new(retry, budget, &**clock, call.deadline);
         // Before a token is fetched, so that bad input costs nothing.
-        let mut first = Some(request.to_http(&self.0.target)?);
+        let mut first = Some(request.to_http(&self.inner.target)?);
         let mut attempt = 0;
         loop {
             attempt += 1;
             let token = tokens.bearer(call.deadline)?;
             let http = match first.take() {
                 Some(http) => http,
-                None => request.to_http(&self.0.target)?,
+                None => request.to_http(&self.inner.target)?,
             };
-            let sent = self.attempt(http, &token, call.deadline, endpoint, attempt);
+            let began = clock.now();
+            let sent = self.attempt(http, &token, call.deadline, endpoint, attempt, began);
+            let report = |status, error: Option<&Error>, will_repeat| {
+                observer.report(|| Attempt {
+                    endpoint: Some(endpoint),
+                    api_version: Some(endpoint.version(target.version)),
+                    number: attempt,
+                    status,
+                    error_kind: error.map(Error::kind),
+                    elapsed: clock.now().saturating_duration_since(began),
+                    will_repeat,
+                });
+            };
             let (error, is_verdict) = match sent {
                 Ok(response) if response.status().is_success() => {
+                    report(Some(response.status().as_u16()), None, false);
                     budget.refill();
                     token.accepted();
                     return Ok((response, token));
@@ -256,21 +308,25 @@ impl Client {
                 }
                 Err(error) => (error, false),
             };
-            let error = error.in_area(endpoint.name());
-            if is_verdict {
+            let mut error = error.in_area(endpoint.name());
+            let pause = if is_verdict {
                 // The validation token was judged, and used up perhaps. Or the
                 // access token was meant.
                 tokens.suspect_token(&token);
-                return Err(error.with_sent(true));
-            }
-            if error.kind() == ErrorKind::Unauthorized {
+                error = error.with_sent(true);
+                None
+            } else if error.kind() == ErrorKind::Unauthorized {
                 // Also after the second 401: the next call needs another token.
-                let is_worth_it = tokens.reject_token(&token);
-                if !is_worth_it || call.has_repeated {
-                    return Err(error);
-                }
+                let is_worth_it = tokens.reject_token(&token) && !call.has_repeated;
                 call.has_repeated = true;
-            } else if !request.may_retry() || !retries.pause_after(&error, endpoint.is_read()) {
+                is_worth_it.then_some(Duration::ZERO)
+            } else if request.may_retry() {
+                retries.next_pause(&error, endpoint.is_repeatable())
+            } else {
+                None
+            };
+            report(error.status(), Some(&error), pause.is_some());
+            if !pause.is_some_and(|pause| retries.pause(pause)) {
                 return Err(error);
             }
         }
@@ -284,15 +340,15 @@ impl Client {
         deadline: Instant,
         endpoint: Endpoint,
         attempt: u32,
+        began: Instant,
     ) -> Result<HttpResponse, Error> {
-        let inner = &*self.0;
+        let inner = &*self.inner;
         http.set_header(AUTHORIZATION, token.header.clone());
         http.set_header(USER_AGENT, inner.user_agent.clone());
         let limits = Limits {
             deadline,
             max_response_body: inner.max_response_body,
         };
-        let began = inner.clock.now();
         let result = inner.transport.send(http, limits).map_err(Error::from);
         log::debug!(
             "{} {}: attempt {attempt}: {} after {:?}",
@@ -331,7 +387,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("target", &self.0.target)
+            .field("target", &self.inner.target)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! [`ClientBuilder`]: the settings of a client, their defaults and checks.
 
 mod checks;
+mod from_env;
 
 use std::fmt;
 use std::io;
@@ -17,6 +18,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::http::url::BaseUrl;
 use crate::http::{ApiVersion, Target};
+use crate::observer::{Attempt, Observer};
 use crate::retry::{Budget, RetryPolicy};
 use crate::secret::Secret;
 use crate::token::{ClientAuth, Credentials, Grant, TokenCache, TokenSettings, TokenStore};
@@ -112,6 +114,7 @@ pub struct ClientBuilder {
     transport: Option<Arc<dyn Transport>>,
     resolver: Option<Arc<Resolve>>,
     clock: Arc<dyn Clock>,
+    observer: Observer,
 }
 
 impl ClientBuilder {
@@ -139,45 +142,8 @@ impl ClientBuilder {
             transport: None,
             resolver: None,
             clock: Arc::new(SystemClock),
+            observer: Observer::default(),
         }
-    }
-
-    /// Creates a builder from the environment variables `AUTHARMOR_CLIENT_ID`
-    /// and `AUTHARMOR_CLIENT_SECRET`, and, if set, `AUTHARMOR_API_URL` and
-    /// `AUTHARMOR_LOGIN_URL`. An empty variable counts as unset.
-    ///
-    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) if one of the
-    /// first two is not set, or if any is not UTF-8.
-    ///
-    /// **Whoever sets the environment chooses the hosts that the secret and all
-    /// calls are sent to.** A program that runs with more rights than the user who
-    /// starts it (setuid, PAM, sudo) must not use this function.
-    ///
-    /// ```no_run
-    /// use autharmor::{ApiVersion, ClientBuilder};
-    ///
-    /// let client = ClientBuilder::from_env()?.api_version(ApiVersion::V4).build()?;
-    /// # Ok::<(), autharmor::Error>(())
-    /// ```
-    pub fn from_env() -> Result<Self, Error> {
-        Self::from_variables(Environment::of_the_process())
-    }
-
-    pub(crate) fn from_variables(env: Environment) -> Result<Self, Error> {
-        let required = |name| {
-            env.get(name)?
-                .ok_or_else(|| Error::config(format!("{name} is not set")))
-        };
-        let id = required("AUTHARMOR_CLIENT_ID")?;
-        let mut builder = Self::new(id, required("AUTHARMOR_CLIENT_SECRET")?.into());
-        if let Some(url) = env.get("AUTHARMOR_API_URL")? {
-            builder = builder.api_url(url);
-        }
-        if let Some(url) = env.get("AUTHARMOR_LOGIN_URL")? {
-            builder = builder.login_url(url);
-        }
-        builder.proxy = ProxySetting::Environment(Arc::new(env));
-        Ok(builder)
     }
 
     /// Sets the base URL of the API, without a version. A path prefix is kept,
@@ -269,9 +235,9 @@ impl ClientBuilder {
     }
 
     /// Sets how long a whole call may take, including the token fetch, the name
-    /// look-up, and retries with their pauses. Zero is refused. A single call can
-    /// have its own timeout, see [`Request::timeout`](crate::Request::timeout).
-    /// Defaults to 30 seconds.
+    /// look-up, and retries with their pauses. Zero is refused. Others for single
+    /// calls: [`Client::with_timeout`] and
+    /// [`Request::timeout`](crate::Request::timeout). Defaults to 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -419,6 +385,36 @@ impl ClientBuilder {
         self
     }
 
+    /// Calls a function after each attempt of a call or of a token fetch, for
+    /// metrics and tracing. See [`Attempt`] and
+    /// [Logging and secrets](crate#logging-and-secrets). Defaults to none.
+    ///
+    /// It runs exactly once for each HTTP request that was sent or failed to
+    /// be, in the thread of the call, before the pause of a retry. Keep it
+    /// short: it takes from the call's timeout, and while a token is fetched
+    /// other calls wait for it. A panic in it does not harm the call.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use autharmor::Client;
+    ///
+    /// let failures = Arc::new(AtomicU64::new(0));
+    /// let counter = Arc::clone(&failures);
+    /// let client = Client::builder("my-client-id", "my-client-secret")
+    ///     .on_attempt(move |attempt| {
+    ///         if attempt.error_kind().is_some() {
+    ///             counter.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn on_attempt(mut self, observer: impl Fn(&Attempt) + Send + Sync + 'static) -> Self {
+        self.observer = Observer::new(observer);
+        self
+    }
+
     /// Checks the settings and creates the client. Nothing is sent. Fails with
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a setting is wrong; the
     /// error names the setting.
@@ -458,6 +454,7 @@ impl ClientBuilder {
             retry: self.retry.clone(),
             max_response_body: self.max_response_body,
             store: self.token_store,
+            observer: self.observer.clone(),
         };
         let tokens = TokenCache::new(
             credentials,
@@ -470,17 +467,18 @@ impl ClientBuilder {
             .version(self.version)
             .username_in_query(self.username_in_query)
             .non_ascii_usernames(self.non_ascii_usernames);
-        Ok(Client::assemble(Inner {
+        let inner = Inner {
             target,
             tokens,
             transport,
             clock: self.clock,
             budget,
             retry: self.retry,
-            timeout: self.timeout,
             max_response_body: self.max_response_body,
             user_agent,
-        }))
+            observer: self.observer,
+        };
+        Ok(Client::assemble(inner, self.timeout))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use crate::error::Error;
 
@@ -16,6 +17,12 @@ impl Environment {
 
     pub(crate) fn new(look_up: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Self {
         Self(Box::new(look_up))
+    }
+
+    /// Returns the path that a variable holds. An empty variable counts as
+    /// unset.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.0(name).filter(|path| !path.is_empty()).map(Into::into)
     }
 
     /// Returns the value of a variable. An empty variable counts as unset. One

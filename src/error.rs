@@ -268,6 +268,64 @@ impl Error {
     pub fn may_have_been_sent(&self) -> bool {
         self.0.may_have_been_sent
     }
+
+    /// Returns the HTTP status that a web server can send to its own caller
+    /// when a call of this crate has failed in a handler.
+    ///
+    /// | status | when |
+    /// | --- | --- |
+    /// | 400 | [`InvalidInput`](ErrorKind::InvalidInput) |
+    /// | 403 | [`Mismatch`](ErrorKind::Mismatch), and a 4xx other than 429 from a `validate_*` call: **the user is not signed in** |
+    /// | 404 | any other [`NotFound`](ErrorKind::NotFound) |
+    /// | 500 | [`Config`](ErrorKind::Config), [`UsernameInUrl`](ErrorKind::UsernameInUrl), [`Auth`](ErrorKind::Auth), and any other [`Unauthorized`](ErrorKind::Unauthorized) and [`Forbidden`](ErrorKind::Forbidden): the program or its credentials are wrong |
+    /// | 503 | [`RateLimited`](ErrorKind::RateLimited) and [`Unavailable`](ErrorKind::Unavailable); send [`retry_after`](Self::retry_after) along |
+    /// | 504 | [`Timeout`](ErrorKind::Timeout) |
+    /// | 502 | all others: the service cannot be reached, refuses the call, or its response is unusable |
+    ///
+    /// A 404 tells the caller that there is no such user. A sign-in page that
+    /// must not tell it responds as it does for a user who exists.
+    ///
+    /// ```
+    /// use autharmor::{Client, ErrorKind};
+    ///
+    /// let client = Client::new("my-client-id", "my-client-secret")?;
+    /// let error = client.get_user("").unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    /// assert_eq!(error.suggested_status(), 400);
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    #[must_use]
+    pub fn suggested_status(&self) -> u16 {
+        let is_validate = self.0.area.starts_with("validate_");
+        match self.kind() {
+            ErrorKind::InvalidInput => 400,
+            ErrorKind::Mismatch => 403,
+            ErrorKind::Unauthorized
+            | ErrorKind::Forbidden
+            | ErrorKind::NotFound
+            | ErrorKind::Api
+                if is_validate =>
+            {
+                403
+            }
+            ErrorKind::NotFound => 404,
+            ErrorKind::Config
+            | ErrorKind::UsernameInUrl
+            | ErrorKind::Auth
+            | ErrorKind::Unauthorized
+            | ErrorKind::Forbidden => 500,
+            ErrorKind::RateLimited | ErrorKind::Unavailable => 503,
+            ErrorKind::Timeout => 504,
+            ErrorKind::Api
+            | ErrorKind::Dns
+            | ErrorKind::Connect
+            | ErrorKind::Proxy
+            | ErrorKind::Tls
+            | ErrorKind::Transport
+            | ErrorKind::Protocol
+            | ErrorKind::Decode => 502,
+        }
+    }
 }
 
 /// Returns a server's text if it looks like an identifier, so that `Display` can
@@ -398,6 +456,43 @@ mod tests {
     fn a_code_that_is_not_an_identifier_is_dropped() {
         let error = Error::new(ErrorKind::Api, "").with_code("ada@example.com is unknown");
         assert_eq!(error.code(), None);
+    }
+
+    #[test]
+    fn every_kind_has_a_status_for_the_caller_of_a_web_server() {
+        use ErrorKind::*;
+        for (kind, status, of_validate) in [
+            (Config, 500, 500),
+            (InvalidInput, 400, 400),
+            (UsernameInUrl, 500, 500),
+            (Auth, 500, 500),
+            (Unauthorized, 500, 403),
+            (Forbidden, 500, 403),
+            (NotFound, 404, 403),
+            (RateLimited, 503, 503),
+            (Api, 502, 403),
+            (Unavailable, 503, 503),
+            (Dns, 502, 502),
+            (Connect, 502, 502),
+            (Proxy, 502, 502),
+            (Tls, 502, 502),
+            (Timeout, 504, 504),
+            (Transport, 502, 502),
+            (Protocol, 502, 502),
+            (Decode, 502, 502),
+            (Mismatch, 403, 403),
+        ] {
+            let error = Error::new(kind, "").with_status(404);
+            for (area, expected) in [
+                ("get_user", status),
+                ("token", status),
+                ("flow", status),
+                ("validate_webauthn_auth", of_validate),
+            ] {
+                let error = error.clone().in_area(area);
+                assert_eq!(error.suggested_status(), expected, "{error}");
+            }
+        }
     }
 
     #[test]

@@ -69,6 +69,7 @@ pub mod flow;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod observer;
 mod page;
 mod retry;
 mod secret;
@@ -90,6 +91,7 @@ pub use crate::config::ClientBuilder;
 pub use crate::endpoints::{auth, credentials, registrations, users};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::http::{ApiVersion, Endpoint, HttpRequest, HttpResponse, Request, Target};
+pub use crate::observer::Attempt;
 pub use crate::page::{Page, PageInfo, PageQuery, Records, SortDirection};
 pub use crate::retry::RetryPolicy;
 pub use crate::secret::{Private, Secret};

@@ -16,10 +16,12 @@ const RETRY_COST: u32 = 5;
 /// Settings for retries.
 ///
 /// Which calls may be retried follows from what they do, and no policy changes
-/// it. Reads and token fetches are retried after a connection that failed or
-/// broke, a 408, a 429 and a 5xx other than 501. All other calls send a push
-/// notification or a mail, or change something: they are retried only if the
-/// request certainly was not sent, or was refused with a 429 before any work.
+/// it. Reads, token fetches and
+/// [`disable_user_credential`](crate::Client::disable_user_credential) are
+/// retried after a connection that failed or broke, a 408, a 429 and a 5xx
+/// other than 501. All other calls send a push notification or a mail, or
+/// change something: they are retried only if the request certainly was not
+/// sent, or was refused with a 429 before any work.
 ///
 /// Pauses are random between nothing and an upper bound (full jitter) that
 /// doubles with each attempt. A `Retry-After` of up to 60 seconds is waited
@@ -142,14 +144,15 @@ impl<'a> Retries<'a> {
         }
     }
 
-    /// After a failed attempt: pauses and returns `true` if another may follow.
-    pub(crate) fn pause_after(&mut self, error: &Error, repeatable: bool) -> bool {
+    /// Returns the pause before the next attempt, or `None` if none follows
+    /// this error.
+    pub(crate) fn next_pause(&mut self, error: &Error, repeatable: bool) -> Option<Duration> {
         self.attempts += 1;
         if self.attempts >= self.policy.attempts || !may_repeat(error, repeatable) {
-            return false;
+            return None;
         }
         let pause = match error.retry_after() {
-            Some(after) if after > LONGEST_RETRY_AFTER => return false,
+            Some(after) if after > LONGEST_RETRY_AFTER => return None,
             Some(after) => after,
             None => {
                 let doubled = self
@@ -160,8 +163,13 @@ impl<'a> Retries<'a> {
             }
         };
         let left = self.deadline.saturating_duration_since(self.clock.now());
-        if pause >= left || !self.budget.take() {
-            return false;
+        (pause < left && self.budget.take()).then_some(pause)
+    }
+
+    /// Pauses. Returns whether there is time left.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        if pause.is_zero() {
+            return true;
         }
         self.clock.sleep(pause);
         // A sleep may take longer.
@@ -199,7 +207,9 @@ mod tests {
         let clock = ManualClock::new();
         let deadline = clock.deadline(Duration::from_secs(timeout));
         let mut retries = Retries::new(policy, budget, &clock, deadline);
-        while retries.pause_after(error, true) {}
+        while let Some(pause) = retries.next_pause(error, true) {
+            assert!(retries.pause(pause));
+        }
         clock.slept().iter().map(Duration::as_millis).collect()
     }
 

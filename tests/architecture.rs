@@ -16,7 +16,7 @@ const LEVELS: &[&[&str]] = &[
     &["error", "types", "single_flight"],
     &["user_key", "page", "retry", "environment"],
     &["http"],
-    &["transport"],
+    &["transport", "observer"],
     &["token"],
     &["client"],
     &["config"],

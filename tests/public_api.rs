@@ -7,9 +7,9 @@ use autharmor::auth::{AuthRequestStatus, ResultCode};
 use autharmor::credentials::{CredentialId, CredentialType};
 use autharmor::users::{self, UserQuery};
 use autharmor::{
-    ApiVersion, Client, ClientBuilder, Endpoint, Error, ErrorKind, HttpRequest, HttpResponse,
-    Limits, PageQuery, Private, Request, RetryPolicy, Secret, SortDirection, Target, Timestamp,
-    Transport, TransportError, TransportErrorKind, UserKey,
+    ApiVersion, Attempt, Client, ClientBuilder, Endpoint, Error, ErrorKind, HttpRequest,
+    HttpResponse, Limits, PageQuery, Private, Request, RetryPolicy, Secret, SortDirection, Target,
+    Timestamp, Transport, TransportError, TransportErrorKind, UserKey,
 };
 use autharmor_test_support::rustdoc::rustdoc_json;
 use serde_json::{Value, json};
@@ -105,6 +105,7 @@ fn types_are_send_and_sync() {
     fn check<T: Send + Sync + ?Sized>() {}
     check::<Client>();
     check::<ClientBuilder>();
+    check::<Attempt>();
     check::<Error>();
     check::<Request<users::User>>();
     check::<HttpRequest>();

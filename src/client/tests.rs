@@ -7,7 +7,7 @@ use crate::clock::ManualClock;
 use crate::registrations::StartAuthenticatorRegistration;
 use crate::testing::{TestClient, bearer, respond, seconds, token};
 use crate::{
-    ApiVersion, Endpoint, Error, ErrorKind, Request, RetryPolicy, TransportError,
+    ApiVersion, Clock, Endpoint, Error, ErrorKind, Request, RetryPolicy, TransportError,
     TransportErrorKind,
 };
 
@@ -286,6 +286,18 @@ fn reads_are_tried_three_times_and_starts_once_unless_they_never_left() {
         }
     }
     assert_eq!(storm(read, || respond(503, "")).1, 3);
+    let disable = Request::<Json>::new(Endpoint::DisableUserCredential)
+        .user(Uuid::from_u128(7))
+        .id("phone");
+    for failure in [
+        || respond(503, ""),
+        || fail(TransportErrorKind::Broken, true),
+    ] {
+        let test = TestClient::new(tokens, move |_, _, _| failure());
+        let error = test.client.send(&disable).unwrap_err();
+        assert!(error.may_have_been_sent());
+        assert_eq!(test.api_requests(), 3, "{error}");
+    }
     assert_eq!(storm(start, || respond(503, "")).1, 1);
     assert_eq!(storm(start, || respond(429, "")).1, 3);
     assert_eq!(storm(read, || respond(408, "")).1, 3);
@@ -444,4 +456,51 @@ fn an_error_body_with_a_success_status_is_an_error_on_every_endpoint() {
     let named = client.send(&credentials_of("ada")).unwrap_err();
     assert_eq!((named.kind(), named.code()), (ErrorKind::Api, Some("404")));
     assert!(!named.may_have_been_sent());
+}
+
+#[test]
+fn another_timeout_changes_nothing_else() {
+    let deadlines = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&deadlines);
+    let test = TestClient::with(
+        tokens,
+        move |_, _, limits| {
+            seen.lock().unwrap().push(limits.deadline);
+            respond(200, "{}")
+        },
+        |builder| builder.timeout(seconds(30)),
+    );
+    let short = test.client.with_timeout(seconds(2));
+    let request = || Request::<Json>::new(Endpoint::ListUsers);
+    let begin = Clock::now(&*test.clock);
+    short.send(&request()).unwrap();
+    test.client.send(&request()).unwrap();
+    short.clone().send(&request()).unwrap();
+    short.send(&request().timeout(seconds(7))).unwrap();
+    let expected = [2, 30, 2, 7].map(|after| begin + seconds(after));
+    assert_eq!(*deadlines.lock().unwrap(), expected);
+    assert_eq!(test.token_requests(), 1);
+    assert_eq!(short.default_timeout(), seconds(2));
+
+    // The token is one for both.
+    short.invalidate_token();
+    test.client.send(&request()).unwrap();
+    short.send(&request()).unwrap();
+    assert_eq!(test.token_requests(), 2);
+}
+
+#[test]
+fn a_timeout_of_zero_sends_nothing() {
+    let test = TestClient::new(tokens, |_, _, _| respond(200, "{}"));
+    let client = test.client.with_timeout(seconds(0));
+    let sent = client.send(&Request::<Json>::new(Endpoint::ListUsers));
+    for (result, area) in [
+        (sent.map(drop), "list_users"),
+        (client.check_credentials(), "token"),
+    ] {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().starts_with(area), "{error}");
+    }
+    assert!(test.seen().is_empty());
 }

@@ -1,7 +1,9 @@
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::environment::Environment;
 use crate::testing::{SECRET, respond};
+use crate::transport::Roots;
 use crate::{
     Client, ClientBuilder, Error, ErrorKind, HttpRequest, HttpResponse, Limits, Transport,
     TransportError,
@@ -218,4 +220,125 @@ fn clients_are_send_sync_and_clone() {
     check::<ClientBuilder>();
     check::<Error>();
     check::<crate::Request<std::rc::Rc<()>>>();
+}
+
+/// A file of a test, deleted when dropped.
+struct TestFile(std::path::PathBuf);
+
+impl TestFile {
+    fn new(name: &str, content: &[u8]) -> Self {
+        let name = format!("autharmor-config-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, content).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
+const ID: (&str, &str) = ("AUTHARMOR_CLIENT_ID", "id");
+
+#[test]
+fn the_secret_can_be_in_a_file() {
+    for end in ["", "\n", "\r\n"] {
+        let file = TestFile::new("secret", format!("{SECRET}{end}").as_bytes());
+        let variables = [
+            ID,
+            ("AUTHARMOR_CLIENT_SECRET", ""),
+            ("AUTHARMOR_CLIENT_SECRET_FILE", file.path()),
+        ];
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&bodies);
+        let client = from_env(&variables)
+            .unwrap()
+            .transport(move |request: HttpRequest, _: Limits| {
+                let body = request.body().unwrap_or_default().to_vec();
+                seen.lock().unwrap().push(String::from_utf8(body).unwrap());
+                respond(200, r#"{"access_token":"t"}"#)
+            })
+            .build()
+            .unwrap();
+        client.check_credentials().unwrap();
+        let expected = format!("client_secret={SECRET}");
+        assert!(bodies.lock().unwrap()[0].ends_with(&expected), "{end:?}");
+    }
+}
+
+#[test]
+fn root_certificates_from_a_file_replace_the_bundled_ones() {
+    let file = TestFile::new("roots", b"a certificate\n");
+    let variables = [
+        ID,
+        ("AUTHARMOR_CLIENT_SECRET", SECRET),
+        ("AUTHARMOR_CA_FILE", file.path()),
+    ];
+    let roots = from_env(&variables).unwrap().roots;
+    let expected = [b"a certificate\n".to_vec()];
+    assert!(matches!(roots, Roots::Only(pems) if pems == expected));
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named_by_its_variable() {
+    let file = |name, content: &[u8]| TestFile::new(name, content);
+    let empty = file("empty", b"");
+    let large = file("large", &vec![b's'; (1 << 20) + 1]);
+    let binary = file("binary", b"cl13nt-s3cr3t\xff");
+    let good = file("good", SECRET.as_bytes());
+    let (secret, ca) = ("AUTHARMOR_CLIENT_SECRET_FILE", "AUTHARMOR_CA_FILE");
+    let both = "AUTHARMOR_CLIENT_SECRET and AUTHARMOR_CLIENT_SECRET_FILE are both set";
+    let absent = "/does/not/exist/cl13nt-s3cr3t";
+    let with_secret = ("AUTHARMOR_CLIENT_SECRET", SECRET);
+    for (variables, says) in [
+        ([ID, with_secret, (secret, good.path())], both),
+        (
+            [ID, ID, (secret, absent)],
+            "AUTHARMOR_CLIENT_SECRET_FILE: the file cannot be read: ",
+        ),
+        (
+            [ID, ID, (secret, "/")],
+            "AUTHARMOR_CLIENT_SECRET_FILE: the file cannot be read: ",
+        ),
+        (
+            [ID, ID, (secret, empty.path())],
+            "AUTHARMOR_CLIENT_SECRET_FILE: the file is empty",
+        ),
+        (
+            [ID, ID, (secret, large.path())],
+            "AUTHARMOR_CLIENT_SECRET_FILE: the file is larger than 1 MiB",
+        ),
+        (
+            [ID, ID, (secret, binary.path())],
+            "AUTHARMOR_CLIENT_SECRET_FILE: the file is not UTF-8",
+        ),
+        (
+            [ID, with_secret, (ca, absent)],
+            "AUTHARMOR_CA_FILE: the file cannot be read: ",
+        ),
+        (
+            [ID, with_secret, (ca, empty.path())],
+            "AUTHARMOR_CA_FILE: the file is empty",
+        ),
+        (
+            [ID, with_secret, (ca, good.path())],
+            "a root certificate is not PEM",
+        ),
+    ] {
+        let error = from_env(&variables)
+            .and_then(ClientBuilder::build)
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(
+            !format!("{error:#} {error:?}").contains("s3cr3t"),
+            "{error:?}"
+        );
+    }
 }

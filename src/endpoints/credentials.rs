@@ -455,6 +455,9 @@ impl Client {
     /// too, where a username costs one more GET. Returns the credential. No
     /// endpoint enables it again.
     ///
+    /// Disabling a credential twice is harmless, so the call is retried as a
+    /// read is. It is unverified whether the service refuses the second time.
+    ///
     /// Fails as [`get_user_credential`](Self::get_user_credential) does. If
     /// [`Error::may_have_been_sent`] is true, it may be disabled nevertheless.
     ///

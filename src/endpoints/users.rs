@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::client::Client;
-use crate::endpoints::auth::AuthInfo;
+use crate::endpoints::auth::{AuthInfo, AuthMethod};
 use crate::error::Error;
 use crate::http::{Endpoint, Payload, Request};
 use crate::page::{Page, PageQuery, Record, Records};
@@ -181,6 +181,28 @@ pub struct UserDetails {
     pub enrolled_auth_methods: Vec<EnrolledAuthMethod>,
 }
 
+impl UserDetails {
+    /// Returns whether the user has enrolled this method, as the service lists
+    /// it, so that a program can offer it.
+    ///
+    /// ```no_run
+    /// use autharmor::users::AuthMethodId;
+    ///
+    /// let client = autharmor::Client::from_env()?;
+    /// let user = client.get_user("ada@example.com")?;
+    /// if user.is_enrolled(AuthMethodId::Webauthn) {
+    ///     println!("sign in with a passkey");
+    /// }
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    #[must_use]
+    pub fn is_enrolled(&self, method: AuthMethodId) -> bool {
+        self.enrolled_auth_methods
+            .iter()
+            .any(|enrolled| enrolled.method() == Some(method))
+    }
+}
+
 /// A method by which a user can sign in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -195,6 +217,29 @@ pub struct EnrolledAuthMethod {
     /// its owner.
     #[serde(default, deserialize_with = "empty_as_none")]
     pub auth_method_masked_info: Option<Private>,
+}
+
+impl EnrolledAuthMethod {
+    /// Returns the method: its number or, if there is none, the one of its
+    /// name. `None` if the service sends neither or an unknown name alone.
+    ///
+    /// ```no_run
+    /// let client = autharmor::Client::from_env()?;
+    /// for enrolled in client.get_user("ada@example.com")?.enrolled_auth_methods {
+    ///     println!("{:?}", enrolled.method());
+    /// }
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    #[must_use]
+    pub fn method(&self) -> Option<AuthMethodId> {
+        self.auth_method_id
+            .or_else(|| match self.auth_method_name.as_deref()?.into() {
+                AuthMethod::AuthArmorAuthenticator => Some(AuthMethodId::Authenticator),
+                AuthMethod::MagiclinkEmail => Some(AuthMethodId::MagiclinkEmail),
+                AuthMethod::WebAuthn => Some(AuthMethodId::Webauthn),
+                _ => None,
+            })
+    }
 }
 
 open_number_enum! {
@@ -363,7 +408,8 @@ impl Client {
     /// let client = autharmor::Client::from_env()?;
     /// let newest = PageQuery::new().page_size(100);
     /// for request in client.auth_history("ada@example.com", newest).take(500) {
-    ///     println!("{:?}", request?.auth_request_status_id);
+    ///     let request = request?;
+    ///     println!("{:?} at {:?}", request.outcome(), request.ended_at());
     /// }
     /// # Ok::<(), autharmor::Error>(())
     /// ```
@@ -383,6 +429,48 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn enrolled_methods_are_told_by_number_or_else_by_name() {
+        use AuthMethodId::{Authenticator, MagiclinkEmail, Other, Webauthn};
+        for (method, expected) in [
+            (r#"{"auth_method_id":4}"#, Some(Authenticator)),
+            (r#"{"auth_method_id":"30"}"#, Some(Webauthn)),
+            (
+                r#"{"auth_method_name":"AuthArmorAuthenticator"}"#,
+                Some(Authenticator),
+            ),
+            (
+                r#"{"auth_method_name":"Magiclink_Email"}"#,
+                Some(MagiclinkEmail),
+            ),
+            (r#"{"auth_method_name":"WebAuthN"}"#, Some(Webauthn)),
+            (
+                r#"{"auth_method_id":20,"auth_method_name":"WebAuthN"}"#,
+                Some(MagiclinkEmail),
+            ),
+            (
+                r#"{"auth_method_id":77,"auth_method_name":"WebAuthN"}"#,
+                Some(Other(77)),
+            ),
+            (r#"{"auth_method_name":"Fax"}"#, None),
+            ("{}", None),
+        ] {
+            let json = format!(
+                r#"{{"user_id":"{}","enrolled_auth_methods":[{method}]}}"#,
+                Uuid::from_u128(7)
+            );
+            let user: UserDetails = serde_json::from_str(&json).unwrap();
+            assert_eq!(user.enrolled_auth_methods[0].method(), expected, "{method}");
+            for asked in [Authenticator, MagiclinkEmail, Webauthn] {
+                let is_it = expected == Some(asked);
+                assert_eq!(user.is_enrolled(asked), is_it, "{asked:?} of {method}");
+            }
+        }
+        let json = format!(r#"{{"user_id":"{}"}}"#, Uuid::from_u128(7));
+        let user: UserDetails = serde_json::from_str(&json).unwrap();
+        assert!(!user.is_enrolled(Authenticator));
+    }
 
     #[test]
     fn update_serialises_as_its_body() {

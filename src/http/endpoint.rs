@@ -161,11 +161,28 @@ impl Endpoint {
         }
     }
 
-    /// Returns whether the endpoint only reads. A call of any other endpoint
-    /// must be processed at most once: it notifies the user or changes data.
+    /// Returns whether the endpoint only reads.
     #[must_use]
     pub fn is_read(self) -> bool {
         self.method() == Method::GET
+    }
+
+    /// Returns whether a call may be processed twice without harm, so that it
+    /// is retried even if the service may have acted on it: the reads, and
+    /// [`DisableUserCredential`](Self::DisableUserCredential). A call of any
+    /// other endpoint notifies the user or changes data, and is processed at
+    /// most once.
+    ///
+    /// ```
+    /// use autharmor::Endpoint;
+    ///
+    /// assert!(Endpoint::GetUser.is_repeatable());
+    /// assert!(Endpoint::DisableUserCredential.is_repeatable());
+    /// assert!(!Endpoint::StartAuthenticatorAuth.is_repeatable());
+    /// ```
+    #[must_use]
+    pub fn is_repeatable(self) -> bool {
+        self.is_read() || self == Self::DisableUserCredential
     }
 
     /// Returns whether the endpoint takes a validation token. A 401 may then be
@@ -239,6 +256,16 @@ mod tests {
                 assert_eq!(error.kind(), crate::ErrorKind::InvalidInput, "{unknown}");
             }
         }
+    }
+
+    #[test]
+    fn reads_are_repeatable_and_one_other_endpoint_is() {
+        let others: Vec<_> = Endpoint::ALL
+            .iter()
+            .filter(|endpoint| endpoint.is_repeatable() && !endpoint.is_read())
+            .collect();
+        assert_eq!(others, [&Endpoint::DisableUserCredential]);
+        assert!(Endpoint::GetUserCredential.is_repeatable());
     }
 
     #[test]

@@ -15,6 +15,8 @@ use super::store::{StoredToken, TokenKey, TokenStore};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::http::response::Outcome;
+use crate::http::{HttpRequest, HttpResponse};
+use crate::observer::{Attempt, Observer};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
 use crate::transport::{Limits, Transport};
@@ -66,6 +68,7 @@ pub(crate) struct TokenSettings {
     pub(crate) retry: RetryPolicy,
     pub(crate) max_response_body: usize,
     pub(crate) store: Option<Arc<dyn TokenStore>>,
+    pub(crate) observer: Observer,
 }
 
 /// Gets tokens. It remembers none.
@@ -88,27 +91,44 @@ impl Fetcher {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match self.attempt(credentials, serial, deadline, attempt) {
+            let request = self.settings.grant.request(credentials)?;
+            // The token's life is counted from before the request, to be safe.
+            let start = Moment::now(&*self.clock);
+            let sent = self.attempt(request, deadline, attempt, start);
+            let status = sent.as_ref().ok().map(|it| it.status().as_u16());
+            let result = sent.and_then(|response| self.read(&response, credentials, serial, start));
+            let error = result.as_ref().err();
+            let pause = error.and_then(|error| retries.next_pause(error, true));
+            self.settings.observer.report(|| Attempt {
+                endpoint: None,
+                api_version: None,
+                number: attempt,
+                status,
+                error_kind: error.map(Error::kind),
+                elapsed: self.clock.now().saturating_duration_since(start.mono),
+                will_repeat: pause.is_some(),
+            });
+            match result {
                 Ok(token) => {
                     self.budget.refill();
                     return Ok(token);
                 }
-                Err(error) if !retries.pause_after(&error, true) => return Err(error),
+                Err(error) if !pause.is_some_and(|pause| retries.pause(pause)) => {
+                    return Err(error);
+                }
                 Err(_) => {}
             }
         }
     }
 
+    /// Sends a request once.
     fn attempt(
         &self,
-        credentials: &Credentials,
-        serial: u64,
+        request: HttpRequest,
         deadline: Instant,
         attempt: u32,
-    ) -> Result<LiveToken, Error> {
-        // The token's life is counted from before the request, to be safe.
-        let start = Moment::now(&*self.clock);
-        let request = self.settings.grant.request(credentials)?;
+        start: Moment,
+    ) -> Result<HttpResponse, Error> {
         let limits = Limits {
             deadline,
             max_response_body: self.settings.max_response_body,
@@ -120,11 +140,21 @@ impl Fetcher {
             Outcome(&result),
             self.clock.now().saturating_duration_since(start.mono),
         );
-        let response = result?;
-        let body = TokenResponse::read(&response).map_err(|error| {
+        result
+    }
+
+    /// Reads a token from a response.
+    fn read(
+        &self,
+        response: &HttpResponse,
+        credentials: &Credentials,
+        serial: u64,
+        start: Moment,
+    ) -> Result<LiveToken, Error> {
+        let body = TokenResponse::read(response).map_err(|error| {
             // What the server wrote may repeat what we sent.
             let secrets = credentials.secrets();
-            let redacted = redact::response(&response, &secrets.each_ref().map(|it| it.as_str()));
+            let redacted = redact::response(response, &secrets.each_ref().map(|it| it.as_str()));
             let error = TokenResponse::read(&redacted).err().unwrap_or(error);
             credentials.explain(error)
         })?;

@@ -9,6 +9,7 @@ use autharmor::{
     Transport, TransportError,
 };
 
+use super::attempts;
 use super::calls::{Call, ID, LONG, token_body};
 use super::harness::{Counts, Now, Scenario, Service};
 use super::secrets::SECRET;
@@ -70,7 +71,10 @@ impl FakeService {
 
     pub(crate) fn with_builder(self, builder: ClientBuilder) -> Scenario {
         let service = Arc::new(self);
-        let builder = builder.timeout(service.timeout).transport(service.clone());
+        let builder = builder
+            .timeout(service.timeout)
+            .transport(service.clone())
+            .on_attempt(attempts::observe);
         Scenario::new(builder.build().unwrap(), service)
     }
 
@@ -140,6 +144,7 @@ impl Drop for FetchGuard<'_> {
 
 impl Transport for FakeService {
     fn send(&self, request: HttpRequest, limits: Limits) -> TransportResult {
+        attempts::note_request();
         let latest = (self.now)().checked_add(self.timeout);
         if latest.is_some_and(|latest| limits.deadline > latest) {
             self.lock().counts.overtime = true;

@@ -1,4 +1,4 @@
-//! [`Row`]: makes a call that meets a fault, asserts the eight invariants, and
+//! [`Row`]: makes a call that meets a fault, asserts the nine invariants, and
 //! makes a healthy call afterwards.
 //!
 //! | | invariant | how it is asserted |
@@ -11,6 +11,7 @@
 //! | I6 | the client stays usable | after the fault the same client makes the same call |
 //! | I7 | token fetches | counted, in all and at the same time |
 //! | I8 | the error is right | kind, status, code, tracking id, `Retry-After`, sent or not, and the type of its source |
+//! | I9 | the observer sees every attempt once | compared with the log, and with the requests that a fake transport gets |
 
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -22,6 +23,7 @@ use std::{env, panic};
 
 use autharmor::{Client, Error, ErrorKind};
 
+use super::attempts;
 use super::calls::{Call, ID, LONG, Outcome, SHORT};
 use super::expect::{Expect, fails};
 use super::secrets::{SECRET, assert_no_secrets, install_logger};
@@ -449,14 +451,17 @@ pub(crate) fn with_watchdog(
     let run = move || {
         let result = catch_unwind(AssertUnwindSafe(|| make(&client)));
         drop(client);
-        drop(sender.send(result));
+        drop(sender.send((result, attempts::take())));
     };
     // With a size of its own, so that row P8 can forbid other threads.
     let thread = thread::Builder::new().stack_size(4 << 20);
     thread.spawn(run).unwrap();
     match receiver.recv_timeout(WATCHDOG) {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => panic!("I1: {context}: it panicked"),
+        Ok((Ok(result), attempts)) => {
+            attempts.check(context, result.is_err());
+            result
+        }
+        Ok((Err(_), _)) => panic!("I1: {context}: it panicked"),
         Err(timeout) => panic!("I2: {context}: it does not return: {timeout}"),
     }
 }

@@ -12,6 +12,7 @@ mod scripted_service;
 mod secrets;
 mod table;
 
+mod attempts;
 mod authorization;
 mod environment;
 mod http_layer;

@@ -206,6 +206,7 @@ impl ThroughProxy {
             .proxy(format!("http://user:{PASSWORD}@127.0.0.1:{port}"))
             .connect_timeout(LONG)
             .timeout(LONG)
+            .on_attempt(super::attempts::observe)
     }
 
     /// Plays these acts on each new connection.

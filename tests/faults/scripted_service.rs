@@ -9,6 +9,7 @@ use autharmor::{Client, ClientBuilder, RetryPolicy};
 use autharmor_test_support::scripted::{Act, Ca, Seen, Server, Switch};
 use rustls::ServerConfig;
 
+use super::attempts;
 use super::calls::{Call, ID, LONG, token_body};
 use super::expect::Expect;
 use super::harness::{Counts, Row, Scenario, Service};
@@ -180,6 +181,7 @@ impl Hosts {
             .connect_timeout(LONG)
             .timeout(LONG)
             .retry(RetryPolicy::default().first_pause(Duration::from_millis(1)))
+            .on_attempt(attempts::observe)
     }
 
     fn at(&self, place: Place) -> &Host {

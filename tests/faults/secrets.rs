@@ -99,6 +99,7 @@ impl log::Log for LeakLogger {
     }
 
     fn log(&self, record: &log::Record) {
+        super::attempts::note_record(record);
         if self.enabled(record.metadata()) {
             let text = format!("{} {}", record.target(), record.args());
             if record.level() <= log::Level::Warn {

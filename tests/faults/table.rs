@@ -20,7 +20,7 @@ the lines again.
 `validate_authenticator_auth` through the flow that judges it. The numbers after
 a result are the requests that reached the API and those that reached the token
 endpoint. Most faults are tried at both; those at the token endpoint are the
-results with token requests. Every row asserts the eight invariants of
+results with token requests. Every row asserts the nine invariants of
 `harness.rs`.
 
 | | fault | what was seen | test |

@@ -22,10 +22,10 @@ use autharmor::flow::{
 use autharmor::registrations::*;
 use autharmor::users::*;
 use autharmor::{
-    ApiVersion, Client, ClientAuth, Error, FileTokenStore, HttpRequest, HttpResponse, Limits,
-    ManualClock, Page, PageInfo, PageQuery, Private, Request, RetryPolicy, Secret, StoredToken,
-    SystemClock, Target, Timestamp, TokenKey, Transport, TransportError, TransportErrorKind,
-    UserKey,
+    ApiVersion, Attempt, Client, ClientAuth, Error, FileTokenStore, HttpRequest, HttpResponse,
+    Limits, ManualClock, Page, PageInfo, PageQuery, Private, Request, RetryPolicy, Secret,
+    StoredToken, SystemClock, Target, Timestamp, TokenKey, Transport, TransportError,
+    TransportErrorKind, UserKey,
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -393,8 +393,11 @@ fn clients(printer: &mut Printer) {
     printer.debug(&builder.build().unwrap());
 
     let transport = Arc::new(Canned::default());
+    let attempts = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&attempts);
     let client = Client::builder(CLIENT_ID, SECRET)
         .transport(Arc::clone(&transport))
+        .on_attempt(move |attempt: &Attempt| seen.lock().unwrap().push(attempt.clone()))
         .build()
         .unwrap();
     let mut records = client.users(UserQuery::new().username(NAME));
@@ -402,6 +405,9 @@ fn clients(printer: &mut Printer) {
     printer.debug(&records);
     printer.debug(&client);
     printer.debug(&transport.limits.lock().unwrap().unwrap());
+    let attempts = attempts.lock().unwrap();
+    assert_eq!(attempts.len(), 2);
+    attempts.iter().for_each(|attempt| printer.debug(attempt));
     printer.display(
         &TransportError::new(TransportErrorKind::Broken, true)
             .with_source(io::Error::other("it was cut")),
