@@ -1,4 +1,4 @@
-//! [`ManualClock`]: a clock that moves only when told to.
+//! [`ManualClock`]: a clock that a test advances.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};

@@ -25,8 +25,8 @@ pub(super) const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest token in bytes; a header must fit into the transport's buffers.
 const MAX_TOKEN_LEN: usize = 7 * 1024;
 
-/// How the client id and secret are sent to the token endpoint, in OAuth2's
-/// terms.
+/// The way in which the client id and secret are sent to the token endpoint, in
+/// OAuth2's terms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientAuth {
@@ -72,7 +72,8 @@ impl Credentials {
         })
     }
 
-    /// What a response must not repeat.
+    /// Returns the texts that must not appear in errors, should a response repeat
+    /// them.
     pub(super) fn secrets(&self) -> [Zeroizing<String>; 2] {
         let secret = Zeroizing::new(self.secret.expose().to_owned());
         [secret, self.basic()]

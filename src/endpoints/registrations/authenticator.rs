@@ -14,7 +14,7 @@ use crate::secret::{Private, Secret};
 use crate::types::{Timestamp, lenient, setters};
 use crate::user_key::{UserKey, check_name};
 
-/// How long the name of a new user may be, in characters.
+/// The bounds of the length of a new user's name, in characters.
 const USERNAME: RangeInclusive<usize> = 2..=42;
 
 /// The body of [`start_authenticator_registration`].

@@ -198,7 +198,7 @@ impl Payload for StartChangeMagiclinkEmail {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StartMagiclinkEmailRegistrationResponse {
-    /// How long the user may take, in seconds.
+    /// The time that the user has, in seconds.
     #[serde(default, deserialize_with = "optional_number")]
     pub timeout_in_seconds: Option<i64>,
     /// When the user's time ends.
