@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::Clock;
 
-/// A clock that moves only when told to, for tests of time. Sleeping moves it
-/// and does not block.
+/// A clock for tests of time. It stands still until it is advanced. Sleeping
+/// advances it and does not block.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -46,7 +46,7 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     /// Trims a line end, as a file or a variable leaves it. Refuses other
-    /// characters that nobody sees: they come with a copy from a document, and
+    /// invisible characters: they come with a copy from a document, and
     /// the service would only say that the credentials are wrong.
     pub(crate) fn new(id: &str, secret: &str) -> Result<Self, Error> {
         let id = id.trim_end_matches(['\r', '\n']);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_in_credentials_is_refused_by_name() {
+    fn invisible_characters_in_credentials_are_refused_by_name() {
         for odd in [
             "\u{feff}x",
             "x\u{feff}",

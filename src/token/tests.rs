@@ -58,7 +58,7 @@ fn only_the_one_who_renews_waits_for_the_next_token() {
     let test = TestClient::new(
         move |number, _, _| {
             if number == 1 {
-                // Whoever waited for this would make it wait for ever.
+                // A thread that waited for this fetch would block it.
                 all_others_served.wait_for(1 + 63);
             }
             token(number, 600)
@@ -1131,7 +1131,7 @@ fn sixty_four_cold_threads_share_one_connect_timeout() {
 }
 
 #[test]
-fn who_waits_does_not_begin_anew_with_less_time_than_the_last_fetch_had() {
+fn a_waiter_does_not_fetch_again_with_less_time_than_the_last_fetch_had() {
     let (test, results) = in_threads(
         64,
         |clock, limits| {
