@@ -271,7 +271,7 @@ type Fetch<'a, T> = Box<dyn FnMut(Option<u32>) -> Result<Page<T>, Error> + Send 
 /// memory at a time. After an error the iterator has ended.
 ///
 /// Reading begins with the page number of the query. If it has none, the first
-/// request has no page number either, and reading goes on from the number that
+/// request has no page number either, and reading continues from the number that
 /// the service reports for that page, or from 1 if it reports none. Reading
 /// ends with the first page that
 ///
@@ -283,7 +283,7 @@ type Fetch<'a, T> = Box<dyn FnMut(Option<u32>) -> Result<Page<T>, Error> + Send 
 ///   is not larger, or equal records if they have no ids and the service does
 ///   not report the position of the page.
 ///
-/// Reading goes on if the records contradict the total. A list that has not
+/// Reading continues if the records contradict the total. A list that has not
 /// ended after 100,000 pages is an error of kind [`ErrorKind::Protocol`]; for a
 /// longer list, use larger pages or begin with a later
 /// [`page_number`](crate::PageQuery::page_number).

@@ -1,5 +1,5 @@
-//! What a warm call may take from the heap: a guard that does not depend on
-//! how fast or busy the machine is.
+//! Limits the heap allocations of a warm call. Unlike a time, they do not depend
+//! on how fast or busy the machine is.
 //!
 //! The bounds are what was measured and a little more, for other compilers and
 //! standard libraries. Raise one only together with the reason for it.

@@ -2,9 +2,14 @@
 //! which conversions exist, and which types are `Send` and `Sync`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 
-use autharmor::auth::{AuthRequestStatus, ResultCode};
-use autharmor::credentials::{CredentialId, CredentialType};
+use autharmor::auth::{self, AuthRequestStatus, ResultCode};
+use autharmor::credentials::{self, CredentialId, CredentialType};
+use autharmor::registrations::{
+    self, Fido2RegistrationData, FinishWebauthnRegistration, ValidateMagiclinkEmailRegistration,
+    ValidateRegistration,
+};
 use autharmor::users::{self, UserQuery};
 use autharmor::{
     ApiVersion, Attempt, Client, ClientBuilder, Endpoint, Error, ErrorKind, HttpRequest,
@@ -12,6 +17,8 @@ use autharmor::{
     Timestamp, Transport, TransportError, TransportErrorKind, UserKey,
 };
 use autharmor_test_support::rustdoc::rustdoc_json;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -171,6 +178,83 @@ fn names_are_displayed_and_parsed() {
     assert_eq!(CredentialType::Webauthn.to_string(), "webauthn");
     assert_eq!(ResultCode::Success.to_string(), "2");
     assert_eq!(AuthRequestStatus::Other(77).to_string(), "77");
+}
+
+#[test]
+fn registration_ids_are_passed_as_an_argument_before_the_request() {
+    let (id, token) = (Uuid::from_u128(7), ValidateRegistration::new("t0ken"));
+    let data = Fido2RegistrationData::new("id", "attestation", "client");
+    let finish = FinishWebauthnRegistration::new("aa_sig", data);
+    let mail = ValidateMagiclinkEmailRegistration::new("t0ken");
+    drop(registrations::validate_authenticator_registration(
+        id, &token,
+    ));
+    drop(registrations::validate_webauthn_registration(id, &token));
+    drop(registrations::finish_webauthn_registration(id, &finish));
+    drop(registrations::finish_webauthn_registration_for_user(
+        "ada", id, &finish,
+    ));
+    drop(registrations::validate_magiclink_email_registration(
+        id, &mail,
+    ));
+    // v3 has none here.
+    drop(registrations::validate_magiclink_email_registration(
+        None, &mail,
+    ));
+    drop(registrations::get_registration_info(id));
+}
+
+#[test]
+fn like_types_implement_the_same_traits() {
+    fn request<T: Clone + Debug + Eq + Serialize>() {}
+    fn response<T: Clone + Debug + Eq + Serialize + DeserializeOwned>() {}
+    request::<auth::StartAuthenticatorAuth>();
+    request::<auth::StartWebauthnAuth>();
+    request::<auth::FinishWebauthnAuth>();
+    request::<auth::StartMagiclinkEmailAuth>();
+    request::<auth::ValidateAuth>();
+    request::<registrations::StartAuthenticatorRegistration>();
+    request::<registrations::StartWebauthnRegistration>();
+    request::<registrations::StartWebauthnRegistrationForUser>();
+    request::<FinishWebauthnRegistration>();
+    request::<registrations::StartMagiclinkEmailRegistration>();
+    request::<registrations::StartChangeMagiclinkEmail>();
+    request::<ValidateMagiclinkEmailRegistration>();
+    request::<ValidateRegistration>();
+    request::<users::UpdateUser>();
+    response::<auth::StartAuthenticatorAuthResponse>();
+    response::<auth::StartWebauthnAuthResponse>();
+    response::<auth::FinishWebauthnAuthResponse>();
+    response::<auth::StartMagiclinkEmailAuthResponse>();
+    response::<auth::ValidateAuthResponse>();
+    response::<auth::AuthInfo>();
+    response::<registrations::StartAuthenticatorRegistrationResponse>();
+    response::<registrations::StartWebauthnRegistrationResponse>();
+    response::<registrations::FinishWebauthnRegistrationResponse>();
+    response::<registrations::StartMagiclinkEmailRegistrationResponse>();
+    response::<registrations::ValidateMagiclinkEmailRegistrationResponse>();
+    response::<registrations::ValidateRegistrationResponse>();
+    response::<registrations::RegistrationInfo>();
+    response::<users::User>();
+    response::<users::UserDetails>();
+    response::<users::UpdateUserResponse>();
+    response::<credentials::Credential>();
+    response::<credentials::DisableUserCredentialResponse>();
+}
+
+/// Required texts, numbers and combinations are checked on this machine.
+#[test]
+fn requests_are_checked_before_they_are_sent() {
+    let target = Target::new("https://api.example").unwrap();
+    let kind = |result: Result<HttpRequest, Error>| result.unwrap_err().kind();
+    let empty = ValidateRegistration::new("");
+    let empty = registrations::validate_webauthn_registration(Uuid::from_u128(7), &empty);
+    let large = users::list_users(PageQuery::new().page_size(1 << 31));
+    let no_user = auth::StartAuthenticatorAuth::new().send_push(true);
+    let no_user = auth::start_authenticator_auth(&no_user);
+    assert_eq!(kind(empty.to_http(&target)), ErrorKind::InvalidInput);
+    assert_eq!(kind(large.to_http(&target)), ErrorKind::InvalidInput);
+    assert_eq!(kind(no_user.to_http(&target)), ErrorKind::InvalidInput);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the documents beside the code say is what the code does.
+//! Tests that README and changelog agree with the code.
 
 use autharmor::{ApiVersion, Endpoint};
 

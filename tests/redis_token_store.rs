@@ -103,8 +103,8 @@ impl Redis {
         RedisTokenStore::new(&self.url()).unwrap()
     }
 
-    /// What another program in the same Redis would do.
-    fn ask<T: FromRedisValue>(&self, command: &Cmd) -> T {
+    /// Runs a command as another program in the same Redis.
+    fn query<T: FromRedisValue>(&self, command: &Cmd) -> T {
         let client = redis::Client::open(self.url()).unwrap();
         command
             .query(&mut client.get_connection().unwrap())
@@ -112,13 +112,13 @@ impl Redis {
     }
 
     fn keys(&self) -> Vec<String> {
-        self.ask(cmd("KEYS").arg("*"))
+        self.query(cmd("KEYS").arg("*"))
     }
 
     /// The one token that is kept.
     fn kept(&self) -> Value {
         let [name] = self.keys().try_into().unwrap();
-        let text: String = self.ask(cmd("GET").arg(name));
+        let text: String = self.query(cmd("GET").arg(name));
         serde_json::from_str(&text).unwrap()
     }
 }
@@ -150,7 +150,7 @@ fn key(client_id: &str) -> TokenKey {
     .unwrap()
 }
 
-/// What the key is called in Redis.
+/// Returns the key's name in Redis.
 fn name(client_id: &str) -> String {
     format!("autharmor:token:{}", key(client_id))
 }
@@ -191,9 +191,9 @@ fn redis_forgets_a_token_when_it_ends() {
     };
     let store = redis.store();
     store.save(&key("a"), &stored(SECRET, 100)).unwrap();
-    let left: i64 = redis.ask(cmd("PTTL").arg(name("a")));
+    let left: i64 = redis.query(cmd("PTTL").arg(name("a")));
     assert!((1..=100_000).contains(&left), "{left} ms");
-    let end: i64 = redis.ask(cmd("EXPIRETIME").arg(name("a")));
+    let end: i64 = redis.query(cmd("EXPIRETIME").arg(name("a")));
     let kept = redis.kept()["expires_at"].as_i64().unwrap();
     assert!((kept..=kept + 1).contains(&end), "{end}, not {kept}");
     // One that has ended takes the place of the other as well.
@@ -289,7 +289,7 @@ fn junk_is_ignored_and_replaced() {
     let whole = stored(SECRET, 100).encode();
     let (torn, _) = whole.expose().split_at(40);
     for junk in [b"".as_slice(), b"{}", b"\xff\xfe\0", torn.as_bytes()] {
-        let () = redis.ask(cmd("SET").arg(name("a")).arg(junk));
+        let () = redis.query(cmd("SET").arg(name("a")).arg(junk));
         assert_eq!(load(&store, "a"), None, "{}", junk.escape_ascii());
         store.remove(&key("a"), &SECRET.into()).unwrap();
         store.save(&key("a"), &stored("new", 100)).unwrap();
@@ -297,11 +297,11 @@ fn junk_is_ignored_and_replaced() {
     }
     // What is not even text, under the key of a client that calls.
     let emulator = emulator();
-    let () = redis.ask(&cmd("FLUSHALL"));
+    let () = redis.query(&cmd("FLUSHALL"));
     call(&client(&emulator, &redis));
     let [name] = redis.keys().try_into().unwrap();
-    let () = redis.ask(cmd("DEL").arg(&name));
-    let () = redis.ask(cmd("RPUSH").arg(&name).arg("a list"));
+    let () = redis.query(cmd("DEL").arg(&name));
+    let () = redis.query(cmd("RPUSH").arg(&name).arg("a list"));
     call(&client(&emulator, &redis));
     call(&client(&emulator, &redis));
     assert_eq!(token_requests(&emulator), 2, "one of them after the junk");
@@ -356,7 +356,7 @@ fn calls_do_without_a_redis_that_hangs() {
     assert_eq!(load(&store, "b").as_deref(), Some("two"));
 }
 
-/// What the example's page says that the user in Redis needs.
+/// The rights that the example's documentation lists are enough.
 #[test]
 fn a_user_with_the_least_rights_is_enough() {
     const EXAMPLE: &str = include_str!("../examples/redis_token_store/main.rs");
@@ -394,7 +394,7 @@ fn errors_hold_neither_token_nor_password() {
     let no_url = format!("nonsense://door:{PASSWORD}@localhost/");
     let as_nobody = format!("{}?user=nobody&pass={PASSWORD}", redis.url());
     let nobody = RedisTokenStore::new(&as_nobody).unwrap();
-    let () = redis.ask(cmd("RPUSH").arg(name("b")).arg(token.encode().expose()));
+    let () = redis.query(cmd("RPUSH").arg(name("b")).arg(token.encode().expose()));
 
     let errors = [
         store.save(&key("a"), &token).unwrap_err(),

@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 const WRITERS: usize = 3;
-/// How many tokens of each writer the reader wants to see.
+/// The number of tokens of each writer that the reader waits for.
 const ENOUGH: usize = 100;
 
 /// Set for the other processes alone.
 const OTHER_PROCESS: &str = "AUTHARMOR_TEST_OTHER_PROCESS";
-/// What the lines of another process begin with, among those of the harness.
+/// The prefix of another process's lines, which tells them from the harness's.
 const RESULT: &str = "result: ";
 
 /// The first line that another process reads from its standard input.
@@ -128,7 +128,7 @@ fn token(writer: usize, number: usize) -> StoredToken {
     StoredToken::decode(&text.to_string()).unwrap()
 }
 
-/// Whose token it is and which one. It must be the whole of it.
+/// Returns the writer and the number of a token, which must be complete.
 fn read(found: &StoredToken) -> (usize, usize) {
     let text = found.token().expose();
     let (first, _) = text.split_once('.').unwrap();

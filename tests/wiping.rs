@@ -1,4 +1,4 @@
-//! No memory is freed while a validation token is still in it.
+//! Tests that no memory is freed while it still holds a validation token.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};

@@ -1,12 +1,12 @@
-//! [`ManualClock`]: a clock that moves only when told to.
+//! [`ManualClock`]: a clock that a test advances.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Clock;
 
-/// A clock that moves only when told to, for tests of time. Sleeping moves it
-/// and does not block.
+/// A clock for tests of time. It stands still until it is advanced. Sleeping
+/// advances it and does not block.
 ///
 /// ```
 /// use std::sync::Arc;

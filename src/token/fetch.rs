@@ -62,7 +62,7 @@ impl fmt::Debug for Token {
 /// A token and how long it is valid.
 pub(super) type LiveToken = (Arc<Token>, Life);
 
-/// How a token is fetched and kept.
+/// Settings for fetching and storing tokens.
 pub(crate) struct TokenSettings {
     pub(crate) grant: Grant,
     pub(crate) retry: RetryPolicy,

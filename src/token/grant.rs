@@ -25,8 +25,8 @@ pub(super) const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Longest token in bytes; a header must fit into the transport's buffers.
 const MAX_TOKEN_LEN: usize = 7 * 1024;
 
-/// How the client id and secret are sent to the token endpoint, in OAuth2's
-/// terms.
+/// The way in which the client id and secret are sent to the token endpoint, in
+/// OAuth2's terms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientAuth {
@@ -46,7 +46,7 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     /// Trims a line end, as a file or a variable leaves it. Refuses other
-    /// characters that nobody sees: they come with a copy from a document, and
+    /// invisible characters: they come with a copy from a document, and
     /// the service would only say that the credentials are wrong.
     pub(crate) fn new(id: &str, secret: &str) -> Result<Self, Error> {
         let id = id.trim_end_matches(['\r', '\n']);
@@ -72,7 +72,8 @@ impl Credentials {
         })
     }
 
-    /// What a response must not repeat.
+    /// Returns the texts that must not appear in errors, should a response repeat
+    /// them.
     pub(super) fn secrets(&self) -> [Zeroizing<String>; 2] {
         let secret = Zeroizing::new(self.secret.expose().to_owned());
         [secret, self.basic()]
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_in_credentials_is_refused_by_name() {
+    fn invisible_characters_in_credentials_are_refused_by_name() {
         for odd in [
             "\u{feff}x",
             "x\u{feff}",

@@ -1,5 +1,5 @@
-//! [`State`]: what is known of the access token, and who may fetch another.
-//! No I/O, no lock; the time is an argument.
+//! [`State`]: the state of the token cache. It decides who uses, fetches or
+//! waits for an access token. No I/O, no lock; the time is an argument.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,14 +8,15 @@ use crate::clock::Clock;
 /// A token is renewed this long before its end, or a tenth of its life if that
 /// is less.
 const MARGIN: Duration = Duration::from_secs(30);
-/// How often a 401 may cost a token request. Without a bound, whoever can
-/// cause a 401 could cause traffic.
+/// The least time between two token requests because of a 401. Without it,
+/// anybody who can cause a 401 could cause traffic.
 const REFETCH_INTERVAL: Duration = Duration::from_secs(30);
-/// How long refused credentials are not tried again.
+/// Refused credentials are not tried again for this time.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(1);
-/// How long after a failed renewal a valid token is used without another.
+/// After a failed renewal, a valid token is not renewed for this time.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
-/// How many rejected tokens are remembered, for a store that keeps them.
+/// The number of rejected tokens that are remembered, because a store may keep
+/// them.
 const MAX_REJECTED: usize = 4;
 
 /// One point in time on both clocks.
@@ -42,12 +43,12 @@ impl Moment {
     }
 }
 
-/// How long a token is valid.
+/// The time in which a token is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Life {
     /// When the token came into this process.
     pub(super) start: Moment,
-    /// How long it lives from then on.
+    /// The time from `start` to its end.
     pub(super) length: Duration,
 }
 
@@ -61,7 +62,7 @@ impl Life {
     }
 }
 
-/// How long before its end a token is renewed.
+/// Returns the time before its end at which a token is renewed.
 pub(super) fn margin(life: Duration) -> Duration {
     MARGIN.min(life / 10)
 }
@@ -78,14 +79,14 @@ pub(super) enum Source {
 pub(super) struct Ticket {
     /// The number of the fetch, and of its token.
     pub(super) serial: u64,
-    /// What the fetch brings counts in this generation only.
+    /// The result of the fetch counts in this generation only.
     pub(super) generation: u64,
     pub(super) source: Source,
     /// Whether a 401 is the reason.
     is_after_401: bool,
 }
 
-/// What a caller that needs a token does next.
+/// The next step of a caller that needs a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next<T, E> {
     /// Use this token.
@@ -97,13 +98,13 @@ pub(super) enum Next<T, E> {
     Fetch(Ticket),
     /// Wait for the fetch under way.
     Wait,
-    /// Fail with what the token endpoint has just said.
+    /// Fail with the token endpoint's last refusal.
     Fail(E),
     /// Fail because no time is left.
     OutOfTime,
 }
 
-/// How a fetch ended.
+/// The outcome of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum FetchOutcome<T, E> {
     Fetched(T, Life, Source),
@@ -116,18 +117,20 @@ pub(super) enum FetchOutcome<T, E> {
     Abandoned,
 }
 
-/// What follows from a 401.
+/// The effect of a 401.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rejection<T> {
     /// There is, or will be, a newer token.
     Outdated,
     /// The token is dropped; the next caller fetches another.
     Dropped(T),
-    /// A 401 has cost a token request a moment ago. The token stays for now.
+    /// A token request because of a 401 was made less than
+    /// [`REFETCH_INTERVAL`] ago. The token stays for now.
     Kept,
 }
 
-/// What is known of the access token.
+/// The state of a token cache: the token, the fetch under way, and recent
+/// failures.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct State<T, E> {
     token: Option<Cached<T>>,

@@ -22,9 +22,9 @@ const FORMAT: u8 = 1;
 /// A tool that runs often saves the token request, and several machines can
 /// share one token, for example through Redis: see the example
 /// `redis_token_store` in this crate's repository. Whoever can read the store
-/// can act with the token until it ends; whoever can *write* it can make the
-/// client speak for another project, whose users would then be let in. Treat
-/// it like the client secret.
+/// can use the token until it ends. Whoever can *write* it can give the client a
+/// token of another project, whose users could then sign in. Treat the store
+/// like the client secret.
 ///
 /// The client asks the store before it fetches a token, saves every token that
 /// it fetched, and removes one that the API refused. It removes whatever is

@@ -58,7 +58,7 @@ fn only_the_one_who_renews_waits_for_the_next_token() {
     let test = TestClient::new(
         move |number, _, _| {
             if number == 1 {
-                // Whoever waited for this would make it wait for ever.
+                // A thread that waited for this fetch would block it.
                 all_others_served.wait_for(1 + 63);
             }
             token(number, 600)
@@ -869,14 +869,14 @@ fn quotes_around_the_credentials_are_named_when_they_are_refused() {
     }
 }
 
-/// What happens to a client while it fetches its first token.
-fn while_fetching(happen: impl Fn(&Client) + Send + Sync + 'static) -> TestClient {
+/// Acts on a client while it fetches its first token.
+fn while_fetching(act: impl Fn(&Client) + Send + Sync + 'static) -> TestClient {
     let client = Later::<Client>::default();
     let its_client = Arc::clone(&client);
     let test = TestClient::new(
         move |number, _, _| {
             if number == 0 {
-                happen(its_client.get().unwrap());
+                act(its_client.get().unwrap());
             }
             token(number, 600)
         },
@@ -1065,8 +1065,8 @@ impl Clock for WatchedClock {
     }
 }
 
-/// Many threads do the same, and all others wait while one fetches a token.
-fn crowd(
+/// Many threads do the same. One fetches a token, and the others wait for it.
+fn in_threads(
     threads: usize,
     token: impl Fn(&ManualClock, Limits) -> TransportResult + Send + Sync + 'static,
     act: impl Fn(&Client) -> Result<(), Error> + Sync,
@@ -1095,14 +1095,14 @@ fn crowd(
 
 #[test]
 fn checks_of_credentials_share_one_fetch() {
-    let (test, results) = crowd(8, |_, _| token(0, 600), Client::check_credentials);
+    let (test, results) = in_threads(8, |_, _| token(0, 600), Client::check_credentials);
     assert!(results.iter().all(Result::is_ok));
     assert_eq!(test.token_requests(), 1);
 }
 
 #[test]
 fn all_who_wait_share_a_failure() {
-    let (test, results) = crowd(8, |_, _| respond(503, ""), |client| call(client).map(drop));
+    let (test, results) = in_threads(8, |_, _| respond(503, ""), |client| call(client).map(drop));
     for result in results {
         let error = result.unwrap_err();
         assert_eq!(
@@ -1115,7 +1115,7 @@ fn all_who_wait_share_a_failure() {
 
 #[test]
 fn sixty_four_cold_threads_share_one_connect_timeout() {
-    let (test, results) = crowd(
+    let (test, results) = in_threads(
         64,
         |clock, _| {
             clock.advance(seconds(5));
@@ -1131,8 +1131,8 @@ fn sixty_four_cold_threads_share_one_connect_timeout() {
 }
 
 #[test]
-fn who_waits_does_not_begin_anew_with_less_time_than_the_last_fetch_had() {
-    let (test, results) = crowd(
+fn a_waiter_does_not_fetch_again_with_less_time_than_the_last_fetch_had() {
+    let (test, results) = in_threads(
         64,
         |clock, limits| {
             clock.advance(limits.deadline.saturating_duration_since(clock.now()));

@@ -14,14 +14,14 @@ fn errors_show_no_secret_and_no_name() {
     let failures = failures::all();
     for failure in &failures {
         let (how, error) = (&failure.how, &failure.error);
-        canaries.check_display(error, how);
+        canaries.check(&error.to_string(), how);
         canaries.check_debug(error, how);
         assert!(error.to_string().lines().count() == 1, "{how}: {error}");
         check_facts(&canaries, how, error);
         check_server_message(how, error);
         let mut source = error.source();
         while let Some(cause) = source {
-            canaries.check_display(cause, how);
+            canaries.check(&cause.to_string(), how);
             canaries.check(&format!("{cause:#}"), how);
             canaries.check_debug(cause, how);
             source = cause.source();

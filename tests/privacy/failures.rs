@@ -1,5 +1,4 @@
 //! Causes every kind of error, with canaries in every value that can hold one.
-#![allow(dead_code, reason = "no single test program uses all of it")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! Calls everything that a client can do for a user, against the emulator.
-#![allow(dead_code, reason = "no single test program uses all of it")]
 
 use autharmor::auth::{
     StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth, ValidateAuth,
@@ -192,6 +191,7 @@ pub(crate) fn run(
     key: &UserKey,
     canaries: &mut Canaries,
 ) {
+    let known = canaries.len();
     sign_in_by_phone(client, emulator, name, canaries);
     sign_in_by_mail(client, emulator, name);
     sign_in_by_passkey(client, emulator, name, key);
@@ -199,6 +199,7 @@ pub(crate) fn run(
     register(client, emulator, canaries);
     register_more(client, emulator, key, canaries);
     collect_secrets(emulator, canaries);
+    assert!(canaries.len() > known + 10, "few secrets were issued");
 }
 
 fn signed_in(end: &SignIn, name: &str) {

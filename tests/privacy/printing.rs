@@ -77,7 +77,7 @@ impl Printer {
             canaries: Canaries::all(),
             // A signed message is evidence and is serialised unchanged. It holds
             // the nonce, which is used up by then.
-            secrets: Canaries::secrets().without(NONCE),
+            secrets: Canaries::secrets_but_nonce(),
             debug: BTreeSet::new(),
             display: BTreeSet::new(),
         }
@@ -93,7 +93,7 @@ impl Printer {
     fn display<T: Debug + Display>(&mut self, value: &T) {
         let name = short_name::<T>();
         self.canaries
-            .check_display(value, &format!("Display of {name}"));
+            .check(&value.to_string(), &format!("Display of {name}"));
         self.display.insert(name);
         self.debug(value);
     }

@@ -131,7 +131,7 @@ fn numbers_may_come_as_text() {
     );
 }
 
-/// What `auth_details` is with every field.
+/// Returns `auth_details` with every field.
 fn auth_details() -> Value {
     let user = json!({"user_id": USER, "username": "ada h1dden"});
     json!({

@@ -135,7 +135,7 @@ pub struct StartAuthenticatorAuthResponse {
     /// A message whose meaning is unverified; it may contain a username.
     #[serde(default, deserialize_with = "lenient")]
     pub response_message: Option<Private>,
-    /// How long the user may take, in seconds.
+    /// The time that the user has, in seconds.
     #[serde(default, deserialize_with = "optional_number")]
     pub timeout_in_seconds: Option<i64>,
     /// When the user's time ends.

@@ -28,7 +28,7 @@ open_text_enum! {
 }
 
 open_text_enum! {
-    /// How the user approved.
+    /// The way in which the user approved.
     AuthMethodUseType {
         /// Biometrics of the phone.
         Biometric = "biometric",
@@ -149,7 +149,7 @@ pub struct AuthResponseDetails {
 pub struct ResponseAuthMethod {
     /// The method.
     pub name: Option<AuthMethod>,
-    /// How the user approved.
+    /// The way in which the user approved.
     pub usetype: Option<AuthMethodUseType>,
 }
 
@@ -207,7 +207,7 @@ pub struct SignatureData {
     pub signature_data: Option<Private>,
     /// The method.
     pub auth_method: Option<AuthMethod>,
-    /// How the user approved.
+    /// The way in which the user approved.
     pub auth_method_usetype: Option<AuthMethodUseType>,
     /// The method that signed it.
     pub signing_method: Option<SigningMethod>,

@@ -15,7 +15,7 @@ use crate::http::{Endpoint, Payload, Request};
 use crate::types::{Timestamp, lenient, optional_number, setters};
 use crate::user_key::UserKey;
 
-/// How long the action name may be, in characters.
+/// The bounds of the action name's length, in characters.
 const ACTION_NAME: RangeInclusive<usize> = 2..=32;
 
 /// The body of [`start_magiclink_email_auth`].
@@ -121,7 +121,7 @@ pub struct StartMagiclinkEmailAuthResponse {
     /// The user who gets the email.
     #[serde(default, deserialize_with = "lenient")]
     pub user_id: Option<Uuid>,
-    /// How long the user may take, in seconds.
+    /// The time that the user has, in seconds.
     #[serde(default, deserialize_with = "optional_number")]
     pub timeout_in_seconds: Option<i64>,
     /// When the user's time ends.

@@ -1,4 +1,4 @@
-//! What the three start requests share.
+//! Checks and types that the three start requests share.
 
 use std::ops::RangeInclusive;
 
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::types::{lenient_text, setters};
 use crate::user_key::UserKey;
 
-/// How long a user may be given to approve, in seconds.
+/// The bounds of the user's time to approve, in seconds.
 const SIGN_IN_TIMEOUT: RangeInclusive<u32> = 15..=300;
 
 /// Checks the user and the timeout of a start request.

@@ -1,4 +1,4 @@
-//! What the three validate endpoints share: the request and its response.
+//! Request and response of the three validate endpoints.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -14,7 +14,7 @@ use crate::secret::{Private, Secret};
 use crate::types::{Timestamp, lenient, setters};
 use crate::user_key::{UserKey, check_name};
 
-/// How long the name of a new user may be, in characters.
+/// The bounds of the length of a new user's name, in characters.
 const USERNAME: RangeInclusive<usize> = 2..=42;
 
 /// The body of [`start_authenticator_registration`].
@@ -174,9 +174,8 @@ impl Client {
     /// Invites an existing user into the authenticator app, as a QR code:
     /// `POST /v3/users/{user_id}/authenticator/register/start`,
     /// `POST /v4/users/{user_id}/registrations/authenticator/start`, without a
-    /// body. **It is sent at most once.** Goes on as
-    /// [`start_authenticator_registration`](Self::start_authenticator_registration)
-    /// does.
+    /// body. **It is sent at most once.** The next steps are
+    /// those of [`start_authenticator_registration`](Self::start_authenticator_registration).
     ///
     /// Fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if the user
     /// key is out of bounds; otherwise as [`send`](Self::send) does.

@@ -198,7 +198,7 @@ impl Payload for StartChangeMagiclinkEmail {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StartMagiclinkEmailRegistrationResponse {
-    /// How long the user may take, in seconds.
+    /// The time that the user has, in seconds.
     #[serde(default, deserialize_with = "optional_number")]
     pub timeout_in_seconds: Option<i64>,
     /// When the user's time ends.
@@ -351,9 +351,9 @@ impl Client {
     /// magic links:
     /// `POST /v3/users/{user_id}/magiclink_email/register/start`,
     /// `POST /v4/users/{user_id}/registrations/magiclink_email/start`. **It
-    /// notifies a person, and is sent at most once.** Goes on as
-    /// [`start_magiclink_email_registration`](Self::start_magiclink_email_registration)
-    /// does, and fails as that does or if the user key is out of bounds.
+    /// notifies a person, and is sent at most once.** The next steps are those of
+    /// [`start_magiclink_email_registration`](Self::start_magiclink_email_registration).
+    /// Fails as that does, or if the user key is out of bounds.
     ///
     /// ```no_run
     /// use autharmor::registrations::StartMagiclinkEmailRegistration;
@@ -374,9 +374,9 @@ impl Client {
     /// Sends a magic link to a user's new address, by which the address
     /// changes: `POST /v3/users/{user_id}/magiclink_email/update/start`, the
     /// same under `/v4`. **It notifies a person, and is sent at most once.**
-    /// Goes on as
-    /// [`start_magiclink_email_registration`](Self::start_magiclink_email_registration)
-    /// does, and fails as that does or if the user key is out of bounds.
+    /// The next steps are those of
+    /// [`start_magiclink_email_registration`](Self::start_magiclink_email_registration).
+    /// Fails as that does, or if the user key is out of bounds.
     ///
     /// The username does not follow: see [`update_user`](Self::update_user).
     ///

@@ -1,5 +1,5 @@
-//! What the validate endpoints of the authenticator app and of WebAuthn share:
-//! the request and its response.
+//! Request and response of the validate endpoints of the authenticator app and
+//! of WebAuthn.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

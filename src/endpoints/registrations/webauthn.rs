@@ -370,7 +370,7 @@ impl Client {
 
     /// Starts to add WebAuthn to an existing user:
     /// `POST /v3/users/{user_id}/webauthn/register/start`,
-    /// `POST /v4/users/{user_id}/registrations/webauthn/start`. Goes on with
+    /// `POST /v4/users/{user_id}/registrations/webauthn/start`. The next step is
     /// [`finish_webauthn_registration_for_user`](Self::finish_webauthn_registration_for_user).
     ///
     /// Fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if the user
@@ -431,9 +431,9 @@ impl Client {
     /// `POST /v3/users/{user_id}/webauthn/register/finish` with the
     /// registration's id in the body,
     /// `POST /v4/users/{user_id}/registrations/webauthn/{registration_id}/finish`.
-    /// Goes on as
-    /// [`finish_webauthn_registration`](Self::finish_webauthn_registration)
-    /// does, and fails as that does or if the user key is out of bounds.
+    /// The next steps are those of
+    /// [`finish_webauthn_registration`](Self::finish_webauthn_registration).
+    /// Fails as that does, or if the user key is out of bounds.
     ///
     /// ```no_run
     /// use autharmor::registrations::{Fido2RegistrationData, FinishWebauthnRegistration};

@@ -1,9 +1,9 @@
 //! Explores the state over all interleavings of three threads.
 //!
-//! A [`World`] is the state together with the threads that use it, as
-//! `cache.rs` does: one [`Step`] is what a thread does between two
-//! acquisitions of the lock. From the first world on, every possible step of
-//! every thread and every event from outside is taken, each world once.
+//! A [`Model`] is the state together with the threads that use it as `cache.rs`
+//! does. One [`Step`] is what a thread does between two acquisitions of the
+//! lock. From the first model on, every possible step of every thread and every
+//! event from outside is taken. Each model is visited once.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,8 +16,8 @@ const THREADS: usize = 3;
 const LIFE: u64 = 100;
 /// Time passes in such steps.
 const PAUSE: u64 = 30;
-/// How much time a call has.
-const PATIENCE: u64 = 60;
+/// The time that a call has.
+const TIMEOUT: u64 = 60;
 
 static START: LazyLock<Moment> = LazyLock::new(|| Moment {
     mono: Instant::now(),
@@ -36,7 +36,7 @@ fn at(seconds: u64) -> Moment {
 struct Token {
     serial: u64,
     text: u64,
-    /// How often everything had been invalidated when it was asked for.
+    /// The number of invalidations before it was requested.
     epoch: u64,
 }
 
@@ -44,7 +44,7 @@ struct Token {
 type Failure = u64;
 type Outcome = FetchOutcome<Token, Failure>;
 
-/// How often each event may still happen.
+/// The number of times that each event may still happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Events {
     /// `invalidate_token` or `set_credentials`.
@@ -85,7 +85,7 @@ enum Step {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct World {
+struct Model {
     now: u64,
     state: State<Token, Failure>,
     threads: Vec<Thread>,
@@ -107,7 +107,7 @@ struct World {
     last_refetch: Option<u64>,
 }
 
-impl World {
+impl Model {
     fn new(has_store: bool, calls: [u8; THREADS], checks: bool, events: Events) -> Self {
         let thread = |(index, calls)| Thread {
             calls,
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    /// All worlds that may come next.
+    /// All models that may come next.
     fn successors(&self, seen: &mut BTreeSet<&'static str>) -> Vec<Self> {
         let mut next = Vec::new();
         for index in 0..THREADS {
@@ -144,72 +144,72 @@ impl World {
             "a thread starves: {self:#?}"
         );
         self.outside(&mut next);
-        for world in &mut next {
-            world.tidy();
+        for model in &mut next {
+            model.tidy();
         }
         next
     }
 
     fn outside(&self, next: &mut Vec<Self>) {
         let mut event = |count: fn(&mut Events) -> &mut u8, happen: fn(&mut Self)| {
-            let mut world = self.clone();
-            if let Some(left) = count(&mut world.events).checked_sub(1) {
-                *count(&mut world.events) = left;
-                happen(&mut world);
-                next.push(world);
+            let mut model = self.clone();
+            if let Some(left) = count(&mut model.events).checked_sub(1) {
+                *count(&mut model.events) = left;
+                happen(&mut model);
+                next.push(model);
             }
         };
-        event(|it| &mut it.pauses, |world| world.now += PAUSE);
+        event(|it| &mut it.pauses, |model| model.now += PAUSE);
         event(
             |it| &mut it.invalidations,
-            |world| {
-                world.state.invalidate();
-                world.epoch += 1;
-                world.has_cleared_store = false;
-                (world.fetched, world.is_dropped) = (None, false);
+            |model| {
+                model.state.invalidate();
+                model.epoch += 1;
+                model.has_cleared_store = false;
+                (model.fetched, model.is_dropped) = (None, false);
             },
         );
         event(
             |it| &mut it.foreign_saves,
-            |world| {
-                world.store = Some(Token {
+            |model| {
+                model.store = Some(Token {
                     serial: 0,
-                    text: 100 + u64::from(world.events.foreign_saves),
-                    epoch: world.epoch,
+                    text: 100 + u64::from(model.events.foreign_saves),
+                    epoch: model.epoch,
                 });
             },
         );
         if !self.has_cleared_store {
-            let mut world = self.clone();
-            world.has_cleared_store = true;
-            world.store = None;
-            next.push(world);
+            let mut model = self.clone();
+            model.has_cleared_store = true;
+            model.store = None;
+            next.push(model);
         }
     }
 
     /// What one thread may do next.
     fn steps(&self, index: usize, next: &mut Vec<Self>, seen: &mut BTreeSet<&'static str>) {
         let go = |step: Step| {
-            let mut world = self.clone();
-            world.threads[index].step = step;
-            world
+            let mut model = self.clone();
+            model.threads[index].step = step;
+            model
         };
         let thread = &self.threads[index];
         match thread.step.clone() {
             Step::Idle if thread.calls == 0 => {}
             Step::Idle => {
-                let mut world = go(Step::Ask);
-                world.threads[index].deadline = self.now + PATIENCE;
-                world.threads[index].has_repeated = false;
-                next.push(world);
+                let mut model = go(Step::Ask);
+                model.threads[index].deadline = self.now + TIMEOUT;
+                model.threads[index].has_repeated = false;
+                next.push(model);
             }
             Step::Ask => {
-                let mut world = go(Step::Ask);
-                world.ask(index, seen);
-                next.push(world);
+                let mut model = go(Step::Ask);
+                model.ask(index, seen);
+                next.push(model);
             }
             Step::LoadStored(ticket, deadline) => {
-                let mut world = go(Step::Request(ticket, deadline));
+                let mut model = go(Step::Request(ticket, deadline));
                 let is_it = |stored: &Token| self.state.excludes(|token| token.text == stored.text);
                 if let Some(stored) = self.store.filter(|stored| !is_it(stored)) {
                     seen.insert("a token from the store");
@@ -219,58 +219,58 @@ impl World {
                     };
                     let outcome =
                         FetchOutcome::Fetched(token, life(self.now), Source::StoreOrEndpoint);
-                    world.threads[index].step = Step::End(ticket, deadline, outcome);
+                    model.threads[index].step = Step::End(ticket, deadline, outcome);
                 }
-                next.push(world);
+                next.push(model);
             }
             Step::Request(ticket, deadline) => self.request(index, ticket, deadline, next),
             Step::Save(ticket, deadline, token) => {
                 let outcome = FetchOutcome::Fetched(token, life(self.now), Source::Endpoint);
-                let mut world = go(Step::End(ticket, deadline, outcome));
-                world.store = Some(token);
-                next.push(world);
+                let mut model = go(Step::End(ticket, deadline, outcome));
+                model.store = Some(token);
+                next.push(model);
             }
             Step::End(ticket, deadline, outcome) => {
-                let mut world = go(Step::Ask);
-                world.end_fetch(index, ticket, deadline, &outcome, seen);
-                next.push(world);
+                let mut model = go(Step::Ask);
+                model.end_fetch(index, ticket, deadline, &outcome, seen);
+                next.push(model);
             }
             Step::RemoveStale(token) => {
-                let mut world = go(Step::Ask);
-                if world.store == Some(token) {
-                    world.store = None;
+                let mut model = go(Step::Ask);
+                if model.store == Some(token) {
+                    model.store = None;
                 }
-                next.push(world);
+                next.push(model);
             }
             Step::Wait(ticket) => {
-                let mut world = go(Step::Ask);
+                let mut model = go(Step::Ask);
                 if let Some((_, outcome)) = self.ended.iter().find(|(it, _)| *it == ticket) {
-                    world.wake(index, ticket, outcome.clone(), seen);
-                    next.push(world);
+                    model.wake(index, ticket, outcome.clone(), seen);
+                    next.push(model);
                 } else {
                     assert_eq!(self.fetch, Some(ticket), "nobody ends this fetch");
                     if self.now >= thread.deadline {
-                        world.finish(index, None);
-                        next.push(world);
+                        model.finish(index, None);
+                        next.push(model);
                     }
                 }
             }
             Step::Use(token) => {
-                let mut world = go(Step::Idle);
-                world.threads[index].calls -= 1;
-                next.push(world.clone());
+                let mut model = go(Step::Idle);
+                model.threads[index].calls -= 1;
+                next.push(model.clone());
                 if self.events.suspicions > 0 {
-                    let mut world = world.clone();
-                    world.events.suspicions -= 1;
-                    let mut accepted = world.clone();
-                    world.state.suspect_token(token.serial, false);
+                    let mut model = model.clone();
+                    model.events.suspicions -= 1;
+                    let mut accepted = model.clone();
+                    model.state.suspect_token(token.serial, false);
                     accepted.state.suspect_token(token.serial, true);
-                    next.extend([world, accepted]);
+                    next.extend([model, accepted]);
                 }
                 if self.events.rejections > 0 {
-                    world.events.rejections -= 1;
-                    world.reject(index, token, seen);
-                    next.push(world);
+                    model.events.rejections -= 1;
+                    model.reject(index, token, seen);
+                    next.push(model);
                 }
             }
         }
@@ -279,9 +279,9 @@ impl World {
     /// The endpoint's response to a token request.
     fn request(&self, index: usize, ticket: Ticket, deadline: u64, next: &mut Vec<Self>) {
         let go = |step| {
-            let mut world = self.clone();
-            world.threads[index].step = step;
-            world
+            let mut model = self.clone();
+            model.threads[index].step = step;
+            model
         };
         let end = |outcome| go(Step::End(ticket, deadline, outcome));
         let token = Token {
@@ -300,15 +300,15 @@ impl World {
                 FetchOutcome::Failed(ticket.serial),
                 FetchOutcome::Refused(ticket.serial),
             ] {
-                let mut world = end(outcome);
-                world.events.failures -= 1;
-                next.push(world);
+                let mut model = end(outcome);
+                model.events.failures -= 1;
+                next.push(model);
             }
         }
         if self.events.panics > 0 {
-            let mut world = end(FetchOutcome::Abandoned);
-            world.events.panics -= 1;
-            next.push(world);
+            let mut model = end(FetchOutcome::Abandoned);
+            model.events.panics -= 1;
+            next.push(model);
         }
         if self.state.has_store && self.state.is_current(ticket) {
             next.push(go(Step::Save(ticket, deadline, token)));
@@ -538,7 +538,7 @@ impl World {
         }
     }
 
-    /// Makes worlds equal that differ in nothing that matters.
+    /// Makes models equal that differ in nothing that matters.
     fn tidy(&mut self) {
         let threads = &self.threads;
         self.ended
@@ -579,38 +579,38 @@ fn fingerprint(it: &impl Hash) -> (u64, u64) {
     (first, hasher.finish())
 }
 
-/// Visits all worlds. Returns how many there are and what was seen in them.
-fn explore(first: &World) -> (usize, BTreeSet<&'static str>) {
+/// Visits all models. Returns how many there are and what was seen in them.
+fn explore(first: &Model) -> (usize, BTreeSet<&'static str>) {
     let mut seen = BTreeSet::new();
     // Whether the way that is being walked leads through it.
-    let mut worlds = HashMap::from([(fingerprint(first), true)]);
+    let mut models = HashMap::from([(fingerprint(first), true)]);
     let mut way = vec![(fingerprint(first), first.successors(&mut seen))];
     while let Some((here, next)) = way.last_mut() {
-        let Some(world) = next.pop() else {
-            worlds.insert(*here, false);
+        let Some(model) = next.pop() else {
+            models.insert(*here, false);
             way.pop();
             continue;
         };
-        let key = fingerprint(&world);
-        match worlds.get(&key) {
-            Some(true) => panic!("threads go round in a circle: {world:#?}"),
+        let key = fingerprint(&model);
+        match models.get(&key) {
+            Some(true) => panic!("threads go round in a circle: {model:#?}"),
             Some(false) => {}
             None => {
-                worlds.insert(key, true);
-                let successors = world.successors(&mut seen);
+                models.insert(key, true);
+                let successors = model.successors(&mut seen);
                 way.push((key, successors));
             }
         }
     }
-    (worlds.len(), seen)
+    (models.len(), seen)
 }
 
 /// Explores all of these and expects that all of this is seen.
-fn check(worlds: impl IntoIterator<Item = World>, expected: &[&str]) {
+fn check(models: impl IntoIterator<Item = Model>, expected: &[&str]) {
     let mut seen = BTreeSet::new();
-    for world in worlds {
-        let (count, more) = explore(&world);
-        println!("{count} worlds");
+    for model in models {
+        let (count, more) = explore(&model);
+        println!("{count} models");
         seen.extend(more);
     }
     assert_eq!(seen, expected.iter().copied().collect());
@@ -635,7 +635,7 @@ fn invalidation_during_fetches_failures_and_panics() {
         ..NONE
     };
     check(
-        [World::new(false, [1; 3], true, events)],
+        [Model::new(false, [1; 3], true, events)],
         &[
             "a fetch that no longer counts",
             "a panic",
@@ -666,7 +666,7 @@ fn refused_and_suspected_tokens_over_time() {
         ..NONE
     };
     check(
-        [first, second, third].map(|events| World::new(false, [2, 1, 1], false, events)),
+        [first, second, third].map(|events| Model::new(false, [2, 1, 1], false, events)),
         &[
             "a dropped token",
             "a failed renewal of a valid token",
@@ -691,7 +691,7 @@ fn renewal_and_expiry() {
         ..NONE
     };
     check(
-        [World::new(false, [2, 1, 0], false, events)],
+        [Model::new(false, [2, 1, 0], false, events)],
         &[
             "a failed renewal of a valid token",
             "a remembered refusal",
@@ -720,7 +720,7 @@ fn a_store_that_others_write() {
     };
     check(
         [(first, true), (second, false)]
-            .map(|(events, checks)| World::new(true, [1; 3], checks, events)),
+            .map(|(events, checks)| Model::new(true, [1; 3], checks, events)),
         &[
             "a dropped token",
             "a fetch because of a 401",
@@ -733,7 +733,7 @@ fn a_store_that_others_write() {
     );
 }
 
-/// All events together; about two million worlds.
+/// All events together; about two million models.
 #[test]
 #[ignore = "takes a minute; for changes of the state"]
 fn everything_at_once() {
@@ -752,8 +752,8 @@ fn everything_at_once() {
     };
     check(
         [
-            World::new(false, [1; 3], true, memory),
-            World::new(true, [1; 3], true, store),
+            Model::new(false, [1; 3], true, memory),
+            Model::new(true, [1; 3], true, store),
         ],
         &[
             "a dropped token",

@@ -43,7 +43,7 @@ pub struct FileTokenStore {
     pub(super) path: PathBuf,
 }
 
-/// What is in the file.
+/// The content of the file.
 #[derive(Serialize, Deserialize)]
 struct Content {
     key: TokenKey,
@@ -161,7 +161,7 @@ fn distrust(file: &File) -> io::Result<Option<String>> {
     Ok(if !file.is_file() {
         Some("is not a regular file".to_owned())
     } else if file.uid() != own_uid()? {
-        // It would make us speak for somebody else's project.
+        // Its token may be one of another project.
         Some("belongs to another user".to_owned())
     } else if mode & 0o077 != 0 {
         Some(format!("can be used by others (mode {mode:04o})"))

@@ -63,7 +63,7 @@ fn test(set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> TestClient {
     )
 }
 
-/// The same, over a server that refuses the token that a [`Shelf`] begins with.
+/// The same, over a server that refuses the token that a [`MemoryStore`] begins with.
 fn refusing_the_stored(store: impl TokenStore + 'static) -> TestClient {
     TestClient::with(
         |number, _, _| token(number, 600),
@@ -125,7 +125,7 @@ mod unix {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
 
-    /// What the store says of its file, in `check` and in `load`.
+    /// Returns the error of `check`, which `load` repeats.
     fn refusal(store: &FileTokenStore) -> io::Error {
         let error = store.check().unwrap_err();
         let same = store.load(&key("a")).unwrap_err();
@@ -289,11 +289,11 @@ fn a_second_run_needs_no_token_request() {
     assert_eq!(other_scopes.token_requests(), 1);
 }
 
-/// A store in memory whose clock the test holds.
+/// A store in memory.
 #[derive(Clone, Default)]
-struct Shelf(Arc<Mutex<Option<StoredToken>>>);
+struct MemoryStore(Arc<Mutex<Option<StoredToken>>>);
 
-impl TokenStore for Shelf {
+impl TokenStore for MemoryStore {
     fn load(&self, _: &TokenKey) -> io::Result<Option<StoredToken>> {
         Ok(self.0.lock().unwrap().clone())
     }
@@ -312,7 +312,7 @@ impl TokenStore for Shelf {
     }
 }
 
-impl Shelf {
+impl MemoryStore {
     /// A token `t9` that was fetched some time before now and ends some time
     /// after.
     fn put(&self, clock: &dyn Clock, age: u64, left: u64) {
@@ -332,38 +332,38 @@ impl Shelf {
 #[test]
 fn a_stored_token_is_used_while_it_lives_and_then_replaced() {
     for (left, requests) in [(599, 0), (31, 0), (30, 1), (1, 1), (0, 1)] {
-        let shelf = Shelf::default();
-        let test = test(|builder| builder.token_store(shelf.clone()));
-        shelf.put(&*test.clock, 600 - left, left);
+        let store = MemoryStore::default();
+        let test = test(|builder| builder.token_store(store.clone()));
+        store.put(&*test.clock, 600 - left, left);
         call(&test.client).unwrap();
         assert_eq!(test.token_requests(), requests, "{left} s left");
     }
-    let shelf = Shelf::default();
-    let test = test(|builder| builder.token_store(shelf.clone()));
-    shelf.put(&*test.clock, 10, 100);
+    let store = MemoryStore::default();
+    let test = test(|builder| builder.token_store(store.clone()));
+    store.put(&*test.clock, 10, 100);
     call(&test.client).unwrap();
     test.clock.advance(secs(100));
     call(&test.client).unwrap();
     assert_eq!(
-        (test.token_requests(), shelf.text().as_deref()),
+        (test.token_requests(), store.text().as_deref()),
         (1, Some("t0"))
     );
 }
 
 #[test]
 fn a_renewal_takes_what_another_process_has_renewed() {
-    let shelf = Shelf::default();
-    let test = test(|builder| builder.token_store(shelf.clone()));
+    let store = MemoryStore::default();
+    let test = test(|builder| builder.token_store(store.clone()));
     call(&test.client).unwrap();
     test.clock.advance(secs(580));
-    shelf.put(&*test.clock, 5, 595);
+    store.put(&*test.clock, 5, 595);
     call(&test.client).unwrap();
     assert_eq!(test.token_requests(), 1);
     // Nobody has: it is up to us.
     test.clock.advance(secs(580));
     call(&test.client).unwrap();
     assert_eq!(
-        (test.token_requests(), shelf.text().as_deref()),
+        (test.token_requests(), store.text().as_deref()),
         (2, Some("t1"))
     );
 }
@@ -371,12 +371,12 @@ fn a_renewal_takes_what_another_process_has_renewed() {
 #[test]
 fn a_token_that_the_server_refuses_is_dropped_from_the_store() {
     for age in [0, 10, 100] {
-        let shelf = Shelf::default();
-        let test = refusing_the_stored(shelf.clone());
-        shelf.put(&*test.clock, age, 500);
+        let store = MemoryStore::default();
+        let test = refusing_the_stored(store.clone());
+        store.put(&*test.clock, age, 500);
         call(&test.client).unwrap();
         assert_eq!(
-            (test.token_requests(), shelf.text().as_deref()),
+            (test.token_requests(), store.text().as_deref()),
             (1, Some("t0"))
         );
     }
@@ -385,10 +385,10 @@ fn a_token_that_the_server_refuses_is_dropped_from_the_store() {
 #[test]
 fn a_refused_token_from_a_clock_that_was_ahead_is_replaced() {
     for (ahead, left) in [(24 * 60 * 60, 600), (60, 60), (600, 0)] {
-        let shelf = Shelf::default();
-        let test = refusing_the_stored(shelf.clone());
+        let store = MemoryStore::default();
+        let test = refusing_the_stored(store.clone());
         let issued_at = test.clock.wall() + secs(ahead);
-        *shelf.0.lock().unwrap() = Some(StoredToken {
+        *store.0.lock().unwrap() = Some(StoredToken {
             token: "t9".into(),
             issued_at,
             expires_at: issued_at + secs(left),
@@ -397,7 +397,7 @@ fn a_refused_token_from_a_clock_that_was_ahead_is_replaced() {
             call(&test.client).unwrap();
         }
         assert_eq!(
-            (test.token_requests(), shelf.text().as_deref()),
+            (test.token_requests(), store.text().as_deref()),
             (1, Some("t0"))
         );
     }
@@ -405,10 +405,10 @@ fn a_refused_token_from_a_clock_that_was_ahead_is_replaced() {
 
 #[test]
 fn a_stored_token_lives_no_longer_than_its_whole_life() {
-    let shelf = Shelf::default();
-    let test = test(|builder| builder.token_store(shelf.clone()));
+    let store = MemoryStore::default();
+    let test = test(|builder| builder.token_store(store.clone()));
     let issued_at = test.clock.wall() + secs(24 * 60 * 60);
-    *shelf.0.lock().unwrap() = Some(StoredToken {
+    *store.0.lock().unwrap() = Some(StoredToken {
         token: "t9".into(),
         issued_at,
         expires_at: issued_at + secs(600),
@@ -424,9 +424,9 @@ fn a_stored_token_lives_no_longer_than_its_whole_life() {
 
 /// A store that holds another bad token whenever it is asked.
 #[derive(Default)]
-struct Junk(Mutex<u64>);
+struct BadTokenStore(Mutex<u64>);
 
-impl TokenStore for Junk {
+impl TokenStore for BadTokenStore {
     fn load(&self, _: &TokenKey) -> io::Result<Option<StoredToken>> {
         let mut count = self.0.lock().unwrap();
         *count += 1;
@@ -459,7 +459,7 @@ fn a_store_that_gave_two_bad_tokens_is_not_asked_a_third_time() {
                     respond(200, "{}")
                 }
             },
-            |builder| builder.token_store(Junk::default()),
+            |builder| builder.token_store(BadTokenStore::default()),
         )
     };
     let test = junk("");
@@ -476,10 +476,10 @@ fn a_store_that_gave_two_bad_tokens_is_not_asked_a_third_time() {
     assert_eq!((test.token_requests(), test.api_requests()), (1, 3));
 }
 
-/// A shelf that cannot be written.
-struct Fixed(Shelf);
+/// A store that cannot be written.
+struct ReadOnlyStore(MemoryStore);
 
-impl TokenStore for Fixed {
+impl TokenStore for ReadOnlyStore {
     fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
         self.0.load(key)
     }
@@ -495,19 +495,19 @@ impl TokenStore for Fixed {
 
 #[test]
 fn a_refused_token_is_not_taken_from_the_store_again() {
-    let shelf = Shelf::default();
-    let test = refusing_the_stored(Fixed(shelf.clone()));
-    shelf.put(&*test.clock, 100, 500);
+    let store = MemoryStore::default();
+    let test = refusing_the_stored(ReadOnlyStore(store.clone()));
+    store.put(&*test.clock, 100, 500);
     call(&test.client).unwrap();
     assert_eq!(
-        (test.token_requests(), shelf.text().as_deref()),
+        (test.token_requests(), store.text().as_deref()),
         (1, Some("t9"))
     );
 }
 
 #[test]
 fn tokens_that_a_store_keeps_are_refused_once_each() {
-    let shelf = Shelf::default();
+    let store = MemoryStore::default();
     let test = TestClient::with(
         |number, _, _| token(number, 600),
         |number, _, _| {
@@ -517,11 +517,11 @@ fn tokens_that_a_store_keeps_are_refused_once_each() {
                 respond(200, "{}")
             }
         },
-        |builder| builder.token_store(Fixed(shelf.clone())),
+        |builder| builder.token_store(ReadOnlyStore(store.clone())),
     );
     for (requests, left) in [(1, 500), (2, 400), (3, 300)] {
         // The first time it is used and refused, then it is known.
-        shelf.put(&*test.clock, 100, left);
+        store.put(&*test.clock, 100, left);
         call(&test.client).unwrap();
         assert_eq!(test.token_requests(), requests);
         test.clock.advance(secs(30));
@@ -544,9 +544,12 @@ fn new_credentials_do_not_use_what_the_old_ones_stored() {
             |builder| builder.token_store(store),
         )
     }
-    let shelf = Shelf::default();
-    for test in [with_store(shelf.clone()), with_store(Fixed(shelf.clone()))] {
-        shelf.put(&*test.clock, 10, 500);
+    let store = MemoryStore::default();
+    for test in [
+        with_store(store.clone()),
+        with_store(ReadOnlyStore(store.clone())),
+    ] {
+        store.put(&*test.clock, 10, 500);
         call(&test.client).unwrap();
         assert_eq!(test.token_requests(), 0);
         test.client.set_credentials("id", "wrong").unwrap();
@@ -554,43 +557,43 @@ fn new_credentials_do_not_use_what_the_old_ones_stored() {
             assert_eq!(call(&test.client).unwrap_err().kind(), ErrorKind::Auth);
         }
     }
-    let test = with_store(shelf.clone());
-    shelf.put(&*test.clock, 10, 500);
+    let test = with_store(store.clone());
+    store.put(&*test.clock, 10, 500);
     test.client.set_credentials("id", "wrong").unwrap();
-    assert_eq!(shelf.text(), None, "dropped for other processes as well");
+    assert_eq!(store.text(), None, "dropped for other processes as well");
 }
 
 /// Has the client's token invalidated while it is saved.
-struct Meddler {
-    shelf: Shelf,
+struct InvalidatingStore {
+    store: MemoryStore,
     client: Arc<OnceLock<Client>>,
 }
 
-impl TokenStore for Meddler {
+impl TokenStore for InvalidatingStore {
     fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
-        self.shelf.load(key)
+        self.store.load(key)
     }
 
     fn save(&self, key: &TokenKey, token: &StoredToken) -> io::Result<()> {
         if let Some(client) = self.client.get() {
             client.invalidate_token();
         }
-        self.shelf.save(key, token)
+        self.store.save(key, token)
     }
 
     fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
-        self.shelf.remove(key, token)
+        self.store.remove(key, token)
     }
 }
 
 #[test]
 fn a_token_that_was_asked_for_before_it_was_invalidated_is_not_stored() {
     for is_saving in [false, true] {
-        let shelf = Shelf::default();
+        let store = MemoryStore::default();
         let client = Arc::new(OnceLock::<Client>::new());
         let at_save = Arc::new(OnceLock::new());
-        let meddler = Meddler {
-            shelf: shelf.clone(),
+        let invalidating = InvalidatingStore {
+            store: store.clone(),
             client: Arc::clone(&at_save),
         };
         let at_fetch = Arc::clone(&client);
@@ -605,21 +608,21 @@ fn a_token_that_was_asked_for_before_it_was_invalidated_is_not_stored() {
                 token(number, 600)
             },
             |_, _, _| respond(200, "{}"),
-            |builder| builder.token_store(meddler),
+            |builder| builder.token_store(invalidating),
         );
         let meddling = if is_saving { at_save } else { client };
         meddling.set(test.client.clone()).unwrap();
         call(&test.client).unwrap_err();
         assert_eq!(test.token_requests(), 2);
-        assert_eq!(shelf.text(), None);
+        assert_eq!(store.text(), None);
     }
 }
 
 #[test]
 fn an_invalidated_token_does_not_come_back_from_a_store_that_keeps_it() {
-    let shelf = Shelf::default();
-    let test = test(|builder| builder.token_store(Fixed(shelf.clone())));
-    shelf.put(&*test.clock, 100, 500);
+    let store = MemoryStore::default();
+    let test = test(|builder| builder.token_store(ReadOnlyStore(store.clone())));
+    store.put(&*test.clock, 100, 500);
     call(&test.client).unwrap();
     assert_eq!(test.token_requests(), 0);
     test.client.invalidate_token();
@@ -629,22 +632,22 @@ fn an_invalidated_token_does_not_come_back_from_a_store_that_keeps_it() {
 
 #[test]
 fn invalidating_empties_the_store_and_checking_credentials_asks_the_endpoint() {
-    let shelf = Shelf::default();
-    let test = test(|builder| builder.token_store(shelf.clone()));
-    shelf.put(&*test.clock, 10, 500);
+    let store = MemoryStore::default();
+    let test = test(|builder| builder.token_store(store.clone()));
+    store.put(&*test.clock, 10, 500);
     test.client.check_credentials().unwrap();
     assert_eq!(
-        (test.token_requests(), shelf.text().as_deref()),
+        (test.token_requests(), store.text().as_deref()),
         (1, Some("t0"))
     );
     test.client.invalidate_token();
-    assert_eq!(shelf.text(), None);
+    assert_eq!(store.text(), None);
 }
 
 /// A store that is never there.
-struct Gone;
+struct FailingStore;
 
-impl TokenStore for Gone {
+impl TokenStore for FailingStore {
     fn load(&self, _: &TokenKey) -> io::Result<Option<StoredToken>> {
         Err(io::ErrorKind::ConnectionRefused.into())
     }
@@ -660,7 +663,7 @@ impl TokenStore for Gone {
 
 #[test]
 fn a_store_that_fails_counts_as_empty() {
-    let test = test(|builder| builder.token_store(Gone));
+    let test = test(|builder| builder.token_store(FailingStore));
     call(&test.client).unwrap();
     call(&test.client).unwrap();
     test.client.invalidate_token();
@@ -670,10 +673,10 @@ fn a_store_that_fails_counts_as_empty() {
 
 #[test]
 fn a_token_that_no_header_can_carry_is_not_taken_from_the_store() {
-    let shelf = Shelf::default();
-    let test = test(|builder| builder.token_store(shelf.clone()));
-    shelf.put(&*test.clock, 10, 500);
-    shelf.0.lock().unwrap().as_mut().unwrap().token = "a\r\nb".into();
+    let store = MemoryStore::default();
+    let test = test(|builder| builder.token_store(store.clone()));
+    store.put(&*test.clock, 10, 500);
+    store.0.lock().unwrap().as_mut().unwrap().token = "a\r\nb".into();
     call(&test.client).unwrap();
     assert_eq!(test.token_requests(), 1);
 }

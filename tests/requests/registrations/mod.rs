@@ -31,7 +31,7 @@ fn post_with(target: &str, header: &str, body: &str) -> String {
     format!("POST {target}\naccept: application/json\n{content}{header}{body}")
 }
 
-/// What a call about a user is under v3 and v4, by id and by name. The routes
+/// Asserts a call about a user under v3 and v4, by id and by name. The routes
 /// are what follows `/users/{user_id}`.
 fn assert_posts_for_user<T>(
     request: impl Fn(UserKey) -> Request<T>,
