@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn enrol(
     client: &Client,
     username: &str,
-    meanwhile: impl Fn(&WaitProgress, &str),
+    mut meanwhile: impl FnMut(&WaitProgress, &str),
 ) -> Result<(), Box<dyn Error>> {
     let request = StartAuthenticatorRegistration::new(username).timeout_in_seconds(120);
     let started = client.begin_authenticator_registration(&request)?;
@@ -77,6 +77,9 @@ fn enrol(
             Ok(())
         }
         Registration::StillPending => Err("not registered: nobody scanned the code".into()),
+        Registration::ServiceUnavailable(outage) => {
+            Err(format!("not registered: {}", outage.last_error).into())
+        }
         other => Err(format!("not registered: {other:?}").into()),
     }
 }

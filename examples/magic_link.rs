@@ -1,6 +1,7 @@
 //! Signs a user in with a magic link, as a web program does: one request begins
-//! the sign-in and stores the pending state in the session. Another request,
-//! which comes from the link, completes it.
+//! the sign-in and stores the pending state in the session. The link opens a page
+//! with a button, whose request completes it. Mail scanners, which open links
+//! before the user does, press no button.
 //!
 //!     cargo run --example magic_link
 //!
@@ -70,14 +71,14 @@ fn begin(client: &Client, address: &str, server: &TcpListener) -> Result<String,
     Ok(serde_json::to_string(&pending)?)
 }
 
-/// `GET /signed-in`: completes the sign-in with the query of the link. `state`
+/// `POST /signed-in`: completes the sign-in with the query of the link. `state`
 /// was removed from the session, since it can be used once.
 fn complete(client: &Client, state: &str, target: &str) -> Result<SignIn, Box<dyn Error>> {
     let pending: PendingMagiclink = serde_json::from_str(state)?;
     Ok(pending.complete(client, target)?)
 }
 
-/// Serves until a browser arrives from the link.
+/// Serves until the user has pressed the button.
 fn serve(
     client: &Client,
     server: &TcpListener,
@@ -88,11 +89,17 @@ fn serve(
         let (mut browser, _) = server.accept()?;
         // Browsers open connections in advance and send nothing on them.
         browser.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let Ok(target) = target_of(&browser) else {
+        let Ok((method, target)) = request_of(&browser) else {
             continue;
         };
         if !target.starts_with("/signed-in?") {
             respond(&mut browser, "404 Not Found", "not found")?;
+            continue;
+        }
+        if method != "POST" {
+            // Changes nothing. The form posts to this page's own URL.
+            let form = "<form method=post><button>Sign in</button></form>";
+            respond(&mut browser, "200 OK", form)?;
             continue;
         }
         let state = sessions
@@ -123,8 +130,8 @@ fn print_user(user: &SignedInUser) {
     println!("signed in: {name} ({})", user.user_id());
 }
 
-/// Returns path and query of a request: the second word of its first line.
-fn target_of(browser: &TcpStream) -> Result<String, Box<dyn Error>> {
+/// Returns the first two words of a request: its method, and path and query.
+fn request_of(browser: &TcpStream) -> Result<(String, String), Box<dyn Error>> {
     let mut lines = BufReader::new(browser.take(16 * 1024)).lines();
     let first = lines.next().ok_or("an empty request")??;
     while lines
@@ -132,26 +139,38 @@ fn target_of(browser: &TcpStream) -> Result<String, Box<dyn Error>> {
         .transpose()?
         .is_some_and(|line| !line.is_empty())
     {}
-    let target = first.split(' ').nth(1).ok_or("not a request")?;
-    Ok(target.to_owned())
+    let mut words = first.split(' ').map(str::to_owned);
+    words.next().zip(words.next()).ok_or("not a request".into())
 }
 
 fn respond(browser: &mut TcpStream, status: &str, text: &str) -> std::io::Result<()> {
     // The URL holds a token, which must not reach other pages as a referrer.
     write!(
         browser,
-        "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: text/html\r\ncontent-length: {}\r\n\
          referrer-policy: no-referrer\r\ncache-control: no-store\r\nconnection: close\r\n\r\n{text}",
         text.len()
     )
 }
 
-/// Opens the link as the user's browser would. Returns the text of the page.
+/// Opens the link and presses the button, as the user does in a browser. Returns
+/// the text of the last page.
 fn browse(url: &str) -> Result<String, Box<dyn Error + Send + Sync>> {
+    let page = request("GET", url)?;
+    if !page.contains("<button>") {
+        return Err(format!("no button: {page}").into());
+    }
+    request("POST", url)
+}
+
+fn request(method: &str, url: &str) -> Result<String, Box<dyn Error + Send + Sync>> {
     let rest = url.strip_prefix("http://").ok_or("not an http URL")?;
     let (host, target) = rest.split_once('/').ok_or("no path")?;
     let mut server = TcpStream::connect(host)?;
-    write!(server, "GET /{target} HTTP/1.1\r\nhost: {host}\r\n\r\n")?;
+    write!(
+        server,
+        "{method} /{target} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\n\r\n"
+    )?;
     let mut response = String::new();
     server.read_to_string(&mut response)?;
     let (_, body) = response.split_once("\r\n\r\n").ok_or("no response")?;

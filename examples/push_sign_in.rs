@@ -1,5 +1,6 @@
 //! Signs a user in with a push notification, in a terminal: draws the QR code
-//! as a fallback, shows a spinner while it waits, and stops on Ctrl-C.
+//! as a fallback, shows a spinner while it waits, and stops on Ctrl-C. All of it
+//! takes at most a minute.
 //!
 //!     cargo run --example push_sign_in
 //!
@@ -15,7 +16,7 @@ use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use autharmor::Client;
 use autharmor::auth::StartAuthenticatorAuth;
@@ -49,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn sign_in(
     client: &Client,
     username: &str,
-    meanwhile: impl Fn(&WaitProgress),
+    mut meanwhile: impl FnMut(&WaitProgress),
 ) -> Result<(), Box<dyn Error>> {
     let cancelled = Arc::new(AtomicBool::new(false));
     ctrlc::set_handler({
@@ -57,6 +58,7 @@ fn sign_in(
         move || cancelled.store(true, Ordering::Relaxed)
     })?;
 
+    let client = &client.with_deadline(Instant::now() + Duration::from_secs(60));
     let request = StartAuthenticatorAuth::new()
         .user(username)
         .action_name("Sign in")
@@ -80,15 +82,13 @@ fn sign_in(
         println!("your phone asks for: {}", value.escape_debug());
     }
 
-    let policy = WaitPolicy::new().on_progress(|progress| {
-        show(progress);
-        meanwhile(progress);
-        if cancelled.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
+    let policy = WaitPolicy::new()
+        .cancel_flag(&cancelled)
+        .on_progress(|progress| {
+            show(progress);
+            meanwhile(progress);
             ControlFlow::Continue(())
-        }
-    });
+        });
     let end = started.pending.wait(client, &policy)?;
     println!();
     match end {
@@ -99,6 +99,9 @@ fn sign_in(
             Ok(())
         }
         SignIn::StillPending => Err("not signed in: nobody responded".into()),
+        SignIn::ServiceUnavailable(outage) => {
+            Err(format!("not signed in: {}", outage.last_error).into())
+        }
         other => Err(format!("not signed in: {other:?}").into()),
     }
 }

@@ -40,6 +40,8 @@ pub struct Client {
     inner: Arc<Inner>,
     /// The timeout of a call that has none of its own.
     timeout: Duration,
+    /// The end of all calls and waits, see [`Client::with_deadline`].
+    deadline: Option<Instant>,
 }
 
 /// The state that all clones of a client share.
@@ -50,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) retry: RetryPolicy,
+    /// The shortest pause between two polls.
+    pub(crate) shortest_poll_pause: Duration,
     pub(crate) max_response_body: usize,
     pub(crate) user_agent: HeaderValue,
     pub(crate) observer: Observer,
@@ -70,6 +74,7 @@ impl Client {
         Self {
             inner: Arc::new(inner),
             timeout,
+            deadline: None,
         }
     }
 
@@ -84,6 +89,15 @@ impl Client {
 
     pub(crate) fn default_timeout(&self) -> Duration {
         self.timeout
+    }
+
+    pub(crate) fn shortest_poll_pause(&self) -> Duration {
+        self.inner.shortest_poll_pause
+    }
+
+    /// Returns the deadline of all calls of this client.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// Returns the version of the API that this client speaks.
@@ -117,8 +131,43 @@ impl Client {
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
             timeout,
+            ..self.clone()
+        }
+    }
+
+    /// Returns a client whose calls and waits all end by `deadline`, for a
+    /// program that has a fixed time for a whole flow. It is cheap to make, and
+    /// shares the access token and the connections with this client.
+    ///
+    /// Each call still has its own [timeout](crate::ClientBuilder::timeout). If
+    /// that ends later, the deadline counts. A call that begins after the
+    /// deadline fails with [`ErrorKind::Timeout`], and nothing is sent.
+    /// [`PendingAuthenticator::wait`](crate::flow::PendingAuthenticator::wait)
+    /// leaves time for the validation: its last poll is sent 3 seconds before
+    /// the deadline, or when half of the time is left if that is later.
+    ///
+    /// The time is that of the client's [clock](crate::ClientBuilder::clock). Of
+    /// two deadlines, the earlier one counts.
+    ///
+    /// ```no_run
+    /// use std::time::{Duration, Instant};
+    /// use autharmor::auth::StartAuthenticatorAuth;
+    /// use autharmor::flow::WaitPolicy;
+    ///
+    /// # let client = autharmor::Client::from_env()?;
+    /// let client = client.with_deadline(Instant::now() + Duration::from_secs(60));
+    /// let request = StartAuthenticatorAuth::new().user("ada@example.com");
+    /// let started = client.begin_authenticator_sign_in(&request)?;
+    /// let end = started.pending.wait(&client, &WaitPolicy::new())?;
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Instant) -> Self {
+        let earlier = self.deadline.map_or(deadline, |other| other.min(deadline));
+        Self {
+            deadline: Some(earlier),
+            ..self.clone()
         }
     }
 
@@ -172,7 +221,7 @@ impl Client {
     fn respond<T>(&self, request: &Request<T>) -> Result<Success, Error> {
         let timeout = request.own_timeout().unwrap_or(self.timeout);
         let mut call = Call {
-            deadline: self.deadline(timeout, request.endpoint().name())?,
+            deadline: self.call_deadline(timeout, request.endpoint().name())?,
             has_repeated: false,
         };
         match request.name_to_look_up(&self.inner.target) {
@@ -245,15 +294,25 @@ impl Client {
     pub fn check_credentials(&self) -> Result<(), Error> {
         self.inner
             .tokens
-            .renew(self.deadline(self.timeout, "token")?)
+            .renew(self.call_deadline(self.timeout, "token")?)
     }
 
     /// Returns the time at which a call of this area must have ended.
-    fn deadline(&self, timeout: Duration, area: &'static str) -> Result<Instant, Error> {
+    fn call_deadline(&self, timeout: Duration, area: &'static str) -> Result<Instant, Error> {
         if timeout.is_zero() {
             return Err(Error::invalid("the timeout is zero").in_area(area));
         }
-        Ok(self.inner.clock.deadline(timeout))
+        let clock = &self.inner.clock;
+        let deadline = clock.deadline(timeout);
+        match self.deadline {
+            Some(end) if end <= clock.now() => Err(Error::new(
+                ErrorKind::Timeout,
+                "the deadline of the client has passed",
+            )
+            .in_area(area)),
+            Some(end) => Ok(deadline.min(end)),
+            None => Ok(deadline),
+        }
     }
 
     /// Sends a request until its response is a 2xx or it may not be repeated.

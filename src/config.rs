@@ -104,6 +104,7 @@ pub struct ClientBuilder {
     client_auth: ClientAuth,
     connect_timeout: Duration,
     timeout: Duration,
+    shortest_poll_pause: Duration,
     retry: RetryPolicy,
     roots: Roots,
     client_certificate: Option<ClientCertificate>,
@@ -132,6 +133,7 @@ impl ClientBuilder {
             client_auth: ClientAuth::default(),
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
+            shortest_poll_pause: Duration::from_millis(300),
             retry: RetryPolicy::default(),
             roots: Roots::Bundled,
             client_certificate: None,
@@ -240,6 +242,13 @@ impl ClientBuilder {
     /// [`Request::timeout`](crate::Request::timeout). Defaults to 30 seconds.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Sets the lower bound of [`WaitPolicy::poll_every`](crate::flow::WaitPolicy::poll_every).
+    #[cfg(feature = "emulator")]
+    pub(crate) fn shortest_poll_pause(mut self, pause: Duration) -> Self {
+        self.shortest_poll_pause = pause;
         self
     }
 
@@ -474,6 +483,7 @@ impl ClientBuilder {
             clock: self.clock,
             budget,
             retry: self.retry,
+            shortest_poll_pause: self.shortest_poll_pause,
             max_response_body: self.max_response_body,
             user_agent,
             observer: self.observer,

@@ -66,7 +66,8 @@ fuzz_target!(|data: &[u8]| {
                 last = parts.next().unwrap_or_default();
                 SERVICE.respond_with([Response::ok(finish), Response::ok(last)]);
             }
-            let page = r#"{"id":"a","attestation_object":"b","client_data":"c"}"#;
+            // The client data is `{"type":"webauthn.create"}`.
+            let page = r#"{"id":"AQID","attestation_object":"BAUG","client_data":"eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIn0"}"#;
             pending.complete(client, page)
         };
         match end {

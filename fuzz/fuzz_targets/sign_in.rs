@@ -101,7 +101,7 @@ fuzz_target!(|data: &[u8]| {
                 validated = parts.next().unwrap_or_default();
                 finished = Some(finish);
                 SERVICE.respond_with([Response::ok(finish), Response::ok(validated)]);
-                read::<PendingWebauthn>(&state).complete(client, r#"{"id":"x"}"#)
+                read::<PendingWebauthn>(&state).complete(client, PAGE)
             }
             2 => {
                 let link = format!(
@@ -149,6 +149,10 @@ fuzz_target!(|data: &[u8]| {
 fn read<T: serde::de::DeserializeOwned>(state: &str) -> T {
     serde_json::from_str(state).expect("a state of ours")
 }
+
+/// A passkey's page. The client data is `{"type":"webauthn.get"}`.
+const PAGE: &str =
+    r#"{"id":"AQID","attestation_object":"BwgJ","client_data":"eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0"}"#;
 
 fn assert_allowed(case: &Case, user: &SignedInUser, body: &[u8], finished: Option<&[u8]>) {
     const DETAILS: &str = "validate_auth_response_details";

@@ -99,6 +99,7 @@ impl Emulator {
             .api_url(self.api_url())
             .login_url(self.login_url())
             .clock(ClientClock(Arc::clone(&self.app)))
+            .shortest_poll_pause(Duration::from_millis(10))
             .no_proxy();
         if self.ca_pem().is_empty() {
             builder.allow_http_on_loopback(true)

@@ -51,13 +51,17 @@
 //!
 //! If the request names no `user`, whoever scans the QR code signs in: show
 //! clearly who that was. [`WaitPolicy`] sets how long to wait, reports progress,
-//! and can end the waiting.
+//! and can end the waiting. [`Client::with_deadline`](crate::Client::with_deadline)
+//! gives the whole flow one deadline. A program that must not block calls
+//! [`poll`](PendingAuthenticator::poll) in place of `wait`.
 //!
 //! # Passkey or security key
 //!
 //! A web program does this in two steps. The first sends the options to the
 //! page and stores the pending state in the session. The second takes the JSON
-//! that the page sends back.
+//! that the page sends back: that of the browser's credential
+//! (`PublicKeyCredential.toJSON()`), or that of the vendor's page SDK. The manual
+//! has [the page's script](crate#the-page-of-a-passkey).
 //!
 //! ```no_run
 //! use autharmor::Client;
@@ -113,6 +117,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! Mail scanners open links first: the manual shows
+//! [a page that stands it](crate#the-page-of-a-magic-link).
+//!
 //! The user may open the mail on another device, whose session has no pending
 //! state. Then ask the user to open the link in the browser in which the
 //! sign-in began. Do not sign in a browser that did not begin the sign-in. That
@@ -149,7 +156,9 @@
 //! | [`ValidatedTooLate`](SignIn::ValidatedTooLate) | approved, but the validation was late | begin again; find out what took so long |
 //! | [`RefusedForSecurity`](SignIn::RefusedForSecurity) | for example, another IP address than at the start | log it; begin again from the start |
 //! | [`FailedSignature`](SignIn::FailedSignature) | the signature of the device is wrong | log it; it may be an attack |
-//! | [`StillPending`](SignIn::StillPending) | the user has not responded yet, or you ended the waiting | wait again with the same state, or drop it |
+//! | [`StillPending`](SignIn::StillPending) | the user has not responded yet | wait again with the same state, or drop it |
+//! | [`ServiceUnavailable`](SignIn::ServiceUnavailable) | the time of the wait is over, and the last poll failed | the same; raise an alarm |
+//! | [`Cancelled`](SignIn::Cancelled) | the callback or the flag ended the wait | the same |
 //! | [`NotAuthorized`](SignIn::NotAuthorized) | not authorised, for no known reason | as for declined |
 //! | an error of kind [`Mismatch`](crate::ErrorKind::Mismatch) | the response is about another user or request, or contradicts itself | **nobody is signed in**; log it, it may be an attack |
 //! | any other error | the outcome is unknown | nobody is signed in; if the error [is transient](crate::Error::is_transient) and [certainly was not sent](crate::Error::may_have_been_sent), complete it again, else begin again |
@@ -166,6 +175,7 @@
 //! | --- | --- |
 //! | a pending state is of this format and this flow, and has all required values | it does not deserialise |
 //! | the client speaks the API version under which the flow was begun | [`InvalidInput`](crate::ErrorKind::InvalidInput) |
+//! | the page's JSON of a passkey has all members, each of the right type, and is of the right ceremony | `InvalidInput`; nothing is sent |
 //! | a link has each parameter once, and belongs to the request of the state | `InvalidInput`, [`Mismatch`](crate::ErrorKind::Mismatch); nothing is sent |
 //! | the finish response of a passkey is about that request, if it names one | `Mismatch` |
 //! | `authorized` in the validate response is the JSON `true` | another [`SignIn`] |
@@ -178,8 +188,11 @@
 //!
 //! Every request that can carry a nonce gets one from the TLS provider's secure
 //! random source (authenticator; WebAuthn under v4), and so does its validation.
-//! IP address and user agent are repeated as well, if the request has them. The
-//! service compares them.
+//! IP address and user agent are sent again as well, if the request has them:
+//! those of the browser that completes the sign-in, if you give them
+//! ([`ip_address`](PendingMagiclink::ip_address)), else those of the start. The
+//! service compares them. If you give none, it compares the start's with
+//! themselves, which shows nothing.
 //!
 //! Not checked: the signature itself, for which TLS and the service vouch, and
 //! `auth_history_id`, since no source says that it is the request's id.
@@ -240,6 +253,8 @@
 //!   is refused, and the user begins again.
 
 mod callback;
+#[cfg(test)]
+mod deadline_tests;
 mod page;
 mod pending;
 mod registration;
@@ -259,4 +274,6 @@ pub use self::sign_in::{
     PendingMagiclink, PendingWebauthn, WebauthnStarted,
 };
 pub use self::verify::{SignIn, SignedInUser};
-pub use self::wait::{AuthWait, RegistrationWait, RegistrationWatch, WaitPolicy, WaitProgress};
+pub use self::wait::{
+    AuthWait, Outage, RegistrationWait, RegistrationWatch, WaitPolicy, WaitProgress,
+};

@@ -117,14 +117,14 @@ impl<'de, S: State> Deserialize<'de> for Flow<S> {
     }
 }
 
-/// IP address and user agent of the user's browser, as the start call reported
-/// them. The validate call repeats them.
+/// IP address and user agent of the user's browser for the validate call: those
+/// of the start call, unless the program gives those of the arriving browser.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Browser {
     #[serde(skip_serializing_if = "Option::is_none")]
-    ip_address: Option<Private>,
+    pub(super) ip_address: Option<Private>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    user_agent: Option<Private>,
+    pub(super) user_agent: Option<Private>,
 }
 
 impl Browser {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::credentials::CredentialId;
 use crate::error::Error;
 use crate::flow::verify::{Identity, check_user, known, known_text, mismatch};
+use crate::flow::wait::Outage;
 use crate::registrations::{RegistrationStatus, ValidateRegistrationResponse};
 use crate::secret::Private;
 use crate::types::ContextData;
@@ -36,6 +37,11 @@ pub enum Registration {
     FailedSignature,
     /// The user has not responded yet.
     StillPending,
+    /// The time of a wait is over, and the last poll failed: whether the user
+    /// has responded is unknown. The same state can be waited for again.
+    ServiceUnavailable(Outage),
+    /// The progress callback or the cancel flag of a wait ended it.
+    Cancelled,
 }
 
 impl Registration {

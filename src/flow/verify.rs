@@ -13,6 +13,7 @@ use crate::auth::{
     ResultCode, ValidateAuthResponse,
 };
 use crate::error::{Error, ErrorKind};
+use crate::flow::wait::Outage;
 use crate::secret::{Private, Secret};
 use crate::types::{ContextData, Timestamp};
 use crate::user_key::UserKey;
@@ -37,6 +38,11 @@ pub enum SignIn {
     FailedSignature,
     /// The user has not responded yet.
     StillPending,
+    /// The time of a wait is over, and the last poll failed: whether the user
+    /// has responded is unknown. The same state can be waited for again.
+    ServiceUnavailable(Outage),
+    /// The progress callback or the cancel flag of a wait ended it.
+    Cancelled,
     /// The service does not authorise the sign-in and gives no reason that
     /// this crate knows.
     NotAuthorized,
@@ -57,7 +63,9 @@ impl SignIn {
 ///
 /// No other type of this crate means that a user signed in. Only a flow makes
 /// one, and only if the validate response said `authorized: true` and passed
-/// every check. It cannot be constructed, changed or deserialised:
+/// every check. It is as good as the client that made it: if a process has
+/// clients of several projects, or one of an emulator, a user of one of them is
+/// no user of the others. It cannot be constructed, changed or deserialised:
 ///
 /// ```compile_fail
 /// use autharmor::flow::SignedInUser;

@@ -1,12 +1,14 @@
-//! Waiting for a user: [`WaitPolicy`], and polling within a deadline.
+//! Waiting for a user: what to poll, and how it can end.
 
-use std::fmt;
-use std::ops::ControlFlow;
+mod policy;
+mod polling;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::polling::{Waited, wait};
 use crate::auth::{self, AuthRequestStatus, ResultCode};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
@@ -14,92 +16,20 @@ use crate::registrations::{self, RegistrationStatus};
 use crate::user_key::UserKey;
 use crate::users::{self, AuthMethodId, EnrolledAuthMethod};
 
+pub use self::policy::{Outage, WaitPolicy, WaitProgress};
+
 /// The life of a request, in seconds, if neither the response nor the request
 /// says it: the longest time that a sign-in may have.
 const DEFAULT_LIFE: u64 = 300;
 /// The longest life that is taken from a response, in seconds.
 const MAX_LIFE: i64 = 60 * 60;
-/// The pauses before the first polls, in milliseconds.
-const FIRST_PAUSES: [u64; 4] = [1000, 1500, 2250, 3375];
-/// The pause before every later poll.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// The pause between two calls of a progress callback.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
-/// The time that the last poll may take beyond the deadline.
-const GRACE_PERIOD: Duration = Duration::from_secs(5);
-
-/// Settings for waiting for a user.
-///
-/// Polls begin 1 second after the start and become rarer, up to one every 5
-/// seconds. Each pause is shortened at random by up to half. The last poll is
-/// sent when the time is over. It may take up to 5 seconds more.
-///
-/// ```
-/// use std::ops::ControlFlow;
-/// use std::time::Duration;
-/// use autharmor::flow::WaitPolicy;
-///
-/// let policy = WaitPolicy::new()
-///     .timeout(Duration::from_secs(60))
-///     .on_progress(|progress| {
-///         eprint!("\r{} s left", progress.remaining.as_secs());
-///         ControlFlow::Continue(())
-///     });
-/// ```
-#[derive(Default)]
-#[must_use]
-pub struct WaitPolicy<'a> {
-    timeout: Option<Duration>,
-    on_progress: Option<Box<OnProgress<'a>>>,
-}
-
-type OnProgress<'a> = dyn Fn(&WaitProgress) -> ControlFlow<()> + 'a;
-
-impl<'a> WaitPolicy<'a> {
-    /// Waits as long as the request lives, or 300 seconds if that is not known.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Waits for this time, whatever the life of the request is.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    /// Calls this about ten times a second while waiting, to show progress.
-    /// [`ControlFlow::Break`] ends the waiting.
-    pub fn on_progress(mut self, callback: impl Fn(&WaitProgress) -> ControlFlow<()> + 'a) -> Self {
-        self.on_progress = Some(Box::new(callback));
-        self
-    }
-}
-
-impl fmt::Debug for WaitPolicy<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitPolicy")
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The progress of a wait.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct WaitProgress {
-    /// The time since the waiting began.
-    pub elapsed: Duration,
-    /// The time until it ends.
-    pub remaining: Duration,
-    /// The number of polls so far.
-    pub polls: u32,
-    /// The error of the last poll, if it failed.
-    pub last_error: Option<Error>,
-}
+/// The longest time that one poll may take.
+const POLL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The end of a wait for a sign-in. **None of these is a sign-in**: only the
 /// validate call tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 #[non_exhaustive]
 pub enum AuthWait {
     /// The user has approved, and the service waits for the validate call.
@@ -110,12 +40,16 @@ pub enum AuthWait {
     /// The time is over, and the user has not responded. The same request can
     /// be waited for again.
     StillPending,
-    /// The progress callback ended the waiting.
-    GivenUp,
+    /// The time is over, and the last poll failed: whether the user has
+    /// responded is unknown. The same request can be waited for again.
+    ServiceUnavailable(Outage),
+    /// The progress callback or the cancel flag ended the waiting.
+    Cancelled,
 }
 
 /// The end of a wait for a registration by phone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq))]
 #[non_exhaustive]
 pub enum RegistrationWait {
     /// The user has enrolled the phone. Under v4 the service waits for the
@@ -125,8 +59,11 @@ pub enum RegistrationWait {
     Ended(RegistrationStatus),
     /// The time is over, and the user has not enrolled the phone.
     StillPending,
-    /// The progress callback ended the waiting.
-    GivenUp,
+    /// The time is over, and the last poll failed: whether the user has
+    /// responded is unknown. The same registration can be waited for again.
+    ServiceUnavailable(Outage),
+    /// The progress callback or the cancel flag ended the waiting.
+    Cancelled,
 }
 
 /// The registration to wait for, and how to tell it from others.
@@ -174,9 +111,10 @@ impl Client {
     /// Polls `GET /auth/{auth_request_id}` until the request is no longer
     /// pending approval or the time is over.
     ///
-    /// 429, 5xx and broken connections do not end the waiting. Any other
-    /// failure (403, 404, a response that cannot be decoded) ends it with its
-    /// error. An unknown status counts as pending.
+    /// 429, 5xx, timeouts and broken connections do not end the waiting; if the
+    /// last poll fails so, the end is [`AuthWait::ServiceUnavailable`]. Any
+    /// other failure (403, 404, a response that cannot be decoded) ends it at
+    /// once with its error. An unknown status counts as pending.
     ///
     /// ```no_run
     /// use autharmor::flow::{AuthWait, WaitPolicy};
@@ -204,13 +142,12 @@ impl Client {
         life: u64,
         policy: &WaitPolicy<'_>,
     ) -> Result<AuthWait, Error> {
-        let waited = wait(self, policy, life, |timeout| {
-            poll_auth(self, auth_request_id, timeout)
-        })?;
-        Ok(match waited {
+        let poll = move |client: &Self, timeout| poll_auth(client, auth_request_id, timeout);
+        Ok(match wait(self, policy, life, poll)? {
             Waited::Ended(end) => end,
             Waited::TimeOver => AuthWait::StillPending,
-            Waited::GivenUp => AuthWait::GivenUp,
+            Waited::ServiceUnavailable(outage) => AuthWait::ServiceUnavailable(outage),
+            Waited::Cancelled => AuthWait::Cancelled,
         })
     }
 
@@ -245,13 +182,13 @@ impl Client {
         life: u64,
         policy: &WaitPolicy<'_>,
     ) -> Result<RegistrationWait, Error> {
-        let waited = wait(self, policy, life, |timeout| {
-            poll_registration(self, watch, timeout)
-        })?;
-        Ok(match waited {
+        let watch = watch.clone();
+        let poll = move |client: &Self, timeout| poll_registration(client, &watch, timeout);
+        Ok(match wait(self, policy, life, poll)? {
             Waited::Ended(end) => end,
             Waited::TimeOver => RegistrationWait::StillPending,
-            Waited::GivenUp => RegistrationWait::GivenUp,
+            Waited::ServiceUnavailable(outage) => RegistrationWait::ServiceUnavailable(outage),
+            Waited::Cancelled => RegistrationWait::Cancelled,
         })
     }
 }
@@ -266,8 +203,17 @@ pub(super) fn request_life(response: Option<i64>, request: Option<u32>) -> u64 {
         .unwrap_or(DEFAULT_LIFE)
 }
 
+/// Returns how long a single poll of this client may take.
+pub(super) fn poll_timeout(client: &Client) -> Duration {
+    client.default_timeout().min(POLL_TIMEOUT)
+}
+
 /// Polls a sign-in once. `None` means that it is pending.
-fn poll_auth(client: &Client, id: Uuid, timeout: Duration) -> Result<Option<AuthWait>, Error> {
+pub(super) fn poll_auth(
+    client: &Client,
+    id: Uuid,
+    timeout: Duration,
+) -> Result<Option<AuthWait>, Error> {
     let request = auth::get_auth_info(id).without_retries().timeout(timeout);
     let info = client.send(&request)?;
     Ok(match info.auth_request_status_id {
@@ -281,7 +227,7 @@ fn poll_auth(client: &Client, id: Uuid, timeout: Duration) -> Result<Option<Auth
 }
 
 /// Polls a registration once. `None` means that it is pending.
-fn poll_registration(
+pub(super) fn poll_registration(
     client: &Client,
     watch: &RegistrationWatch,
     timeout: Duration,
@@ -340,75 +286,6 @@ fn is_authenticator(method: &EnrolledAuthMethod) -> bool {
     method.auth_method_id == Some(AuthMethodId::Authenticator)
         || method.auth_method_name.as_deref()
             == Some(auth::AuthMethod::AuthArmorAuthenticator.as_str())
-}
-
-enum Waited<W> {
-    Ended(W),
-    TimeOver,
-    GivenUp,
-}
-
-/// Polls until `poll` returns an end or the time is over. `poll` gets the time
-/// that it may take. `life` is in seconds.
-fn wait<W>(
-    client: &Client,
-    policy: &WaitPolicy<'_>,
-    life: u64,
-    poll: impl Fn(Duration) -> Result<Option<W>, Error>,
-) -> Result<Waited<W>, Error> {
-    let clock = client.clock();
-    let timeout = policy.timeout.unwrap_or(Duration::from_secs(life));
-    let began = clock.now();
-    let deadline = clock.deadline(timeout);
-    let remaining = || deadline.saturating_duration_since(clock.now());
-    let mut progress = WaitProgress {
-        elapsed: Duration::ZERO,
-        remaining: timeout,
-        polls: 0,
-        last_error: None,
-    };
-
-    let mut retry_after = Duration::ZERO;
-    let mut pauses = FIRST_PAUSES.into_iter().map(Duration::from_millis);
-    loop {
-        let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
-        let pause = pause / 2 + clock.jitter(pause / 2);
-        let next_poll = clock.deadline(pause.max(retry_after).min(remaining()));
-        loop {
-            let pause = next_poll.saturating_duration_since(clock.now());
-            let Some(on_progress) = &policy.on_progress else {
-                clock.sleep(pause);
-                break;
-            };
-            progress.elapsed = clock.now().saturating_duration_since(began);
-            progress.remaining = remaining();
-            if on_progress(&progress).is_break() {
-                return Ok(Waited::GivenUp);
-            }
-            if pause.is_zero() {
-                break;
-            }
-            clock.sleep(pause.min(PROGRESS_INTERVAL));
-        }
-        let is_last = remaining().is_zero();
-        let polled = poll(client.default_timeout().min(remaining().max(GRACE_PERIOD)));
-        progress.polls += 1;
-        match polled {
-            Ok(Some(end)) => return Ok(Waited::Ended(end)),
-            Ok(None) => {
-                retry_after = Duration::ZERO;
-                progress.last_error = None;
-            }
-            Err(error) if error.is_transient() => {
-                retry_after = error.retry_after().unwrap_or_default();
-                progress.last_error = Some(error);
-            }
-            Err(error) => return Err(error),
-        }
-        if is_last {
-            return Ok(Waited::TimeOver);
-        }
-    }
 }
 
 #[cfg(test)]

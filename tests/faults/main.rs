@@ -20,6 +20,7 @@ mod json;
 mod misuse;
 mod names;
 mod network;
+mod people;
 mod property;
 mod second_flows;
 mod second_network;

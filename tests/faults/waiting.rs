@@ -38,7 +38,7 @@ fn wait(client: &Client, timeout: Duration) -> Result<AuthWait, Error> {
 
 /// An approval is not a sign-in, but it is what the wait was for.
 #[expect(clippy::unnecessary_wraps, reason = "it ends a call")]
-fn judge(end: AuthWait) -> Result<Outcome, Error> {
+fn judge(end: &AuthWait) -> Result<Outcome, Error> {
     Ok(match end {
         AuthWait::ReadyToValidate => Outcome::Served,
         _ => Outcome::NotAuthorized,
@@ -46,7 +46,7 @@ fn judge(end: AuthWait) -> Result<Outcome, Error> {
 }
 
 fn waits(row: &mut Row, scenario: &Scenario, timeout: Duration, expect: &Expect) {
-    let call = move |client: &Client| wait(client, timeout).and_then(judge);
+    let call = move |client: &Client| wait(client, timeout).and_then(|end| judge(&end));
     row.check_other_call(scenario, true, call, &expect.clone().tokens(1));
 }
 
@@ -68,8 +68,11 @@ fn w1_ended_without_approval() {
         let (scenario, _) = polled(move |_| respond(200, over.clone()), seconds(60));
         let call = move |client: &Client| {
             let end = wait(client, seconds(60))?;
-            assert_eq!(end, AuthWait::Ended(Some(expected)));
-            judge(end)
+            assert!(
+                matches!(end, AuthWait::Ended(Some(code)) if code == expected),
+                "{end:?}"
+            );
+            judge(&end)
         };
         row.check_other_call(&scenario, true, call, &not_authorized().tokens(1));
     }
@@ -156,7 +159,7 @@ fn w5_timeout_shorter_than_the_interval() {
         |_| respond_with(429, &[("retry-after", "0")], ""),
         seconds(60),
     );
-    let call = |client: &Client| wait(client, seconds(60)).and_then(judge);
+    let call = |client: &Client| wait(client, seconds(60)).and_then(|end| judge(&end));
     call(&scenario.client).unwrap();
     let mut slept = clock.slept();
     slept.pop();
@@ -185,8 +188,9 @@ fn w6_approved_after_the_timeout() {
         seconds(10),
     );
     let call = |client: &Client| {
-        assert_eq!(wait(client, seconds(5))?, AuthWait::StillPending);
-        wait(client, seconds(5)).and_then(judge)
+        let end = wait(client, seconds(5))?;
+        assert!(matches!(end, AuthWait::StillPending), "{end:?}");
+        wait(client, seconds(5)).and_then(|end| judge(&end))
     };
     row.check_other_call(&scenario, true, call, &served().requests(5, 0).tokens(1));
     row.note("a second wait for the same id succeeds");

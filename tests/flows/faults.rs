@@ -112,7 +112,7 @@ fn a_wait_for_a_registration_survives_transient_faults() {
 }
 
 #[test]
-fn an_outage_to_the_end_leaves_it_pending() {
+fn an_outage_to_the_end_is_told_apart_and_can_be_waited_for_again() {
     run(|scenario| {
         let started = begin(scenario);
         scenario.emulator.fault(Fault::status(503).on(POLL));
@@ -120,7 +120,13 @@ fn an_outage_to_the_end_leaves_it_pending() {
         scenario.emulator.approve(id).unwrap();
         let policy = WaitPolicy::new().timeout(Duration::from_millis(1));
         let end = started.pending.wait(&scenario.client, &policy);
-        assert!(matches!(end, Ok(SignIn::StillPending)), "{end:?}");
+        match end {
+            Ok(SignIn::ServiceUnavailable(outage)) => {
+                assert_eq!(outage.last_error.kind(), ErrorKind::Unavailable);
+                assert!(!outage.any_poll_succeeded);
+            }
+            other => panic!("{other:?}"),
+        }
         scenario.emulator.clear_faults();
         let end = started.pending.wait(&scenario.client, &policy);
         scenario.assert_ada(&end, id);

@@ -78,7 +78,11 @@ fn not_clicked_in_time() {
         let wait = scenario
             .client
             .wait_for_auth(pending.auth_request_id(), &WaitPolicy::new());
-        assert_eq!(wait.unwrap(), AuthWait::Ended(Some(ResultCode::Timeout)));
+        let end = wait.unwrap();
+        assert!(
+            matches!(end, AuthWait::Ended(Some(ResultCode::Timeout))),
+            "{end:?}"
+        );
     });
 }
 
@@ -163,5 +167,20 @@ fn somebody_elses_sign_in_is_a_mismatch() {
         let eves = about(&pending, &scenario.eve().unwrap(), scenario.eve);
         let end = eves.complete(&scenario.client, &url);
         assert_eq!(kind(end), ErrorKind::Mismatch);
+    });
+}
+
+#[test]
+fn the_browser_that_arrives_is_compared_with_the_one_that_began() {
+    run(|scenario| {
+        let pending = begin(scenario);
+        let elsewhere = pending.ip_address(OTHER_IP);
+        let end = elsewhere.complete(&scenario.client, &click(scenario, ADA));
+        assert!(matches!(end, Ok(SignIn::RefusedForSecurity)), "{end:?}");
+
+        scenario.begins_another();
+        let pending = begin(scenario).ip_address(IP).user_agent(AGENT);
+        let end = pending.complete(&scenario.client, &click(scenario, ADA));
+        scenario.assert_ada(&end, pending.auth_request_id());
     });
 }

@@ -4,7 +4,10 @@
 mod authenticator;
 mod browser;
 mod faults;
+#[cfg(unix)]
+mod interrupted;
 mod magiclink;
+mod page_json;
 mod pages;
 mod process;
 mod registration;

@@ -14,7 +14,7 @@ use autharmor::credentials::{
 };
 use autharmor::emulator::{Emulator, EmulatorBuilder, EmulatorError, Fault, NewUser, Scanned};
 use autharmor::flow::{
-    AuthWait, AuthenticatorRegistrationStarted, BrowserSignIn, ExpectedUser, Method,
+    AuthWait, AuthenticatorRegistrationStarted, BrowserSignIn, ExpectedUser, Method, Outage,
     PendingMagiclink, PendingMagiclinkRegistration, RegisteredUser, Registration, RegistrationWait,
     RegistrationWatch, SignIn, SignedInUser, WaitPolicy, WaitProgress, WebauthnRegistrationStarted,
     WebauthnStarted,
@@ -462,6 +462,12 @@ fn sign_ins(printer: &mut Printer, emulator: &Emulator, client: &Client) {
     emulator.approve(started.pending.auth_request_id()).unwrap();
     let id = started.pending.auth_request_id();
     let seen = Mutex::new(None::<WaitProgress>);
+    emulator.fault(Fault::status(503).on("get_auth_info").times(1));
+    let no_time = WaitPolicy::new().timeout(Duration::ZERO);
+    match client.wait_for_auth(id, &no_time).unwrap() {
+        AuthWait::ServiceUnavailable(outage) => printer.debug::<Outage>(&outage),
+        other => panic!("{other:?}"),
+    }
     let policy = WaitPolicy::new().on_progress(|progress| {
         *seen.lock().unwrap() = Some(progress.clone());
         ControlFlow::Continue(())

@@ -1,5 +1,6 @@
 //! Registration of a phone with the authenticator app.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -8,14 +9,17 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::flow::pending::{Pending, State, required_token};
 use crate::flow::verify::known;
-use crate::flow::wait::{RegistrationWait, RegistrationWatch, WaitPolicy, request_life};
-use crate::http::{ApiVersion, Endpoint};
+use crate::flow::wait::{
+    RegistrationWait, RegistrationWatch, WaitPolicy, poll_registration, poll_timeout, request_life,
+};
+use crate::http::{ApiVersion, Endpoint, Request};
 use crate::registrations::{
     self, StartAuthenticatorRegistration, StartAuthenticatorRegistrationResponse,
     ValidateRegistration,
 };
 use crate::secret::Secret;
 use crate::user_key::UserKey;
+use crate::users;
 
 /// A registration that waits for the user's phone.
 ///
@@ -164,8 +168,10 @@ impl PendingAuthenticatorRegistration {
     /// Waits for the user, then validates (v4) or gets the user (v3).
     ///
     /// It waits as long as the registration lives, unless the policy has a
-    /// timeout. After [`Registration::StillPending`] it can be called again.
-    /// Fails as [`Client::wait_for_registration`] and
+    /// timeout or the client a [deadline](Client::with_deadline). After
+    /// [`StillPending`](Registration::StillPending),
+    /// [`ServiceUnavailable`](Registration::ServiceUnavailable) and
+    /// [`Cancelled`](Registration::Cancelled) it can be called again. Fails as [`Client::wait_for_registration`] and
     /// [`Client::validate_authenticator_registration`] do, with
     /// [`Mismatch`](crate::ErrorKind::Mismatch) if the response is about
     /// another user, and with [`InvalidInput`](crate::ErrorKind::InvalidInput)
@@ -173,34 +179,86 @@ impl PendingAuthenticatorRegistration {
     /// registration was begun.
     pub fn wait(&self, client: &Client, policy: &WaitPolicy<'_>) -> Result<Registration, Error> {
         let state = self.0.state_for(client)?;
-        let watch = match &state.proof {
-            Proof::Token(_) => RegistrationWatch::registration(state.id),
-            Proof::Watch(watch) => watch.clone(),
-        };
-        match client.wait_for_registration_within(&watch, state.life, policy)? {
-            RegistrationWait::StillPending | RegistrationWait::GivenUp => {
-                Ok(Registration::StillPending)
+        match client.wait_for_registration_within(&state.watch(), state.life, policy)? {
+            RegistrationWait::StillPending => Ok(Registration::StillPending),
+            RegistrationWait::ServiceUnavailable(outage) => {
+                Ok(Registration::ServiceUnavailable(outage))
             }
+            RegistrationWait::Cancelled => Ok(Registration::Cancelled),
             RegistrationWait::Ended(status) => Ok(failed(status)),
-            RegistrationWait::Enrolled => state.complete(client),
+            RegistrationWait::Enrolled => state.complete(client, Retries::Allowed),
+        }
+    }
+
+    /// Asks once whether the user has enrolled the phone, and then validates
+    /// (v4) or gets the user (v3). It does not pause and retries nothing: for
+    /// the status route of a web page, and for async programs. Call it again
+    /// after [`Registration::StillPending`], one to five seconds later, until
+    /// the time of the registration is over. Every other outcome is an end.
+    ///
+    /// The first call takes at most 5 seconds. Fails as [`wait`](Self::wait)
+    /// does, and with every transient error. After one it can be called again.
+    ///
+    /// ```no_run
+    /// use autharmor::flow::{PendingAuthenticatorRegistration, Registration};
+    /// # fn poll(client: &autharmor::Client, pending: &PendingAuthenticatorRegistration)
+    /// # -> Result<(), autharmor::Error> {
+    /// match pending.poll(client)? {
+    ///     Registration::StillPending => println!("not yet"),
+    ///     Registration::Registered(user) => println!("welcome, {}", user.user_id()),
+    ///     other => println!("not registered: {other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll(&self, client: &Client) -> Result<Registration, Error> {
+        let state = self.0.state_for(client)?;
+        match poll_registration(client, &state.watch(), poll_timeout(client))? {
+            None => Ok(Registration::StillPending),
+            Some(RegistrationWait::Ended(status)) => Ok(failed(status)),
+            Some(_) => state.complete(client, Retries::Off),
         }
     }
 }
 
+#[derive(Clone, Copy)]
+enum Retries {
+    Allowed,
+    Off,
+}
+
+impl Retries {
+    fn send<T: DeserializeOwned>(self, client: &Client, request: Request<T>) -> Result<T, Error> {
+        client.send(&match self {
+            Self::Allowed => request,
+            Self::Off => request.without_retries(),
+        })
+    }
+}
+
 impl AuthenticatorState {
+    /// Returns how to recognise this registration in a poll.
+    fn watch(&self) -> RegistrationWatch {
+        match &self.proof {
+            Proof::Token(_) => RegistrationWatch::registration(self.id),
+            Proof::Watch(watch) => watch.clone(),
+        }
+    }
+
     /// Completes the registration after the user has enrolled the phone.
-    fn complete(&self, client: &Client) -> Result<Registration, Error> {
+    fn complete(&self, client: &Client, retries: Retries) -> Result<Registration, Error> {
         let identity = identity(Some(self.user.clone()), self.user_id);
         match &self.proof {
             Proof::Token(token) => {
                 let request = ValidateRegistration::new(token.clone());
-                let response = client.validate_authenticator_registration(self.id, &request)?;
+                let request = registrations::validate_authenticator_registration(self.id, &request);
+                let response = retries.send(client, request)?;
                 validated(&identity, &response)
             }
             Proof::Watch(_) => {
                 let id = known(self.user_id);
                 let key = id.map_or_else(|| self.user.clone(), UserKey::Id);
-                let user = client.get_user(key)?;
+                let user = retries.send(client, users::get_user(key))?;
                 let user = registered(&identity, Some(user.user_id), user.username.as_ref())?;
                 Ok(Registration::Registered(Box::new(user)))
             }

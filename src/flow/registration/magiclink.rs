@@ -138,6 +138,21 @@ impl Client {
 }
 
 impl PendingMagiclinkRegistration {
+    /// Reports this IP address of the browser that completes the registration, in
+    /// place of the one that was given at the start. The service compares the
+    /// two, and can refuse a browser that did not begin the registration.
+    pub fn ip_address(mut self, address: impl Into<String>) -> Self {
+        self.0.state.browser.ip_address = Some(Private::from(address.into()));
+        self
+    }
+
+    /// Reports this user agent of the browser that completes the registration, in
+    /// place of the one that was given at the start.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.0.state.browser.user_agent = Some(Private::from(user_agent.into()));
+        self
+    }
+
     /// Validates with the URL, or the query, with which the user's browser
     /// arrived. Calls [`Client::validate_magiclink_email_registration`] and
     /// fails as that does, with

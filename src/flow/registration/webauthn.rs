@@ -1,18 +1,17 @@
 //! Registration of a passkey or security key.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Registration, identity, registered, validated};
 use crate::client::Client;
 use crate::error::Error;
-use crate::flow::page::page_object;
+use crate::flow::page::attestation;
 use crate::flow::pending::{Pending, State, missing, required_token};
 use crate::http::{ApiVersion, Endpoint};
 use crate::registrations::{
-    Fido2RegistrationData, FinishWebauthnRegistration, StartWebauthnRegistration,
-    StartWebauthnRegistrationForUser, StartWebauthnRegistrationResponse, ValidateRegistration,
+    FinishWebauthnRegistration, StartWebauthnRegistration, StartWebauthnRegistrationForUser,
+    StartWebauthnRegistrationResponse, ValidateRegistration,
 };
 use crate::secret::{Private, Secret};
 use crate::user_key::UserKey;
@@ -145,30 +144,23 @@ impl PendingWebauthnRegistration {
         self.0.state.id
     }
 
-    /// Finishes with the page's JSON and, under v4, validates. The JSON needs
-    /// `id`, `attestation_object` and `client_data`.
+    /// Finishes with the page's JSON and, under v4, validates. The JSON is that
+    /// of the credential that `navigator.credentials.create` returns
+    /// (`PublicKeyCredential.toJSON()`), or that of the vendor's page SDK, of
+    /// which `id`, `attestation_object` and `client_data` are used.
     ///
     /// Calls [`Client::finish_webauthn_registration`] (or
     /// [`…_for_user`](Client::finish_webauthn_registration_for_user)) and
-    /// [`Client::validate_webauthn_registration`] and fails as they do, with
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the JSON lacks a
-    /// member or the client speaks another API version than the one under which
-    /// the registration was begun, and with
+    /// [`Client::validate_webauthn_registration`] and fails as they do, and with
     /// [`Mismatch`](crate::ErrorKind::Mismatch) if a response is about another
-    /// user.
+    /// user. Fails with [`InvalidInput`](crate::ErrorKind::InvalidInput) if the
+    /// JSON lacks a member, has one of the wrong type or is of a sign-in, or if
+    /// the client speaks another API version than the one under which the
+    /// registration was begun. Then nothing was sent, and `complete` can be
+    /// called again.
     pub fn complete(&self, client: &Client, page_json: &str) -> Result<Registration, Error> {
         let state = self.0.state_for(client)?;
-        let page = page_object(page_json)?;
-        let member = |name: &str| {
-            page.get(name)
-                .and_then(Value::as_str)
-                .ok_or_else(|| Error::invalid(format!("the page's JSON lacks {name}")))
-        };
-        let data = Fido2RegistrationData::new(
-            member("id")?,
-            member("attestation_object")?,
-            member("client_data")?,
-        );
+        let data = attestation(page_json)?;
         let mut request = FinishWebauthnRegistration::new(state.aa_sig.clone(), data);
         request
             .webauthn_client_id

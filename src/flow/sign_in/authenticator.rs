@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::auth::{AuthRequestStatus, StartAuthenticatorAuth, ValidateAuth};
+use crate::auth::{self, AuthRequestStatus, ResultCode, StartAuthenticatorAuth, ValidateAuth};
 use crate::client::Client;
 use crate::error::Error;
 use crate::flow::pending::{Browser, Pending, State, required_token};
 use crate::flow::verify::{Expected, Identity, SignIn, judge, refused};
-use crate::flow::wait::{AuthWait, WaitPolicy, request_life};
+use crate::flow::wait::{AuthWait, WaitPolicy, poll_auth, poll_timeout, request_life};
 use crate::http::Endpoint;
-use crate::secret::Secret;
+use crate::secret::{Private, Secret};
 use crate::transport::random_secret;
 use crate::user_key::UserKey;
 
@@ -141,17 +141,73 @@ impl PendingAuthenticator {
         self
     }
 
+    /// Reports this IP address of the browser that completes the sign-in, in
+    /// place of the one that was given at the start. The service compares the
+    /// two, and can refuse a browser that did not begin the sign-in.
+    pub fn ip_address(mut self, address: impl Into<String>) -> Self {
+        self.0.state.browser.ip_address = Some(Private::from(address.into()));
+        self
+    }
+
+    /// Reports this user agent of the browser that completes the sign-in, in
+    /// place of the one that was given at the start.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.0.state.browser.user_agent = Some(Private::from(user_agent.into()));
+        self
+    }
+
     /// Waits for the user, then validates.
     ///
-    /// It waits as long as the request lives, unless the policy has a timeout.
-    /// After [`SignIn::StillPending`] it can be called again. Fails as
-    /// [`Client::wait_for_auth`] and [`complete`](Self::complete) do.
+    /// It waits as long as the request lives, unless the policy has a timeout
+    /// or the client a [deadline](Client::with_deadline). After
+    /// [`StillPending`](SignIn::StillPending),
+    /// [`ServiceUnavailable`](SignIn::ServiceUnavailable) and
+    /// [`Cancelled`](SignIn::Cancelled) it can be called again. The validation
+    /// cannot be cancelled. Fails as [`Client::wait_for_auth`] and
+    /// [`complete`](Self::complete) do.
     pub fn wait(&self, client: &Client, policy: &WaitPolicy<'_>) -> Result<SignIn, Error> {
         let state = self.0.state_for(client)?;
         match client.wait_for_auth_within(state.id, state.life, policy)? {
             AuthWait::ReadyToValidate => self.complete(client),
-            AuthWait::StillPending | AuthWait::GivenUp => Ok(SignIn::StillPending),
-            AuthWait::Ended(code) => Ok(refused(Some(AuthRequestStatus::Completed), code)),
+            AuthWait::StillPending => Ok(SignIn::StillPending),
+            AuthWait::ServiceUnavailable(outage) => Ok(SignIn::ServiceUnavailable(outage)),
+            AuthWait::Cancelled => Ok(SignIn::Cancelled),
+            AuthWait::Ended(code) => Ok(ended(code)),
+        }
+    }
+
+    /// Asks once whether the user has responded, and validates if the user has
+    /// approved. It does not pause and retries nothing: for the status route of
+    /// a web page, and for async programs. Call it again after
+    /// [`SignIn::StillPending`], one to five seconds later, until the time of
+    /// the request is over. Every other outcome is an end.
+    ///
+    /// Calls [`get_auth_info`](Client::get_auth_info), for at most 5 seconds,
+    /// and then what [`complete`](Self::complete) calls. Fails as they do. After
+    /// an error that [is transient](Error::is_transient) it can be called again.
+    ///
+    /// ```no_run
+    /// use autharmor::flow::{PendingAuthenticator, SignIn};
+    /// # fn poll(client: &autharmor::Client, pending: &PendingAuthenticator)
+    /// # -> Result<(), autharmor::Error> {
+    /// match pending.poll(client)? {
+    ///     SignIn::StillPending => println!("not yet"),
+    ///     SignIn::SignedIn(user) => println!("hello {}", user.user_id()),
+    ///     other => println!("not signed in: {other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll(&self, client: &Client) -> Result<SignIn, Error> {
+        let state = self.0.state_for(client)?;
+        match poll_auth(client, state.id, poll_timeout(client))? {
+            None => Ok(SignIn::StillPending),
+            Some(AuthWait::Ended(code)) => Ok(ended(code)),
+            Some(_) => {
+                let request = state.validate_request();
+                let request = auth::validate_authenticator_auth(&request).without_retries();
+                judge(client.send(&request)?, &state.expected())
+            }
         }
     }
 
@@ -164,20 +220,35 @@ impl PendingAuthenticator {
     /// sign-in was begun.
     pub fn complete(&self, client: &Client) -> Result<SignIn, Error> {
         let state = self.0.state_for(client)?;
-        let mut request = ValidateAuth::new(state.id, state.token.clone());
-        request.nonce = Some(state.nonce.clone());
-        request.ip_address = state.browser.ip_address();
-        request.user_agent = state.browser.user_agent();
-        let expected = Expected {
-            identity: Identity {
-                user: state.user.clone(),
-                started_for: state.user_id,
-                finished_by: None,
-                ignore_case: state.ignore_case,
-            },
-            auth_request_id: state.id,
-            nonce: Some(state.nonce.clone()),
-        };
-        judge(client.validate_authenticator_auth(&request)?, &expected)
+        let response = client.validate_authenticator_auth(&state.validate_request())?;
+        judge(response, &state.expected())
     }
+}
+
+impl AuthenticatorState {
+    fn validate_request(&self) -> ValidateAuth {
+        let mut request = ValidateAuth::new(self.id, self.token.clone());
+        request.nonce = Some(self.nonce.clone());
+        request.ip_address = self.browser.ip_address();
+        request.user_agent = self.browser.user_agent();
+        request
+    }
+
+    fn expected(&self) -> Expected {
+        Expected {
+            identity: Identity {
+                user: self.user.clone(),
+                started_for: self.user_id,
+                finished_by: None,
+                ignore_case: self.ignore_case,
+            },
+            auth_request_id: self.id,
+            nonce: Some(self.nonce.clone()),
+        }
+    }
+}
+
+/// Returns the outcome of a request that is over and was not validated.
+fn ended(code: Option<ResultCode>) -> SignIn {
+    refused(Some(AuthRequestStatus::Completed), code)
 }

@@ -70,14 +70,16 @@ impl BrowserSignIn {
         self
     }
 
-    /// The IP address that the page sent with the start.
+    /// The IP address of the browser that sent the values. The service compares
+    /// it with the one that the page gave at the start.
     #[must_use]
     pub fn ip_address(mut self, address: impl Into<String>) -> Self {
         self.validate = self.validate.ip_address(address);
         self
     }
 
-    /// The user agent that the page sent with the start.
+    /// The user agent of the browser that sent the values, for the same
+    /// comparison.
     #[must_use]
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.validate = self.validate.user_agent(user_agent);

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::flow::callback::{Callback, required};
 use crate::flow::pending::{Browser, Pending, State};
 use crate::flow::verify::{Expected, Identity, SignIn, judge};
+use crate::secret::Private;
 use crate::user_key::UserKey;
 
 /// A sign-in that waits until the user opens a magic link.
@@ -83,6 +84,21 @@ impl PendingMagiclink {
     /// compared only if no user id is known.
     pub fn ignore_username_case(mut self) -> Self {
         self.0.state.ignore_case = true;
+        self
+    }
+
+    /// Reports this IP address of the browser that completes the sign-in, in
+    /// place of the one that was given at the start. The service compares the
+    /// two, and can refuse a browser that did not begin the sign-in.
+    pub fn ip_address(mut self, address: impl Into<String>) -> Self {
+        self.0.state.browser.ip_address = Some(Private::from(address.into()));
+        self
+    }
+
+    /// Reports this user agent of the browser that completes the sign-in, in
+    /// place of the one that was given at the start.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.0.state.browser.user_agent = Some(Private::from(user_agent.into()));
         self
     }
 

@@ -1,6 +1,7 @@
 mod browser;
 mod ends;
 mod kept;
+mod poll;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
@@ -31,7 +32,8 @@ const FINISH_TOKEN: &str = "t0k3n-of-the-finish-response";
 const LINK_TOKEN: &str = "t0k3n-of-the-link";
 const AA_GUID: &str = "aa-gu1d";
 const QR: &str = "https://qr.example/s3cr3t";
-const PAGE: &str = r#"{"id":"AQID","signature":"BAUG"}"#;
+/// With the client data `{"type":"webauthn.get"}`.
+const PAGE: &str = r#"{"attestation_object":"BwgJ","client_data":"eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0","id":"AQID","signature":"BAUG"}"#;
 
 /// A service whose routes are those below `auth/`.
 fn serve(

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::auth::{FinishWebauthnAuth, StartWebauthnAuth, ValidateAuth};
 use crate::client::Client;
 use crate::error::Error;
-use crate::flow::page::page_object;
+use crate::flow::page::assertion;
 use crate::flow::pending::{Browser, Pending, State, missing, required_token};
 use crate::flow::verify::{Expected, Identity, SignIn, judge, mismatch};
 use crate::http::{ApiVersion, Endpoint};
@@ -124,19 +124,37 @@ impl PendingWebauthn {
         self
     }
 
-    /// Finishes with the page's JSON, then validates. Calls
-    /// [`finish_webauthn_auth`](Client::finish_webauthn_auth) and
+    /// Reports this IP address of the browser that completes the sign-in, in
+    /// place of the one that was given at the start. The service compares the
+    /// two, and can refuse a browser that did not begin the sign-in.
+    pub fn ip_address(mut self, address: impl Into<String>) -> Self {
+        self.0.state.browser.ip_address = Some(Private::from(address.into()));
+        self
+    }
+
+    /// Reports this user agent of the browser that completes the sign-in, in
+    /// place of the one that was given at the start.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.0.state.browser.user_agent = Some(Private::from(user_agent.into()));
+        self
+    }
+
+    /// Finishes with the page's JSON, then validates. The JSON is that of the
+    /// credential that `navigator.credentials.get` returns
+    /// (`PublicKeyCredential.toJSON()`), or that of the vendor's page SDK.
+    ///
+    /// Calls [`finish_webauthn_auth`](Client::finish_webauthn_auth) and
     /// [`validate_webauthn_auth`](Client::validate_webauthn_auth) and fails as
-    /// they do, with [`InvalidInput`](crate::ErrorKind::InvalidInput) if the
-    /// text is not a JSON object or the client speaks another API version than
-    /// the one under which the sign-in was begun, and with
-    /// [`Mismatch`](crate::ErrorKind::Mismatch) if a response does not match
-    /// the request.
+    /// they do, and with [`Mismatch`](crate::ErrorKind::Mismatch) if a response
+    /// does not match the request. Fails with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the JSON lacks a
+    /// member, has one of the wrong type or is of a registration, or if the
+    /// client speaks another API version than the one under which the sign-in
+    /// was begun. Then nothing was sent, and `complete` can be called again.
     pub fn complete(&self, client: &Client, page_json: &str) -> Result<SignIn, Error> {
         let state = self.0.state_for(client)?;
-        let assertion = page_object(page_json)?;
-        let mut finish =
-            FinishWebauthnAuth::new(state.id, state.aa_sig.clone(), assertion.to_string());
+        let assertion = assertion(page_json)?;
+        let mut finish = FinishWebauthnAuth::new(state.id, state.aa_sig.clone(), assertion);
         finish
             .webauthn_client_id
             .clone_from(&state.webauthn_client_id);

@@ -212,6 +212,7 @@ fn letter(result: &Result<SignIn, Error>) -> char {
         Ok(SignIn::FailedSignature) => 'F',
         Ok(SignIn::StillPending) => 'P',
         Ok(SignIn::NotAuthorized) => 'N',
+        Ok(end @ (SignIn::ServiceUnavailable(_) | SignIn::Cancelled)) => panic!("{end:?}"),
         Err(error) if error.kind() == ErrorKind::Mismatch => '!',
         Err(error) => panic!("{error}"),
     }

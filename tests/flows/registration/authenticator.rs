@@ -148,11 +148,11 @@ fn timed_out() {
 }
 
 #[test]
-fn given_up_and_waited_for_again() {
+fn cancelled_and_waited_for_again() {
     run(|scenario, started| {
-        let given_up = WaitPolicy::new().on_progress(|_| ControlFlow::Break(()));
-        let end = wait(scenario, started, &given_up);
-        assert!(matches!(end, Ok(Registration::StillPending)), "{end:?}");
+        let cancel = WaitPolicy::new().on_progress(|_| ControlFlow::Break(()));
+        let end = wait(scenario, started, &cancel);
+        assert!(matches!(end, Ok(Registration::Cancelled)), "{end:?}");
         scan(scenario, started);
         let end = wait(scenario, started, &WaitPolicy::new()).unwrap();
         assert_eq!(Some(registered(end).0), user_called(scenario, NEWCOMER));

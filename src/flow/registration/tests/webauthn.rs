@@ -3,7 +3,8 @@
 use super::*;
 use crate::registrations::{StartWebauthnRegistration, StartWebauthnRegistrationForUser};
 
-const PAGE: &str = r#"{"id":"AQID","attestation_object":"BAUG","client_data":"BwgJ"}"#;
+/// With the client data `{"type":"webauthn.create"}`.
+const PAGE: &str = r#"{"attestation_object":"BAUG","client_data":"eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIn0","id":"AQID"}"#;
 
 fn started(service: &Service) -> Result<WebauthnRegistrationStarted, Error> {
     let request = StartWebauthnRegistration::new(NAME).webauthn_client_id("wc");
@@ -173,7 +174,7 @@ fn page_json_without_a_member_is_not_sent() {
             let end = pending.complete(service.client(), &page.to_string());
             let error = assert_kind(end, ErrorKind::InvalidInput);
             assert!(
-                error.to_string().ends_with(&format!("lacks {member}")),
+                error.to_string().ends_with(&format!("no valid {member}")),
                 "{error}"
             );
             pages.push(page.to_string());

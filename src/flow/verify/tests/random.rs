@@ -1,5 +1,7 @@
 //! Random responses, of roughly the right shape, against the rules.
 
+mod flows;
+
 use super::*;
 
 /// Random enough for tests, and the same in every run.
