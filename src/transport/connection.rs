@@ -133,7 +133,7 @@ impl UreqTransport for Connection {
         self.stream.set_deadline(deadline(timeout));
         let sent = self.flush_pending();
         #[cfg(fuzzing)]
-        crate::fuzzing::before_read();
+        super::fuzzing::before_read();
         let read = sent.and_then(|()| self.stream.read(self.buffers.input_append_buf()));
         let amount = read.map_err(|error| failure(error, timeout))?;
         self.buffers.input_appended(amount);

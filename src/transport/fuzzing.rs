@@ -1,4 +1,7 @@
-//! Parsers that the fuzz targets reach.
+//! What the fuzz targets need of this folder: parsers, and a moment between a
+//! request and its response.
+
+use std::cell::RefCell;
 
 use super::no_proxy::NoProxy;
 use super::proxy::read_status;
@@ -16,4 +19,23 @@ pub fn proxy_status(response: &[u8]) -> (Option<u16>, usize) {
 #[must_use]
 pub fn is_exempt_from_proxy(list: &str, host: &str, port: u16) -> bool {
     NoProxy::parse(list).matches(host, port)
+}
+
+thread_local! {
+    static SERVER: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
+}
+
+/// Calls `server` in this thread whenever a connection is about to read, from
+/// now on. So one thread can be both ends of a socket, which is faster than two
+/// and always happens in the same order.
+pub fn play_server(server: impl FnMut() + 'static) {
+    SERVER.set(Some(Box::new(server)));
+}
+
+pub(super) fn before_read() {
+    SERVER.with_borrow_mut(|server| {
+        if let Some(server) = server {
+            server();
+        }
+    });
 }
