@@ -24,6 +24,7 @@ use std::{
 };
 
 use autharmor::emulator::Emulator;
+use autharmor_test_support::Rng;
 use serde_json::{Map, Value, json};
 
 use crate::shapes;
@@ -53,35 +54,6 @@ fn panics() -> usize {
         }));
     });
     PANICS.load(Ordering::SeqCst)
-}
-
-/// xorshift64: the same inputs in every run, but for the emulator's own random
-/// keys.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % limit.max(1)
-    }
-
-    fn one_in(&mut self, chances: usize) -> bool {
-        self.below(chances) == 0
-    }
-
-    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len())]
-    }
-
-    fn word(&mut self, all: &[&'static str]) -> &'static str {
-        all[self.below(all.len())]
-    }
-
-    fn byte(&mut self) -> u8 {
-        u8::try_from(self.below(256)).unwrap()
-    }
 }
 
 /// A request in parts, each of which can be changed.
@@ -124,7 +96,7 @@ impl Memory {
         let known = match name {
             "aa_sig" => get(if rng.one_in(2) { "aa_guid" } else { "aa_sig" }),
             "options" => get("fido2_json_options"),
-            "decision" => Some(json!(rng.word(&["approve", "decline", "ignore"]))),
+            "decision" => Some(json!(rng.pick(&["approve", "decline", "ignore"]))),
             "email_address" | "new_email_address" => {
                 Some(json!(format!("user-{}@example.com", rng.below(50))))
             }
@@ -366,13 +338,13 @@ fn corrupt_request(rng: &mut Rng, request: &mut Request) {
             let methods = [
                 "GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE", "get",
             ];
-            rng.word(&methods).clone_into(&mut request.method);
+            rng.pick(&methods).clone_into(&mut request.method);
         }
         1 => {
             let tails = [
                 "/", "//", "?", "?a", "%", "%zz", "%00", "/..", ";a=b", "#", "?%ff",
             ];
-            request.target.push_str(rng.word(&tails));
+            request.target.push_str(*rng.pick(&tails));
         }
         2 => request.target.push_str("?username=user-1&username=user-2"),
         3 => request.target = request.target.replace('-', "%2d"),
@@ -387,7 +359,7 @@ fn corrupt_request(rng: &mut Rng, request: &mut Request) {
                 "/v4",
                 "/é",
             ];
-            rng.word(&targets).clone_into(&mut request.target);
+            request.target = (*rng.pick(&targets)).to_owned();
         }
         6 => request.target.push_str(&"a".repeat(rng.below(9000))),
         7 => {
@@ -399,7 +371,7 @@ fn corrupt_request(rng: &mut Rng, request: &mut Request) {
                 "http/1.1",
                 "",
             ];
-            request.version = rng.word(&versions);
+            request.version = *rng.pick(&versions);
         }
         _ => corrupt_headers(rng, request),
     }
@@ -423,7 +395,7 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 "1048577",
                 "",
             ];
-            header("Content-Length", rng.word(&lengths));
+            header("Content-Length", *rng.pick(&lengths));
         }
         9 => {
             let codings = [
@@ -434,12 +406,12 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 " chunked\t",
                 "x",
             ];
-            header("Transfer-Encoding", rng.word(&codings));
+            header("Transfer-Encoding", *rng.pick(&codings));
         }
-        10 => header("Expect", rng.word(&["100-continue", "x"])),
+        10 => header("Expect", *rng.pick(&["100-continue", "x"])),
         11 => {
             let words = ["close", "keep-alive", "upgrade", ", ,close", ""];
-            header("Connection", rng.word(&words));
+            header("Connection", *rng.pick(&words));
         }
         12 => header("Host", "evil.example"),
         13 => drop(request.headers.remove(0)),
@@ -452,19 +424,19 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 "/",
                 "application/x+json",
             ];
-            header("Content-Type", rng.word(&kinds));
+            header("Content-Type", *rng.pick(&kinds));
         }
         15 => {
             let names = ["user-1", "", "ü", "\u{7f}"];
-            header("X-AuthArmor-UsernameValue", rng.word(&names));
+            header("X-AuthArmor-UsernameValue", *rng.pick(&names));
         }
         16 => {
             let all = ["Bearer", "Basic", "Basic !!!", "Basic Og==", "Bearer x", ""];
-            header("Authorization", rng.word(&all));
+            header("Authorization", *rng.pick(&all));
         }
         17 => header(
             "Origin",
-            rng.word(&["null", "http://localhost", "://", "x"]),
+            *rng.pick(&["null", "http://localhost", "://", "x"]),
         ),
         18 => header("X-Many", &"y".repeat(rng.below(200))),
         19 if rng.one_in(10) => {
@@ -472,7 +444,7 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 header(&format!("X-{at}"), &"z".repeat(rng.below(400)));
             }
         }
-        20 => header(rng.word(&["", " ", "a b", "a:", "é", "X\0"]), "x"),
+        20 => header(*rng.pick(&["", " ", "a b", "a:", "é", "X\0"]), "x"),
         21 => header("X-Folded", "a\r\n b"),
         22 if rng.one_in(50) => request.body = vec![b' '; 900_000 + rng.below(300_000)],
         _ => request.chunked = !request.chunked,
@@ -718,7 +690,7 @@ fn no_input_causes_a_panic_a_hang_or_a_missing_response() {
             .map(|at| {
                 scope.spawn(move || {
                     let endpoints: Vec<_> = shapes::endpoints().collect();
-                    let mut rng = Rng(0x5eed + at as u64);
+                    let mut rng = Rng::new(0x5eed + at as u64);
                     let mut total = Tally::default();
                     while total.inputs() < share {
                         let most = BATCH.min(share - total.inputs());
