@@ -338,7 +338,7 @@ fn corrupt_request(rng: &mut Rng, request: &mut Request) {
             let methods = [
                 "GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE", "get",
             ];
-            rng.pick(&methods).clone_into(&mut request.method);
+            (*rng.pick(&methods)).clone_into(&mut request.method);
         }
         1 => {
             let tails = [
@@ -359,7 +359,7 @@ fn corrupt_request(rng: &mut Rng, request: &mut Request) {
                 "/v4",
                 "/é",
             ];
-            request.target = (*rng.pick(&targets)).to_owned();
+            (*rng.pick(&targets)).clone_into(&mut request.target);
         }
         6 => request.target.push_str(&"a".repeat(rng.below(9000))),
         7 => {
