@@ -178,7 +178,7 @@ fn sources() -> BTreeMap<String, String> {
             let inner = format!("{prefix}{name}");
             if path.is_dir() && inner != "bin" {
                 read(&path, &format!("{inner}/"), sources);
-            } else if inner.ends_with(".rs") {
+            } else if path.extension().is_some_and(|it| it == "rs") {
                 let text = fs::read_to_string(&path).expect("a source file");
                 sources.insert(inner, text);
             }
