@@ -56,6 +56,10 @@ fn panics() -> usize {
     PANICS.load(Ordering::SeqCst)
 }
 
+fn word<'a>(rng: &mut Rng, all: &[&'a str]) -> &'a str {
+    all[rng.below(all.len())]
+}
+
 /// A request in parts, each of which can be changed.
 #[derive(Clone)]
 struct Request {
@@ -338,13 +342,13 @@ fn corrupt_request(rng: &mut Rng, request: &mut Request) {
             let methods = [
                 "GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE", "get",
             ];
-            (*rng.pick(&methods)).clone_into(&mut request.method);
+            word(rng, &methods).clone_into(&mut request.method);
         }
         1 => {
             let tails = [
                 "/", "//", "?", "?a", "%", "%zz", "%00", "/..", ";a=b", "#", "?%ff",
             ];
-            request.target.push_str(*rng.pick(&tails));
+            request.target.push_str(word(rng, &tails));
         }
         2 => request.target.push_str("?username=user-1&username=user-2"),
         3 => request.target = request.target.replace('-', "%2d"),
@@ -359,7 +363,7 @@ fn corrupt_request(rng: &mut Rng, request: &mut Request) {
                 "/v4",
                 "/é",
             ];
-            (*rng.pick(&targets)).clone_into(&mut request.target);
+            word(rng, &targets).clone_into(&mut request.target);
         }
         6 => request.target.push_str(&"a".repeat(rng.below(9000))),
         7 => {
@@ -371,7 +375,7 @@ fn corrupt_request(rng: &mut Rng, request: &mut Request) {
                 "http/1.1",
                 "",
             ];
-            request.version = *rng.pick(&versions);
+            request.version = word(rng, &versions);
         }
         _ => corrupt_headers(rng, request),
     }
@@ -395,7 +399,7 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 "1048577",
                 "",
             ];
-            header("Content-Length", *rng.pick(&lengths));
+            header("Content-Length", word(rng, &lengths));
         }
         9 => {
             let codings = [
@@ -406,12 +410,12 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 " chunked\t",
                 "x",
             ];
-            header("Transfer-Encoding", *rng.pick(&codings));
+            header("Transfer-Encoding", word(rng, &codings));
         }
-        10 => header("Expect", *rng.pick(&["100-continue", "x"])),
+        10 => header("Expect", word(rng, &["100-continue", "x"])),
         11 => {
             let words = ["close", "keep-alive", "upgrade", ", ,close", ""];
-            header("Connection", *rng.pick(&words));
+            header("Connection", word(rng, &words));
         }
         12 => header("Host", "evil.example"),
         13 => drop(request.headers.remove(0)),
@@ -424,19 +428,19 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 "/",
                 "application/x+json",
             ];
-            header("Content-Type", *rng.pick(&kinds));
+            header("Content-Type", word(rng, &kinds));
         }
         15 => {
             let names = ["user-1", "", "ü", "\u{7f}"];
-            header("X-AuthArmor-UsernameValue", *rng.pick(&names));
+            header("X-AuthArmor-UsernameValue", word(rng, &names));
         }
         16 => {
             let all = ["Bearer", "Basic", "Basic !!!", "Basic Og==", "Bearer x", ""];
-            header("Authorization", *rng.pick(&all));
+            header("Authorization", word(rng, &all));
         }
         17 => header(
             "Origin",
-            *rng.pick(&["null", "http://localhost", "://", "x"]),
+            word(rng, &["null", "http://localhost", "://", "x"]),
         ),
         18 => header("X-Many", &"y".repeat(rng.below(200))),
         19 if rng.one_in(10) => {
@@ -444,7 +448,7 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 header(&format!("X-{at}"), &"z".repeat(rng.below(400)));
             }
         }
-        20 => header(*rng.pick(&["", " ", "a b", "a:", "é", "X\0"]), "x"),
+        20 => header(word(rng, &["", " ", "a b", "a:", "é", "X\0"]), "x"),
         21 => header("X-Folded", "a\r\n b"),
         22 if rng.one_in(50) => request.body = vec![b' '; 900_000 + rng.below(300_000)],
         _ => request.chunked = !request.chunked,
