@@ -4,10 +4,7 @@ use std::time::Duration;
 use crate::environment::Environment;
 use crate::testing::{SECRET, respond};
 use crate::transport::Roots;
-use crate::{
-    Client, ClientBuilder, Error, ErrorKind, HttpRequest, HttpResponse, Limits, Transport,
-    TransportError,
-};
+use crate::{Client, ClientBuilder, Error, ErrorKind, HttpRequest, Limits};
 
 fn builder() -> ClientBuilder {
     Client::builder("id", SECRET).no_proxy()
@@ -17,11 +14,9 @@ fn from_env(variables: &[(&str, &str)]) -> Result<ClientBuilder, Error> {
     ClientBuilder::from_variables(Environment::of(variables))
 }
 
-/// A transport whose responses describe the request.
-struct Echo;
-
-impl Transport for Echo {
-    fn send(&self, request: HttpRequest, _: Limits) -> Result<HttpResponse, TransportError> {
+/// A call whose response describes the request.
+fn echo(builder: ClientBuilder) -> serde_json::Value {
+    let transport = |request: HttpRequest, _: Limits| {
         if request.uri().path().ends_with("/connect/token") {
             return respond(200, format!(r#"{{"access_token":"{}"}}"#, request.uri()));
         }
@@ -31,11 +26,8 @@ impl Transport for Echo {
             "agent": request.headers()["user-agent"].to_str().unwrap(),
         });
         respond(200, json.to_string())
-    }
-}
-
-fn echo(builder: ClientBuilder) -> serde_json::Value {
-    let client = builder.transport(Echo).build().unwrap();
+    };
+    let client = builder.transport(transport).build().unwrap();
     client
         .send(&crate::Request::new(crate::Endpoint::ListUsers))
         .unwrap()
@@ -203,7 +195,7 @@ fn the_user_agent_carries_the_suffix() {
 #[test]
 fn debug_of_builder_and_client_shows_no_secret() {
     let builder = builder()
-        .transport(Echo)
+        .transport(|_: HttpRequest, _: Limits| respond(200, ""))
         .client_certificate("x", SECRET)
         .proxy(SECRET);
     let text = format!(

@@ -24,6 +24,7 @@ use std::{
 };
 
 use autharmor::emulator::Emulator;
+use autharmor_test_support::Rng;
 use serde_json::{Map, Value, json};
 
 use crate::shapes;
@@ -55,33 +56,8 @@ fn panics() -> usize {
     PANICS.load(Ordering::SeqCst)
 }
 
-/// xorshift64: the same inputs in every run, but for the emulator's own random
-/// keys.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % limit.max(1)
-    }
-
-    fn one_in(&mut self, chances: usize) -> bool {
-        self.below(chances) == 0
-    }
-
-    fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len())]
-    }
-
-    fn word(&mut self, all: &[&'static str]) -> &'static str {
-        all[self.below(all.len())]
-    }
-
-    fn byte(&mut self) -> u8 {
-        u8::try_from(self.below(256)).unwrap()
-    }
+fn word<'a>(rng: &mut Rng, all: &[&'a str]) -> &'a str {
+    all[rng.below(all.len())]
 }
 
 /// A request in parts, each of which can be changed.
@@ -124,7 +100,7 @@ impl Memory {
         let known = match name {
             "aa_sig" => get(if rng.one_in(2) { "aa_guid" } else { "aa_sig" }),
             "options" => get("fido2_json_options"),
-            "decision" => Some(json!(rng.word(&["approve", "decline", "ignore"]))),
+            "decision" => Some(json!(rng.pick(&["approve", "decline", "ignore"]))),
             "email_address" | "new_email_address" => {
                 Some(json!(format!("user-{}@example.com", rng.below(50))))
             }
@@ -410,13 +386,13 @@ fn corrupt_request(rng: &mut Rng, request: &mut Request) {
             let methods = [
                 "GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE", "get",
             ];
-            rng.word(&methods).clone_into(&mut request.method);
+            word(rng, &methods).clone_into(&mut request.method);
         }
         1 => {
             let tails = [
                 "/", "//", "?", "?a", "%", "%zz", "%00", "/..", ";a=b", "#", "?%ff",
             ];
-            request.target.push_str(rng.word(&tails));
+            request.target.push_str(word(rng, &tails));
         }
         2 => request.target.push_str("?username=user-1&username=user-2"),
         3 => request.target = request.target.replace('-', "%2d"),
@@ -431,7 +407,7 @@ fn corrupt_request(rng: &mut Rng, request: &mut Request) {
                 "/v4",
                 "/é",
             ];
-            rng.word(&targets).clone_into(&mut request.target);
+            word(rng, &targets).clone_into(&mut request.target);
         }
         6 => request.target.push_str(&"a".repeat(rng.below(9000))),
         7 => {
@@ -443,7 +419,7 @@ fn corrupt_request(rng: &mut Rng, request: &mut Request) {
                 "http/1.1",
                 "",
             ];
-            request.version = rng.word(&versions);
+            request.version = word(rng, &versions);
         }
         _ => corrupt_headers(rng, request),
     }
@@ -467,7 +443,7 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 "1048577",
                 "",
             ];
-            header("Content-Length", rng.word(&lengths));
+            header("Content-Length", word(rng, &lengths));
         }
         9 => {
             let codings = [
@@ -478,12 +454,12 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 " chunked\t",
                 "x",
             ];
-            header("Transfer-Encoding", rng.word(&codings));
+            header("Transfer-Encoding", word(rng, &codings));
         }
-        10 => header("Expect", rng.word(&["100-continue", "x"])),
+        10 => header("Expect", word(rng, &["100-continue", "x"])),
         11 => {
             let words = ["close", "keep-alive", "upgrade", ", ,close", ""];
-            header("Connection", rng.word(&words));
+            header("Connection", word(rng, &words));
         }
         12 => header("Host", "evil.example"),
         13 => drop(request.headers.remove(0)),
@@ -496,19 +472,19 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 "/",
                 "application/x+json",
             ];
-            header("Content-Type", rng.word(&kinds));
+            header("Content-Type", word(rng, &kinds));
         }
         15 => {
             let names = ["user-1", "", "ü", "\u{7f}"];
-            header("X-AuthArmor-UsernameValue", rng.word(&names));
+            header("X-AuthArmor-UsernameValue", word(rng, &names));
         }
         16 => {
             let all = ["Bearer", "Basic", "Basic !!!", "Basic Og==", "Bearer x", ""];
-            header("Authorization", rng.word(&all));
+            header("Authorization", word(rng, &all));
         }
         17 => header(
             "Origin",
-            rng.word(&["null", "http://localhost", "://", "x"]),
+            word(rng, &["null", "http://localhost", "://", "x"]),
         ),
         18 => header("X-Many", &"y".repeat(rng.below(200))),
         19 if rng.one_in(10) => {
@@ -516,7 +492,7 @@ fn corrupt_headers(rng: &mut Rng, request: &mut Request) {
                 header(&format!("X-{at}"), &"z".repeat(rng.below(400)));
             }
         }
-        20 => header(rng.word(&["", " ", "a b", "a:", "é", "X\0"]), "x"),
+        20 => header(word(rng, &["", " ", "a b", "a:", "é", "X\0"]), "x"),
         21 => header("X-Folded", "a\r\n b"),
         22 if rng.one_in(50) => request.body = vec![b' '; 900_000 + rng.below(300_000)],
         _ => request.chunked = !request.chunked,
@@ -812,7 +788,7 @@ fn no_input_causes_a_panic_a_hang_or_a_missing_response() {
             .map(|at| {
                 scope.spawn(move || {
                     let endpoints: Vec<_> = shapes::endpoints().collect();
-                    let mut rng = Rng(0x5eed + at as u64);
+                    let mut rng = Rng::new(0x5eed + at as u64);
                     let mut total = Tally::default();
                     let mut tolerant = at % 2 == 1;
                     while total.inputs() < share {

@@ -19,6 +19,8 @@ pub(crate) struct Expect {
     /// only once.
     requests: [usize; 2],
     pub(crate) tokens: usize,
+    /// How many calls are made that must be sent only once.
+    calls: usize,
     /// The numbers of requests are upper bounds.
     pub(crate) is_at_most: bool,
     says: Option<&'static str>,
@@ -56,6 +58,7 @@ pub(crate) fn served() -> Expect {
         end: End::Good(Outcome::Served),
         requests: [1, 1],
         tokens: 0,
+        calls: 1,
         is_at_most: false,
         says: None,
     }
@@ -142,6 +145,13 @@ impl Expect {
         self
     }
 
+    /// The flow makes this many different calls that must be sent only once, and
+    /// each of them is sent.
+    pub(crate) fn calls(mut self, calls: usize) -> Self {
+        self.calls = calls;
+        self.requests(calls, calls)
+    }
+
     /// The numbers of requests are upper bounds.
     pub(crate) fn at_most(mut self) -> Self {
         self.is_at_most = true;
@@ -193,7 +203,7 @@ impl Expect {
             assert_no_secrets(context, &all_text(error));
         }
         if !is_read {
-            assert!(counts.acted_on <= 1, "I4: {context}: {counts:?}");
+            assert!(counts.acted_on <= self.calls, "I4: {context}: {counts:?}");
         }
         if matches!(result, Ok(Outcome::Served)) {
             let granted = matches!(self.end, End::Good(Outcome::Served));

@@ -11,7 +11,9 @@ use super::calls::{Call, ID, LONG};
 use super::expect::{Cause, fails, served};
 use super::fake_service::{FakeService, tokens};
 use super::harness::{Counts, Row, Scenario, Service};
-use super::scripted_service::{Fault, Hosts, Scheme, Stalls, ca, check_both, serve};
+use super::scripted_service::{
+    API_NAME, Fault, Hosts, LOGIN_NAME, Scheme, Stalls, ca, check_both, serve,
+};
 use super::secrets::{PASSWORD, SECRET};
 
 fn broken() -> super::expect::Expect {
@@ -200,8 +202,8 @@ impl ThroughProxy {
     pub(crate) fn builder(&self) -> ClientBuilder {
         let port = self.port();
         Client::builder(ID, SECRET)
-            .api_url("https://localhost")
-            .login_url("https://localhost")
+            .api_url(format!("https://{API_NAME}"))
+            .login_url(format!("https://{LOGIN_NAME}"))
             .only_root_certificates(ca().pem())
             .proxy(format!("http://user:{PASSWORD}@127.0.0.1:{port}"))
             .connect_timeout(LONG)
@@ -225,16 +227,21 @@ impl ThroughProxy {
 
 impl Service for Arc<ThroughProxy> {
     fn counts(&self) -> Counts {
-        let api = self.proxy.arrivals();
+        let mut requests = self.proxy.requests();
+        requests.retain(|seen| !seen.head.starts_with("CONNECT "));
+        let (for_token, api): (Vec<_>, Vec<_>) = requests
+            .iter()
+            .partition(|seen| seen.head.starts_with("POST /connect/token "));
         Counts {
-            api,
-            acted_on: api,
+            api: api.len(),
+            acted_on: api.len(),
+            tokens: for_token.len(),
             ..Counts::default()
         }
     }
 
-    fn settle(&self, api: usize, _: usize) {
-        self.proxy.settle(api);
+    fn settle(&self, api: usize, tokens: usize) {
+        self.proxy.settle(api + tokens);
     }
 
     fn recover(&self) {

@@ -23,7 +23,14 @@ pub(crate) fn ca() -> &'static Ca {
 
 fn localhost() -> Arc<ServerConfig> {
     static CONFIG: OnceLock<Arc<ServerConfig>> = OnceLock::new();
-    let hosts = ["127.0.0.1", "10.1.2.3", "localhost", API_NAME, LOGIN_NAME];
+    let hosts = [
+        "127.0.0.1",
+        "0.0.0.0",
+        "10.1.2.3",
+        "localhost",
+        API_NAME,
+        LOGIN_NAME,
+    ];
     CONFIG
         .get_or_init(|| ca().server(&hosts, (2020, 2120)))
         .clone()

@@ -24,8 +24,8 @@ use autharmor::users::*;
 use autharmor::{
     ApiVersion, Attempt, Client, ClientAuth, Error, FileTokenStore, HttpRequest, HttpResponse,
     Limits, ManualClock, Page, PageInfo, PageQuery, Private, Request, RetryPolicy, Secret,
-    StoredToken, SystemClock, Target, Timestamp, TokenKey, Transport, TransportError,
-    TransportErrorKind, UserKey,
+    StoredToken, SystemClock, Target, Timestamp, TokenKey, TransportError, TransportErrorKind,
+    UserKey,
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -126,14 +126,25 @@ fn authorization_headers_are_marked_as_sensitive() {
             vec![("Basic", true), ("Bearer", true)],
         ),
     ] {
-        let transport = Arc::new(Canned::default());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let authorizations = Arc::clone(&seen);
+        let transport = move |request: HttpRequest, _: Limits| {
+            if let Some(value) = request.headers().get("authorization") {
+                let (scheme, _) = value.to_str().unwrap().split_once(' ').unwrap();
+                let seen = (scheme.to_owned(), value.is_sensitive());
+                authorizations.lock().unwrap().push(seen);
+            }
+            Ok(one_user(&request))
+        };
         let client = Client::builder(CLIENT_ID, SECRET)
             .client_auth(client_auth)
-            .transport(Arc::clone(&transport))
+            .transport(transport)
             .build()
             .unwrap();
         client.list_users(UserQuery::new()).unwrap();
-        assert_eq!(*transport.authorizations.lock().unwrap(), expected);
+        let seen = seen.lock().unwrap();
+        let seen = seen.iter().map(|(scheme, it)| (scheme.as_str(), *it));
+        assert_eq!(seen.collect::<Vec<_>>(), expected);
     }
 }
 
@@ -349,33 +360,15 @@ fn auth_responses(printer: &mut Printer) {
     printer.response::<SignatureData>(message["signature_data"].clone());
 }
 
-/// A transport that responds to every request with a user. It keeps the limits,
-/// and the scheme of each `Authorization` and whether it is sensitive.
-#[derive(Default)]
-struct Canned {
-    limits: Mutex<Option<Limits>>,
-    authorizations: Mutex<Vec<(&'static str, bool)>>,
-}
-
-impl Transport for Canned {
-    fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
-        *self.limits.lock().unwrap() = Some(limits);
-        if let Some(value) = request.headers().get("authorization") {
-            let schemes = ["Basic", "Bearer"];
-            let scheme = schemes
-                .into_iter()
-                .find(|scheme| value.to_str().unwrap().starts_with(scheme));
-            let mut authorizations = self.authorizations.lock().unwrap();
-            authorizations.push((scheme.unwrap(), value.is_sensitive()));
-        }
-        let body = if request.uri().path() == "/connect/token" {
-            json!({"access_token": TOKEN, "expires_in": 600})
-        } else {
-            json!({"user_records": [{"user_id": ID, "username": NAME}]})
-        };
-        let response = http::Response::builder().header("ratelimit-remaining", 7);
-        Ok(response.body(body.to_string().into_bytes()).unwrap().into())
-    }
+/// Returns a token or a page with one user.
+fn one_user(request: &HttpRequest) -> HttpResponse {
+    let body = if request.uri().path() == "/connect/token" {
+        json!({"access_token": TOKEN, "expires_in": 600})
+    } else {
+        json!({"user_records": [{"user_id": ID, "username": NAME}]})
+    };
+    let response = http::Response::builder().header("ratelimit-remaining", 7);
+    response.body(body.to_string().into_bytes()).unwrap().into()
 }
 
 fn clients(printer: &mut Printer) {
@@ -392,19 +385,24 @@ fn clients(printer: &mut Printer) {
     printer.debug(&with_key.add_root_certificates(SECRET));
     printer.debug(&builder.build().unwrap());
 
-    let transport = Arc::new(Canned::default());
+    let limits = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&limits);
+    let transport = move |request: HttpRequest, limits: Limits| {
+        *seen.lock().unwrap() = Some(limits);
+        Ok(one_user(&request))
+    };
     let attempts = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&attempts);
+    let observed = Arc::clone(&attempts);
     let client = Client::builder(CLIENT_ID, SECRET)
-        .transport(Arc::clone(&transport))
-        .on_attempt(move |attempt: &Attempt| seen.lock().unwrap().push(attempt.clone()))
+        .transport(transport)
+        .on_attempt(move |attempt: &Attempt| observed.lock().unwrap().push(attempt.clone()))
         .build()
         .unwrap();
     let mut records = client.users(UserQuery::new().username(NAME));
     assert!(records.next().unwrap().is_ok());
     printer.debug(&records);
     printer.debug(&client);
-    printer.debug(&transport.limits.lock().unwrap().unwrap());
+    printer.debug(&limits.lock().unwrap().unwrap());
     let attempts = attempts.lock().unwrap();
     assert_eq!(attempts.len(), 2);
     attempts.iter().for_each(|attempt| printer.debug(attempt));

@@ -16,10 +16,10 @@ use autharmor::registrations::{
 };
 use autharmor::users::{self, UpdateUser, UserQuery};
 use autharmor::{Client, Error, ErrorKind, PageQuery, SortDirection, UserKey};
+use autharmor_test_support::Rng;
 use uuid::Uuid;
 
 use crate::ledger::{ReportedSignIn, TAG_PREFIX};
-use crate::rng::Rng;
 use crate::scenario::Scenario;
 use crate::service::{Command, User};
 use crate::tally::Tally;
@@ -187,12 +187,12 @@ impl<'a> Caller<'a> {
                 });
             }
             510..530 => {
-                let timeout = Duration::from_millis(1 + self.rng.below(30));
+                let timeout = Duration::from_millis(1 + self.rng.next_u64() % 30);
                 let request = users::get_user(key).timeout(timeout);
                 self.call("get_user, short timeout", |client| client.send(&request));
             }
             530..535 => {
-                let unknown = Uuid::from_u128(u128::from(self.rng.below(1_000_000)) + 1);
+                let unknown = Uuid::from_u128(u128::from(self.rng.next_u64() % 1_000_000) + 1);
                 self.call("get_user, unknown user", |client| client.get_user(unknown));
             }
             _ => {

@@ -6,8 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use autharmor::emulator::{Emulator, Fault};
-
-use crate::rng::Rng;
+use autharmor_test_support::Rng;
 
 /// Injects faults at random: after each exchange it may prepare one for the
 /// next exchange.
@@ -26,7 +25,7 @@ struct State {
 struct Kind {
     name: &'static str,
     /// A kind is chosen with the probability weight / sum of all weights.
-    weight: u64,
+    weight: usize,
     /// Whether it invalidates tokens.
     affects_tokens: bool,
     action: Action,
@@ -37,7 +36,7 @@ enum Action {
     RevokeAllTokens,
 }
 
-const fn fault(name: &'static str, weight: u64, make: fn(&mut Rng) -> Fault) -> Kind {
+const fn fault(name: &'static str, weight: usize, make: fn(&mut Rng) -> Fault) -> Kind {
     Kind {
         name,
         weight,
@@ -46,7 +45,7 @@ const fn fault(name: &'static str, weight: u64, make: fn(&mut Rng) -> Fault) -> 
     }
 }
 
-const fn token_fault(name: &'static str, weight: u64, make: fn(&mut Rng) -> Fault) -> Kind {
+const fn token_fault(name: &'static str, weight: usize, make: fn(&mut Rng) -> Fault) -> Kind {
     Kind {
         affects_tokens: true,
         ..fault(name, weight, make)
@@ -96,9 +95,11 @@ const ALL_ENDPOINTS: &[Kind] = &[
         Fault::status(200).body("application/json", "{}")
     }),
     fault("latency of 5 to 50 ms", 14, |rng| {
-        Fault::latency(Duration::from_millis(5 + rng.below(46)))
+        Fault::latency(Duration::from_millis(5 + rng.next_u64() % 46))
     }),
-    fault("dropped, not processed", 8, |_| Fault::drop_before_response()),
+    fault("dropped, not processed", 8, |_| {
+        Fault::drop_before_response()
+    }),
     fault("dropped, processed", 6, |_| {
         Fault::drop_before_response().processed(true)
     }),
@@ -130,7 +131,7 @@ const TOKEN_ENDPOINT: &[Kind] = &[
     fault("token: status 500", 8, |_| Fault::status(500)),
     fault("token: status 503", 8, |_| Fault::status(503)),
     fault("token: latency of 5 to 50 ms", 8, |rng| {
-        Fault::latency(Duration::from_millis(5 + rng.below(46)))
+        Fault::latency(Duration::from_millis(5 + rng.next_u64() % 46))
     }),
     fault("token: dropped", 6, |_| Fault::drop_before_response()),
     fault("token: not HTTP", 4, |_| Fault::garbage()),

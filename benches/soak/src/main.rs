@@ -12,7 +12,6 @@ mod checks;
 mod fault_schedule;
 mod ledger;
 mod resources;
-mod rng;
 mod scenario;
 mod service;
 mod stalls;

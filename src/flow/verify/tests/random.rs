@@ -2,21 +2,19 @@
 
 mod flows;
 
+use autharmor_test_support::Rng;
+
 use super::*;
 
-/// Random enough for tests, and the same in every run.
-struct Random(u64);
+struct Random(Rng);
 
 impl Random {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33).unwrap() % bound
+        self.0.below(bound)
     }
 
     fn pick<T: Clone>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())].clone()
+        self.0.pick(from).clone()
     }
 
     fn id(&mut self) -> Option<Uuid> {
@@ -240,7 +238,7 @@ fn may_sign_in(response: &Json, expected: &Expected) -> bool {
 
 #[test]
 fn no_random_response_signs_in_unless_every_condition_holds() {
-    let mut random = Random(0x5eed_5eed_5eed_5eed);
+    let mut random = Random(Rng::new(0x5eed));
     let (mut signed_in, mut refused, mut mismatches, mut unreadable) = (0, 0, 0, 0);
     for case in 0..20_000 {
         let (response, expected) = (random.response(), random.expected());

@@ -1,31 +1,21 @@
+use autharmor_test_support::Rng;
+
 use super::*;
 
-/// xorshift64: the same mutations in every run.
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % limit.max(1)
-    }
-
-    fn mutate(&mut self, data: &[u8]) -> Vec<u8> {
-        let mut data = data.to_vec();
-        for _ in 0..=self.below(3) {
-            let at = self.below(data.len());
-            match self.below(5) {
-                0 if at < data.len() => data[at] ^= 1 << self.below(8),
-                1 if at < data.len() => data[at] = u8::try_from(self.below(256)).unwrap(),
-                2 => data.truncate(at),
-                3 => data.insert(at, u8::try_from(self.below(256)).unwrap()),
-                _ if at < data.len() => drop(data.drain(at..=at)),
-                _ => {}
-            }
+fn mutate(rng: &mut Rng, data: &[u8]) -> Vec<u8> {
+    let mut data = data.to_vec();
+    for _ in 0..=rng.below(3) {
+        let at = rng.below(data.len());
+        match rng.below(5) {
+            0 if at < data.len() => data[at] ^= 1 << rng.below(8),
+            1 if at < data.len() => data[at] = rng.byte(),
+            2 => data.truncate(at),
+            3 => data.insert(at, rng.byte()),
+            _ if at < data.len() => drop(data.drain(at..=at)),
+            _ => {}
         }
-        data
     }
+    data
 }
 
 #[test]
@@ -42,7 +32,7 @@ fn mutated_input_is_refused_without_a_panic() {
     )
     .unwrap();
     let packed = registration(&forger.packed(ES256, &signature, false));
-    let mut rng = Rng(0x5eed);
+    let mut rng = Rng::new(0x5eed);
 
     for _ in 0..4000 {
         for (valid, names) in [
@@ -57,10 +47,10 @@ fn mutated_input_is_refused_without_a_panic() {
             let name = names[rng.below(names.len())];
             let before = field(valid, name).to_owned();
             let after = if rng.below(4) == 0 {
-                let text = rng.mutate(before.as_bytes());
+                let text = mutate(&mut rng, before.as_bytes());
                 String::from_utf8_lossy(&text).into_owned()
             } else {
-                encode(&rng.mutate(&base64url(&before).unwrap()))
+                encode(&mutate(&mut rng, &base64url(&before).unwrap()))
             };
             let same = base64url(&after) == base64url(&before);
             changed[name] = after.into();
@@ -70,12 +60,10 @@ fn mutated_input_is_refused_without_a_panic() {
                 let _ = register(&changed);
             }
         }
-        let options = rng.mutate(create_options().to_string().as_bytes());
+        let options = mutate(&mut rng, create_options().to_string().as_bytes());
         let options = String::from_utf8_lossy(&options);
         let _ = SoftwareAuthenticator::new(1).get(&options, ORIGIN);
-        let noise: Vec<u8> = (0..rng.below(80))
-            .map(|_| u8::try_from(rng.below(256)).unwrap())
-            .collect();
+        let noise: Vec<u8> = (0..rng.below(80)).map(|_| rng.byte()).collect();
         let _ = Attestation::parse(&noise);
         let _ = AuthenticatorData::parse(&noise);
         let _ = ec_point(&noise);

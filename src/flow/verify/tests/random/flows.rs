@@ -157,7 +157,7 @@ fn service(expected: &Expected, status: i64, validate: String) -> TestClient {
 
 #[test]
 fn no_way_in_signs_in_unless_every_condition_holds() {
-    let mut random = Random(0xf10e_5eed_f10e_5eed);
+    let mut random = Random(Rng::new(0xf10e_5eed_f10e_5eed));
     let mut counts = [[0; 2]; WAYS.len()];
     for case in 0..4_000 {
         let way = WAYS[case % WAYS.len()];

@@ -1,9 +1,7 @@
-//! The store of the example `redis_token_store`, over a real Redis.
+//! Tests the store of the example with a real Redis.
 //!
-//! Needs `redis-server` in PATH; says so and passes where it is missing.
-#![cfg(all(unix, feature = "emulator"))]
+//! They need `redis-server` in `PATH`, and are ignored where it is missing.
 
-#[path = "../examples/redis_token_store/store.rs"]
 mod store;
 
 use std::io::{self, BufRead as _, BufReader};
@@ -17,14 +15,48 @@ use autharmor::emulator::{Emulator, Fault};
 use autharmor::{Client, RetryPolicy, StoredToken, TokenKey, TokenStore as _};
 use autharmor_test_support::Folder;
 use autharmor_test_support::emulator::{emulator, token_requests};
-use autharmor_test_support::programs::{in_path, say_skipped};
+use autharmor_test_support::programs::in_path;
+use libtest_mimic::{Arguments, Completion, Trial};
 use redis::{Cmd, FromRedisValue, cmd};
 use serde_json::{Value, json};
 
 use crate::store::RedisTokenStore;
 
+const PROGRAM: &str = "redis-server";
 const PASSWORD: &str = "pa55word";
 const SECRET: &str = "s3cr3t-t0ken";
+
+/// The name and the function of each test.
+macro_rules! tests {
+    ($($test:ident),* $(,)?) => { vec![$((stringify!($test), $test as fn())),*] };
+}
+
+fn main() {
+    let tests = tests![
+        two_clients_make_one_token_request,
+        redis_forgets_a_token_when_it_ends,
+        a_refused_token_is_dropped_and_a_newer_one_is_not,
+        no_late_removal_takes_a_newer_token,
+        only_the_token_that_is_named_is_removed,
+        junk_is_ignored_and_replaced,
+        calls_do_without_a_redis_that_is_gone_and_find_it_again,
+        calls_do_without_a_redis_that_hangs,
+        a_user_with_the_least_rights_is_enough,
+        errors_hold_neither_token_nor_password,
+    ];
+    let is_missing = in_path(PROGRAM).is_none();
+    let to_trial = |(name, test): (&str, fn())| {
+        Trial::ignorable_test(name, move || {
+            if is_missing {
+                return Ok(Completion::ignored_with(format!("{PROGRAM} is missing")));
+            }
+            test();
+            Ok(Completion::Completed)
+        })
+    };
+    let trials = tests.into_iter().map(to_trial).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
 
 /// A Redis of its own, at a socket in a folder of its own; both end with the
 /// test.
@@ -36,19 +68,16 @@ struct Redis {
 }
 
 impl Redis {
-    fn start(arguments: &[&str]) -> Option<Self> {
-        let Some(program) = in_path("redis-server") else {
-            say_skipped("redis-server is missing, the Redis token store was NOT tested");
-            return None;
-        };
+    fn start(arguments: &[&str]) -> Self {
+        let program = in_path(PROGRAM).unwrap();
         let folder = Folder::new();
         let arguments: Vec<_> = arguments.iter().map(|&text| text.to_owned()).collect();
-        Some(Self {
+        Self {
             process: Self::run(&program, &arguments, folder.path()),
             program,
             arguments,
             folder,
-        })
+        }
     }
 
     fn run(program: &Path, arguments: &[String], folder: &Path) -> Child {
@@ -170,11 +199,8 @@ fn load(store: &RedisTokenStore, client_id: &str) -> Option<String> {
     Some(stored.token().expose().to_owned())
 }
 
-#[test]
 fn two_clients_make_one_token_request() {
-    let Some(redis) = Redis::start(&[]) else {
-        return;
-    };
+    let redis = Redis::start(&[]);
     let emulator = emulator();
     for _ in 0..2 {
         call(&client(&emulator, &redis));
@@ -184,11 +210,8 @@ fn two_clients_make_one_token_request() {
     assert!(name.starts_with("autharmor:token:"), "{name}");
 }
 
-#[test]
 fn redis_forgets_a_token_when_it_ends() {
-    let Some(redis) = Redis::start(&[]) else {
-        return;
-    };
+    let redis = Redis::start(&[]);
     let store = redis.store();
     store.save(&key("a"), &stored(SECRET, 100)).unwrap();
     let left: i64 = redis.query(cmd("PTTL").arg(name("a")));
@@ -201,11 +224,8 @@ fn redis_forgets_a_token_when_it_ends() {
     assert_ne!(load(&store, "a").as_deref(), Some(SECRET));
 }
 
-#[test]
 fn a_refused_token_is_dropped_and_a_newer_one_is_not() {
-    let Some(redis) = Redis::start(&[]) else {
-        return;
-    };
+    let redis = Redis::start(&[]);
     let emulator = emulator();
     call(&client(&emulator, &redis));
     let [early, late] = [(); 2].map(|()| client(&emulator, &redis));
@@ -229,12 +249,9 @@ fn a_refused_token_is_dropped_and_a_newer_one_is_not() {
 }
 
 /// Each token is removed while the next one is put in its place.
-#[test]
 fn no_late_removal_takes_a_newer_token() {
     const ROUNDS: u32 = 2000;
-    let Some(redis) = Redis::start(&[]) else {
-        return;
-    };
+    let redis = Redis::start(&[]);
     let refused = AtomicU32::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -264,11 +281,8 @@ fn no_late_removal_takes_a_newer_token() {
     });
 }
 
-#[test]
 fn only_the_token_that_is_named_is_removed() {
-    let Some(redis) = Redis::start(&[]) else {
-        return;
-    };
+    let redis = Redis::start(&[]);
     let store = redis.store();
     store.save(&key("a"), &stored("one", 100)).unwrap();
     store.save(&key("b"), &stored("one", 100)).unwrap();
@@ -280,11 +294,8 @@ fn only_the_token_that_is_named_is_removed() {
     store.remove(&key("a"), &"one".into()).unwrap();
 }
 
-#[test]
 fn junk_is_ignored_and_replaced() {
-    let Some(redis) = Redis::start(&[]) else {
-        return;
-    };
+    let redis = Redis::start(&[]);
     let store = redis.store();
     let whole = stored(SECRET, 100).encode();
     let (torn, _) = whole.expose().split_at(40);
@@ -307,11 +318,8 @@ fn junk_is_ignored_and_replaced() {
     assert_eq!(token_requests(&emulator), 2, "one of them after the junk");
 }
 
-#[test]
 fn calls_do_without_a_redis_that_is_gone_and_find_it_again() {
-    let Some(mut redis) = Redis::start(&[]) else {
-        return;
-    };
+    let mut redis = Redis::start(&[]);
     let emulator = emulator();
     let (store, first) = (redis.store(), client(&emulator, &redis));
     call(&first);
@@ -337,11 +345,8 @@ fn calls_do_without_a_redis_that_is_gone_and_find_it_again() {
     store.check().unwrap();
 }
 
-#[test]
 fn calls_do_without_a_redis_that_hangs() {
-    let Some(redis) = Redis::start(&[]) else {
-        return;
-    };
+    let redis = Redis::start(&[]);
     let (store, emulator) = (redis.store(), emulator());
     store.save(&key("a"), &stored("one", 100)).unwrap();
     store.save(&key("b"), &stored("two", 100)).unwrap();
@@ -357,18 +362,15 @@ fn calls_do_without_a_redis_that_hangs() {
 }
 
 /// The rights that the example's documentation lists are enough.
-#[test]
 fn a_user_with_the_least_rights_is_enough() {
-    const EXAMPLE: &str = include_str!("../examples/redis_token_store/main.rs");
+    const EXAMPLE: &str = include_str!("main.rs");
     let (_, rights) = EXAMPLE.split_once("door on >password ").unwrap();
     let (rights, _) = rights.split_once('\n').unwrap();
     let password = format!(">{PASSWORD}");
     let mut arguments = vec!["--user", "default", "off"];
     arguments.extend(["--user", "door", "on", &password]);
     arguments.extend(rights.split(' '));
-    let Some(redis) = Redis::start(&arguments) else {
-        return;
-    };
+    let redis = Redis::start(&arguments);
     let url = format!("{}?user=door&pass={PASSWORD}", redis.url());
     let store = RedisTokenStore::new(&url).unwrap();
     store.check().unwrap();
@@ -384,12 +386,9 @@ fn a_user_with_the_least_rights_is_enough() {
     call(&client(&emulator, &redis));
 }
 
-#[test]
 fn errors_hold_neither_token_nor_password() {
     // Without this command Redis repeats it with all that it was told to keep.
-    let Some(redis) = Redis::start(&["--rename-command", "SET", ""]) else {
-        return;
-    };
+    let redis = Redis::start(&["--rename-command", "SET", ""]);
     let (store, token) = (redis.store(), stored(SECRET, 100));
     let no_url = format!("nonsense://door:{PASSWORD}@localhost/");
     let as_nobody = format!("{}?user=nobody&pass={PASSWORD}", redis.url());
