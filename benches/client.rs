@@ -1,9 +1,7 @@
-//! What a warm call costs, over loopback TLS and without any network:
-//! `cargo bench`.
+//! Measures warm calls over loopback TLS and without any network: `cargo bench`.
 //!
-//! The server runs beside the client and takes its share of the machine. How
-//! the crate compares with others, in numbers that can be compared, is the
-//! business of the package in `benches/compare`.
+//! The server runs on the same machine and uses a part of its time. The package
+//! in `benches/compare` compares the crate with other clients.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -34,7 +32,7 @@ fn everybody() -> PageQuery {
     PageQuery::new().page_size(100)
 }
 
-/// The same four calls, whatever the client sends them through.
+/// Measures four calls of a client, whatever its transport is.
 fn calls(c: &mut Criterion, name: &str, client: &Client) {
     let mut group = c.benchmark_group(name);
     group.bench_function("get_user by id", |b| {
@@ -69,17 +67,17 @@ fn over_tls(c: &mut Criterion) {
     calls(c, "tls", &client);
 }
 
-/// Answers from memory what the server would.
+/// Responds from memory as the server would.
 struct Memory {
-    answers: [(String, String); 4],
+    responses: [(String, String); 5],
 }
 
 impl Transport for Memory {
     fn send(&self, request: HttpRequest, _: Limits) -> Result<HttpResponse, TransportError> {
         let path = request.uri().path();
-        let known = self.answers.iter().find(|(known, _)| path == known);
+        let known = self.responses.iter().find(|(known, _)| path == known);
         // By id, it is the same user.
-        let (_, body) = known.unwrap_or(&self.answers[1]);
+        let (_, body) = known.unwrap_or(&self.responses[1]);
         Ok(http::Response::new(body.clone().into_bytes()).into())
     }
 }
@@ -87,7 +85,7 @@ impl Transport for Memory {
 fn without_network(c: &mut Criterion) {
     let client = Client::builder("id", "secret")
         .transport(Memory {
-            answers: canned::bodies(),
+            responses: canned::bodies(),
         })
         .build()
         .unwrap();
@@ -113,7 +111,7 @@ fn parts(c: &mut Criterion) {
     });
     group.finish();
 
-    let [_, (_, user), (_, users), _] = canned::bodies();
+    let [_, (_, user), (_, users), ..] = canned::bodies();
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Bytes(user.len() as u64));
     group.bench_function("UserDetails", |b| {
