@@ -1,7 +1,7 @@
-//! What a warm call may take from the heap: a guard that does not depend on
-//! how fast or busy the machine is.
+//! Limits the heap allocations of a warm call. The result does not depend on how
+//! fast or busy the machine is.
 //!
-//! The bounds are what was measured and a little more, for other compilers and
+//! The limits are the measured numbers and a little more, for other compilers and
 //! standard libraries. Raise one only together with the reason for it.
 
 use allocation_counter::{AllocationInfo, measure};

@@ -24,10 +24,11 @@ use autharmor::Client;
 use autharmor_guard::{Call, bearer, ureq_config, with_autharmor, with_ureq};
 use autharmor_test_support::canned::Canned;
 
-/// The calls, and the largest ratios of instructions and of allocations.
+/// The calls, and the largest ratios of instructions and of allocations: what was
+/// measured and a little more, for other processors and compilers.
 const BOUNDS: [(Call, f64, f64); 4] = [
     (Call::ByName, 0.90, 0.85),
-    (Call::Start, 0.85, 0.85),
+    (Call::Start, 0.87, 0.85),
     (Call::Validate, 0.90, 0.85),
     (Call::List, 1.00, 1.00),
 ];
