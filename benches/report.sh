@@ -35,6 +35,10 @@ bench() { cargo bench -q --manifest-path "$manifest" --bench "$1"; }
             echo
             bench "$name" | sed 's/^## /### /; 1i ## '"$name"'\n'
         done
+    else
+        echo
+        echo "Times, cold start, memory and size are not in this report: \`benches/report.sh\`"
+        echo "without an argument measures them."
     fi
 } >"$new"
 # A measurement that fails leaves the last report as it is.
