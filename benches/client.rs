@@ -1,9 +1,7 @@
-//! What a warm call costs, over loopback TLS and without any network:
-//! `cargo bench`.
+//! Measures warm calls over loopback TLS and without any network: `cargo bench`.
 //!
-//! The server runs beside the client and takes its share of the machine. How
-//! the crate compares with others, in numbers that can be compared, is the
-//! business of the package in `benches/compare`.
+//! The server runs on the same machine and uses a part of its time. The package
+//! in `benches/compare` compares the crate with other clients.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -32,7 +30,7 @@ fn everybody() -> PageQuery {
     PageQuery::new().page_size(100)
 }
 
-/// The same four calls, whatever the client sends them through.
+/// Measures four calls of a client, whatever its transport is.
 fn calls(c: &mut Criterion, name: &str, client: &Client) {
     let mut group = c.benchmark_group(name);
     group.bench_function("get_user by id", |b| {
@@ -102,7 +100,7 @@ fn parts(c: &mut Criterion) {
     });
     group.finish();
 
-    let [_, (_, user), (_, users), _] = canned::bodies();
+    let [_, (_, user), (_, users), ..] = canned::bodies();
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Bytes(user.len() as u64));
     group.bench_function("UserDetails", |b| {

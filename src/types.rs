@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::value::{MapAccessDeserializer, StringDeserializer};
-use serde::de::{IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::de::value::{MapAccessDeserializer, StrDeserializer, StringDeserializer};
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::secret::Private;
@@ -264,76 +264,76 @@ pub(crate) fn optional_number<'de, D: Deserializer<'de>>(
     Ok(Option::<Number>::deserialize(deserializer)?.map(|Number(number)| number))
 }
 
-/// A JSON value, reduced to what the lenient readers need.
+/// A JSON value, reduced to what the lenient readers need. A number is text.
 #[derive(Debug)]
-pub(crate) enum Scalar {
+enum Scalar<'a> {
     Bool(bool),
-    Text(String),
+    Text(&'a str),
     /// Null, an array or an object.
     Other,
 }
 
-impl Scalar {
-    fn into_text(self) -> Option<String> {
+impl<'a> Scalar<'a> {
+    fn text(self) -> Option<&'a str> {
         match self {
-            Self::Bool(value) => Some(value.to_string()),
+            Self::Bool(true) => Some("true"),
+            Self::Bool(false) => Some("false"),
             Self::Text(text) => Some(text),
             Self::Other => None,
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue;
+/// Reads any JSON value and returns what `read` makes of it.
+fn scalar<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    read: impl FnOnce(Scalar<'_>) -> T,
+) -> Result<T, D::Error> {
+    struct AnyValue<F>(F);
 
-        impl<'de> Visitor<'de> for AnyValue {
-            type Value = Scalar;
+    impl<'de, T, F: FnOnce(Scalar<'_>) -> T> Visitor<'de> for AnyValue<F> {
+        type Value = T;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any value")
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
-                Ok(Scalar::Bool(value))
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
-                Ok(Scalar::Text(number.to_string()))
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
-                Ok(Scalar::Text(number.to_string()))
-            }
-
-            fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
-                Ok(Scalar::Text(number.to_string()))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-                Ok(Scalar::Text(text.to_owned()))
-            }
-
-            fn visit_unit<E>(self) -> Result<Scalar, E> {
-                Ok(Scalar::Other)
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(
-                self,
-                mut seq: A,
-            ) -> Result<Scalar, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Other)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Other)
-            }
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("any value")
         }
 
-        deserializer.deserialize_any(AnyValue)
+        fn visit_bool<E>(self, value: bool) -> Result<T, E> {
+            Ok((self.0)(Scalar::Bool(value)))
+        }
+
+        fn visit_i64<E>(self, number: i64) -> Result<T, E> {
+            Ok((self.0)(Scalar::Text(&number.to_string())))
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<T, E> {
+            Ok((self.0)(Scalar::Text(&number.to_string())))
+        }
+
+        fn visit_f64<E>(self, number: f64) -> Result<T, E> {
+            Ok((self.0)(Scalar::Text(&number.to_string())))
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<T, E> {
+            Ok((self.0)(Scalar::Text(text)))
+        }
+
+        fn visit_unit<E>(self) -> Result<T, E> {
+            Ok((self.0)(Scalar::Other))
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok((self.0)(Scalar::Other))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok((self.0)(Scalar::Other))
+        }
     }
+
+    deserializer.deserialize_any(AnyValue(read))
 }
 
 /// Reads a bool. Any other JSON value, such as `"true"` or `1`, is `None`: only
@@ -341,7 +341,7 @@ impl<'de> Deserialize<'de> for Scalar {
 pub(crate) fn strict_bool<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<bool>, D::Error> {
-    Ok(match Scalar::deserialize(deserializer)? {
+    scalar(deserializer, |value| match value {
         Scalar::Bool(value) => Some(value),
         _ => None,
     })
@@ -352,7 +352,7 @@ pub(crate) fn strict_bool<'de, D: Deserializer<'de>>(
 pub(crate) fn lenient_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
-    Scalar::deserialize(deserializer).map(Scalar::into_text)
+    scalar(deserializer, |value| value.text().map(str::to_owned))
 }
 
 /// Reads context data. The OpenAPI description says that its values are text;
@@ -360,11 +360,14 @@ pub(crate) fn lenient_text<'de, D: Deserializer<'de>>(
 pub(crate) fn lenient_context<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<ContextData, D::Error> {
-    let data = Option::<BTreeMap<String, Scalar>>::deserialize(deserializer)?;
+    #[derive(Deserialize)]
+    struct Text(#[serde(deserialize_with = "lenient_text")] Option<String>);
+
+    let data = Option::<BTreeMap<String, Text>>::deserialize(deserializer)?;
     Ok(data
         .unwrap_or_default()
         .into_iter()
-        .map(|(key, value)| (key, value.into_text()))
+        .map(|(key, Text(value))| (key, value))
         .collect())
 }
 
@@ -386,11 +389,12 @@ pub(crate) fn private_json<'de, D: Deserializer<'de>>(
 pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
-    T: Deserialize<'de>,
+    T: DeserializeOwned,
 {
-    let text = lenient_text(deserializer)?.filter(|text| !text.is_empty());
-    let read = |text: String| T::deserialize(StringDeserializer::<D::Error>::new(text)).ok();
-    Ok(text.and_then(read))
+    scalar(deserializer, |value| {
+        let text = value.text().filter(|text| !text.is_empty())?;
+        T::deserialize(StrDeserializer::<D::Error>::new(text)).ok()
+    })
 }
 
 /// An id or a name, where empty text means the same as null: unknown. Anything

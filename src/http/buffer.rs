@@ -44,15 +44,20 @@ impl WipedBuffer {
     }
 
     /// Makes room for so many more bytes.
+    #[inline]
     fn reserve(&mut self, more: usize) {
-        let needed = self.len().saturating_add(more);
-        let capacity = self.0.capacity();
-        if needed > capacity {
-            let larger = needed.max(capacity.saturating_mul(2));
-            let mut grown = Zeroizing::new(Vec::with_capacity(larger));
-            grown.extend_from_slice(&self.0);
-            self.0 = grown;
+        if more > self.0.capacity() - self.len() {
+            self.grow(more);
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) {
+        let needed = self.len().saturating_add(more);
+        let larger = needed.max(self.0.capacity().saturating_mul(2));
+        let mut grown = Zeroizing::new(Vec::with_capacity(larger));
+        grown.extend_from_slice(&self.0);
+        self.0 = grown;
     }
 }
 

@@ -21,6 +21,8 @@ use crate::user_key::{UserKey, check_name};
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const USERNAME: HeaderName = HeaderName::from_static("x-autharmor-usernamevalue");
 const USER_FILTER: HeaderName = HeaderName::from_static("x-autharmor-userfilterstring");
+/// Enough with the headers that client and transport add.
+const HEADERS: usize = 6;
 /// Enough for most bodies.
 const BODY: usize = 512;
 const NIL_UUID: &str = "00000000-0000-0000-0000-000000000000";
@@ -213,7 +215,7 @@ impl<T> Request<T> {
             return Err(Error::invalid("an id is the nil UUID"));
         }
         let version = self.endpoint.version(target.version);
-        let mut headers = HeaderMap::with_capacity(6);
+        let mut headers = HeaderMap::with_capacity(HEADERS);
         headers.insert(ACCEPT, JSON);
 
         let mut user_id = None;
@@ -231,7 +233,8 @@ impl<T> Request<T> {
             check_name(filter, "the user filter")?;
             name_in_query = carry_name(filter, USER_FILTER, version, target, &mut headers)?;
         }
-        let mut path = self.path(version, user_id.as_deref())?;
+        let mut path = target.base.start_path();
+        self.push_path(&mut path, version, user_id.as_deref())?;
         let mut separator = '?';
         let name_in_query = name_in_query.map(|name| ("username", name));
         for (name, value) in name_in_query.into_iter().chain(self.query_pairs()) {
@@ -245,7 +248,7 @@ impl<T> Request<T> {
         }
         Ok(HttpRequest {
             method: self.endpoint.method(),
-            uri: target.base.join(&path)?,
+            uri: target.base.complete(path)?,
             headers,
             body,
         })
@@ -257,30 +260,35 @@ impl<T> Request<T> {
             .map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// Fills the placeholders of the route.
-    fn path(&self, version: ApiVersion, user: Option<&str>) -> Result<String, Error> {
-        let mut path = String::with_capacity(128);
+    /// Appends version and route, with the placeholders filled.
+    fn push_path(
+        &self,
+        path: &mut String,
+        version: ApiVersion,
+        user: Option<&str>,
+    ) -> Result<(), Error> {
         path.push('/');
         path.push_str(version.as_str());
-        let route = self.endpoint.route(version);
+        let mut route = self.endpoint.route(version);
         let mut id_is_sent = self.id.is_none();
-        for segment in route.split('/').skip(1) {
-            path.push('/');
-            match segment {
-                "{user_id}" => path.push_str(user.unwrap_or(NIL_UUID)),
-                _ if segment.starts_with('{') => {
-                    let id = self.id.as_deref().ok_or_else(|| {
-                        Error::invalid(format!("{version} needs the registration_id"))
-                    })?;
-                    url::check_segment(id)?;
-                    url::push_segment(&mut path, id);
-                    id_is_sent = true;
-                }
-                literal => path.push_str(literal),
+        while let Some((literal, rest)) = route.split_once('{') {
+            path.push_str(literal);
+            let (name, rest) = rest.split_once('}').unwrap_or((rest, ""));
+            route = rest;
+            if name == "user_id" {
+                path.push_str(user.unwrap_or(NIL_UUID));
+            } else {
+                let id = self.id.as_deref().ok_or_else(|| {
+                    Error::invalid(format!("{version} needs the registration_id"))
+                })?;
+                url::check_segment(id)?;
+                url::push_segment(path, id);
+                id_is_sent = true;
             }
         }
+        path.push_str(route);
         if id_is_sent || self.endpoint.carries_registration_id_in_body(version) {
-            Ok(path)
+            Ok(())
         } else {
             Err(unknown_to(version, "registration_id"))
         }

@@ -22,7 +22,9 @@ const EXCERPT_LIMIT: usize = 200;
 /// Decodes a body that is one complete JSON object. An error body is an error,
 /// whatever the status is.
 pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, Error> {
-    if let Some(body) = ErrorBody::in_success(response.body()) {
+    // Checked once, it need not be checked again for each string of the body.
+    let text = std::str::from_utf8(response.body());
+    if let Some(body) = text.ok().and_then(ErrorBody::in_success) {
         let error = Error::new(ErrorKind::Api, "an error body with a success status")
             .with_status(response.status().as_u16())
             .with_retry_after(retry_after(response.headers()))
@@ -43,7 +45,11 @@ pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, 
     if is_array(response.body()) {
         return Err(refuse("an array and not an object".to_owned()));
     }
-    serde_json::from_slice(response.body()).map_err(|error| {
+    let decoded = match text {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(response.body()),
+    };
+    decoded.map_err(|error| {
         refuse(match error.classify() {
             Category::Data => where_it_fails::<T>(response.body()),
             _ if response.body().is_empty() => "the body is empty".to_owned(),
@@ -169,13 +175,13 @@ impl ErrorBody {
     /// No response of the API has a field of these names. A tracking id alone is
     /// not an error, and neither is a code that says success, so that a success
     /// body may have such fields one day.
-    fn in_success(body: &[u8]) -> Option<Self> {
+    fn in_success(body: &str) -> Option<Self> {
         // Keeps the usual case fast: a body is read twice only if it has such a
         // name somewhere.
-        if !std::str::from_utf8(body).is_ok_and(|text| text.contains("\"error")) {
+        if !body.contains("\"error") {
             return None;
         }
-        Self::read(body).filter(Self::is_failure)
+        Self::read(body.as_bytes()).filter(Self::is_failure)
     }
 
     fn is_failure(&self) -> bool {

@@ -12,6 +12,9 @@ use crate::error::Error;
 /// grows with the square of its length.
 const MAX_SEGMENT_LEN: usize = 1024;
 
+/// Enough for most paths.
+const PATH: usize = 128;
+
 /// Escapes everything but the unreserved characters of RFC 3986.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -94,19 +97,28 @@ impl BaseUrl {
         })
     }
 
+    /// Returns the start of all paths, with room for the rest of one.
+    pub(super) fn start_path(&self) -> String {
+        let mut path = String::with_capacity(self.prefix.len() + PATH);
+        path.push_str(&self.prefix);
+        path
+    }
+
+    /// Completes a path that began as [`start_path`](Self::start_path) and is
+    /// already encoded.
+    pub(super) fn complete(&self, path: String) -> Result<Uri, Error> {
+        let too_long = "the URL would be too long";
+        let path = PathAndQuery::try_from(path).map_err(|_| Error::invalid(too_long))?;
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(|_| Error::invalid(too_long))
+    }
+
     /// Appends a path, which is already encoded.
     pub(crate) fn join(&self, path: &str) -> Result<Uri, Error> {
-        let mut full = String::with_capacity(self.prefix.len() + path.len());
-        full += &self.prefix;
-        full += path;
-        let path = PathAndQuery::try_from(full)
-            .map_err(|_| Error::invalid("the URL would be too long"))?;
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path)
-            .build()
-            .map_err(|_| Error::invalid("the URL would be too long"))
+        self.complete(self.start_path() + path)
     }
 }
 

@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_ENCODING;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HOST};
+use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use ureq::config::AutoHeaderValue;
 use ureq::unversioned::transport::Connector;
 
-use super::connection::{LONGEST_CALL, MAX_HEAD, NoResolver, OUTPUT, PreconnectConnector};
+use super::connection::{MAX_HEAD, NoResolver, OUTPUT, PreconnectConnector};
+use super::deadline;
 use super::dialer::Dialer;
 use super::preconnect::Preconnect;
 use super::proxy::ProxySetting;
@@ -58,6 +60,9 @@ pub(crate) struct TransportSettings {
 pub(crate) struct AgentTransport {
     agent: ureq::Agent,
     pub(super) preconnect: Arc<Preconnect>,
+    /// The hosts that requests go to, each with its `Host` header: ureq would
+    /// compose the header for each request.
+    hosts: Vec<(Uri, HeaderValue)>,
 }
 
 impl AgentTransport {
@@ -96,20 +101,15 @@ impl AgentTransport {
         });
         let preconnect = Arc::new(Preconnect::new(dialer, preconnect.as_ref()));
         let agent = agent(PreconnectConnector(preconnect.clone()));
-        Ok(Self { agent, preconnect })
-    }
-
-    fn run<B: ureq::AsSendBody>(
-        &self,
-        request: Request<B>,
-        limits: Limits,
-    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let request = self
-            .agent
-            .configure_request(request)
-            .timeout_global(Some(limits.remaining().min(LONGEST_CALL)))
-            .build();
-        self.agent.run(request)
+        let hosts = hosts
+            .into_iter()
+            .filter_map(|uri| host_header(&uri).map(|header| (uri, header)))
+            .collect();
+        Ok(Self {
+            agent,
+            preconnect,
+            hosts,
+        })
     }
 }
 
@@ -124,7 +124,7 @@ pub(super) fn agent(connector: impl Connector) -> ureq::Agent {
         .proxy(None)
         .user_agent(AutoHeaderValue::None)
         .accept(AutoHeaderValue::None)
-        .accept_encoding("identity")
+        .accept_encoding(AutoHeaderValue::None)
         .max_response_header_size(MAX_HEAD)
         .max_idle_connections(IDLE)
         .max_idle_connections_per_host(IDLE_PER_HOST)
@@ -133,34 +133,50 @@ pub(super) fn agent(connector: impl Connector) -> ureq::Agent {
     ureq::Agent::with_parts(config, connector, NoResolver)
 }
 
-impl Transport for AgentTransport {
-    fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
-        if limits.remaining().is_zero() {
-            return Err(TransportError::new(TransportErrorKind::Timeout, false));
-        }
+impl AgentTransport {
+    fn run(
+        &self,
+        request: HttpRequest,
+        max_response_body: usize,
+    ) -> Result<HttpResponse, TransportError> {
         let HttpRequest {
             method,
             uri,
-            headers,
+            mut headers,
             body,
         } = request;
-        check_size(&uri, &headers)?;
-        self.preconnect.before_request(&uri, limits.deadline);
+        // ureq adds what is missing, at a higher cost.
+        if let Some((_, host)) = self
+            .hosts
+            .iter()
+            .find(|(known, _)| is_same_host(known, &uri))
+        {
+            headers.insert(HOST, host.clone());
+        }
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let has_body = body.is_some() || matches!(method, Method::POST | Method::PUT);
-        let mut head = Request::new(());
-        *head.method_mut() = method;
-        *head.uri_mut() = uri;
-        *head.headers_mut() = headers;
         let response = if has_body {
             let body = body.as_ref().map_or(&[][..], |body| body.as_slice());
-            self.run(head.map(|()| body), limits)
+            self.agent.run(request_of(method, uri, headers, body))
         } else {
-            self.run(head, limits)
+            self.agent.run(request_of(method, uri, headers, ()))
         };
         let (parts, body) = response.map_err(explain)?.into_parts();
         check_encoding(&parts.headers)?;
-        let body = read_body(body, limits.max_response_body)?;
+        let body = read_body(body, max_response_body)?;
         Ok(http::Response::from_parts(parts, body).into())
+    }
+}
+
+impl Transport for AgentTransport {
+    fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
+        check_size(&request.uri, &request.headers)?;
+        deadline::run_until(limits.deadline, || {
+            self.preconnect
+                .before_request(&request.uri, limits.deadline);
+            self.run(request, limits.max_response_body)
+        })
+        .unwrap_or_else(|| Err(TransportError::new(TransportErrorKind::Timeout, false)))
     }
 }
 
@@ -170,6 +186,33 @@ impl fmt::Debug for AgentTransport {
             .field("preconnect", &self.preconnect)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the `Host` header of requests to this host.
+fn host_header(uri: &Uri) -> Option<HeaderValue> {
+    let host = uri.host()?;
+    let default_port = if uri.scheme() == Some(&Scheme::HTTPS) {
+        443
+    } else {
+        80
+    };
+    match uri.port_u16().filter(|port| *port != default_port) {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
+        None => HeaderValue::from_str(host).ok(),
+    }
+}
+
+fn is_same_host(a: &Uri, b: &Uri) -> bool {
+    a.authority().map(Authority::as_str) == b.authority().map(Authority::as_str)
+        && a.scheme() == b.scheme()
+}
+
+fn request_of<B>(method: Method, uri: Uri, headers: HeaderMap, body: B) -> Request<B> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    request
 }
 
 /// ureq would find this out only after it had sent the headers before.

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use http::Uri;
 use ureq::config::Config;
@@ -14,6 +13,7 @@ use ureq::unversioned::transport::{
 };
 use zeroize::Zeroizing;
 
+use super::deadline;
 use super::preconnect::Preconnect;
 use super::stream::Stream;
 
@@ -32,10 +32,6 @@ pub(super) const OUTPUT: usize = 8 * 1024;
 /// and its body are sent together.
 const COALESCE_LIMIT: usize = 2 * 1024;
 
-/// The longest time that a call may take, whatever its deadline, so that no sum
-/// of times can overflow.
-pub(super) const LONGEST_CALL: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// Makes connections for ureq. Its errors are [`TransportError`]s within
 /// [`ureq::Error::Other`].
 ///
@@ -50,7 +46,7 @@ impl Connector for PreconnectConnector {
         details: &ConnectionDetails,
         _: Option<()>,
     ) -> Result<Option<Connection>, ureq::Error> {
-        match self.0.connect(details.uri, deadline(details.timeout)) {
+        match self.0.connect(details.uri, deadline::of_this_call()) {
             Ok(stream) => Ok(Some(Connection::new(stream))),
             Err(error) => Err(ureq::Error::Other(Box::new(error))),
         }
@@ -122,15 +118,14 @@ impl UreqTransport for Connection {
         if self.buffers.pending <= COALESCE_LIMIT {
             return Ok(());
         }
-        self.stream.set_deadline(deadline(timeout));
+        self.stream.set_deadline(deadline::of_this_call());
         self.flush_pending()
             .map_err(|error| failure(error, timeout))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         self.is_pooled = false;
-        // One deadline for both: `timeout` is what is left of the call's time.
-        self.stream.set_deadline(deadline(timeout));
+        self.stream.set_deadline(deadline::of_this_call());
         let sent = self.flush_pending();
         #[cfg(fuzzing)]
         super::fuzzing::before_read();
@@ -161,10 +156,6 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connection")
     }
-}
-
-fn deadline(timeout: NextTimeout) -> Instant {
-    Instant::now() + (*timeout.after).min(LONGEST_CALL)
 }
 
 fn failure(error: io::Error, timeout: NextTimeout) -> ureq::Error {

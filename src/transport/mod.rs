@@ -2,6 +2,7 @@
 
 mod agent;
 mod connection;
+mod deadline;
 mod dialer;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;

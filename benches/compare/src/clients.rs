@@ -1,87 +1,25 @@
 //! The clients that are compared, each used in its usual way.
 
-use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use autharmor::auth::{StartAuthenticatorAuth, StartAuthenticatorAuthResponse};
-use autharmor::users::{User, UserDetails};
-use autharmor::{Client, Page, PageQuery};
+use autharmor::Client;
+pub use autharmor_guard::Call;
+use autharmor_guard::{
+    JSON, NAME_HEADER, USER_AGENT, bearer, ureq_config, with_autharmor, with_ureq,
+};
 use clap::{Args, ValueEnum};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use serde_json::{Value, json};
 use ureq::http::Uri;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
-use uuid::Uuid;
 
 use crate::Servers;
-use crate::canned::{NIL, RECORDS, USER_ID, USERNAME};
-
-/// A call that is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Call {
-    ById,
-    ByName,
-    Start,
-    List,
-}
-
-impl Call {
-    pub const ALL: [Self; 4] = [Self::ByName, Self::ById, Self::Start, Self::List];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ById => "get_user by id",
-            Self::ByName => "get_user by name",
-            Self::Start => "start_authenticator_auth",
-            Self::List => "list_users, 100 records",
-        }
-    }
-
-    fn path(self) -> String {
-        match self {
-            Self::ById => format!("/v3/users/{USER_ID}"),
-            Self::ByName => format!("/v3/users/{NIL}"),
-            Self::Start => "/v3/auth/authenticator/start".to_owned(),
-            Self::List => "/v3/users?page_size=100".to_owned(),
-        }
-    }
-
-    fn body(self) -> Option<Value> {
-        (self == Self::Start).then(|| {
-            json!({
-                "username": USERNAME, "send_push": true, "timeout_in_seconds": 60,
-                "action_name": "Sign in", "short_msg": "Somebody signs in to Example as you",
-            })
-        })
-    }
-
-    /// Decodes a response into the types of this crate, the same for every
-    /// client.
-    fn decode(self, body: &[u8]) {
-        match self {
-            Self::ById | Self::ByName => {
-                let user: UserDetails = serde_json::from_slice(body).expect("a user");
-                black_box(&user);
-            }
-            Self::Start => {
-                let started: StartAuthenticatorAuthResponse =
-                    serde_json::from_slice(body).expect("a started request");
-                black_box(&started);
-            }
-            Self::List => {
-                let page: Page<User> = serde_json::from_slice(body).expect("a page");
-                assert_eq!(page.records.len(), RECORDS);
-            }
-        }
-    }
-}
+use crate::canned::USERNAME;
 
 /// A client that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -134,14 +72,14 @@ impl ClientKind {
         let whole = Some(Duration::from_secs(30));
         let inner = match self {
             Self::Raw => Inner::Raw(tls_config(servers)),
-            Self::Ureq => ureq(ureq_config(servers).build().new_agent()),
-            Self::UreqLargePool => ureq(large(ureq_config(servers)).build().new_agent()),
+            Self::Ureq => ureq(ureq_config(&servers.ca_pem).build().new_agent()),
+            Self::UreqLargePool => ureq(large(ureq_config(&servers.ca_pem)).build().new_agent()),
             Self::UreqDeadline => {
-                let config = ureq_config(servers).timeout_global(whole);
+                let config = ureq_config(&servers.ca_pem).timeout_global(whole);
                 ureq(config.build().new_agent())
             }
             Self::UreqPhases => {
-                let config = ureq_config(servers)
+                let config = ureq_config(&servers.ca_pem)
                     .timeout_connect(Some(Duration::from_secs(5)))
                     .timeout_send_request(whole)
                     .timeout_send_body(whole)
@@ -150,7 +88,7 @@ impl ClientKind {
                 ureq(config.build().new_agent())
             }
             Self::UreqResolver => {
-                let config = ureq_config(servers).timeout_global(whole).build();
+                let config = ureq_config(&servers.ca_pem).timeout_global(whole).build();
                 let agent = ureq::Agent::with_parts(
                     config,
                     DefaultConnector::new(),
@@ -248,69 +186,13 @@ impl RunningClient {
     }
 }
 
-const USER_AGENT: &str = "autharmor-rust/0.1.0";
-const NAME_HEADER: &str = "X-AuthArmor-UsernameValue";
-const JSON: &str = "application/json";
-
-/// Returns a header value as long as the server's.
-fn bearer() -> String {
-    format!("Bearer {}", "t0ken".repeat(160))
-}
-
-fn start_request() -> StartAuthenticatorAuth {
-    StartAuthenticatorAuth::new()
-        .user(USERNAME)
-        .action_name("Sign in")
-        .short_msg("Somebody signs in to Example as you")
-        .send_push(true)
-        .timeout_in_seconds(60)
-}
-
-fn with_autharmor(client: &Client, call: Call) {
-    match call {
-        Call::ById => {
-            let id: Uuid = black_box(Uuid::from_u128(0x5b1d_7d5e_0d6f_4c3a_9a55_3f0c_2f6c_1f01));
-            black_box(client.get_user(id).expect("a user"));
-        }
-        Call::ByName => {
-            black_box(client.get_user(USERNAME).expect("a user"));
-        }
-        Call::Start => {
-            let started = client.start_authenticator_auth(&start_request());
-            black_box(started.expect("a started request"));
-        }
-        Call::List => {
-            let page = client.list_users(PageQuery::new().page_size(100));
-            assert_eq!(page.expect("a page").records.len(), RECORDS);
-        }
-    }
-}
-
-fn with_ureq(agent: &ureq::Agent, url: &str, bearer: &str, call: Call) {
-    let response = if call == Call::Start {
-        let body = serde_json::to_vec(&start_request()).expect("a body");
-        agent
-            .post(url)
-            .header("Authorization", bearer)
-            .header("Content-Type", JSON)
-            .send(&body)
-    } else {
-        let request = agent.get(url).header("Authorization", bearer);
-        match call {
-            Call::ByName => request.header(NAME_HEADER, USERNAME).call(),
-            _ => request.call(),
-        }
-    };
-    let body = response.expect("a response").into_body().read_to_vec();
-    call.decode(&body.expect("a body"));
-}
-
 fn with_reqwest(client: &reqwest::blocking::Client, url: &str, bearer: &str, call: Call) {
-    let request = if call == Call::Start {
-        let body = serde_json::to_vec(&start_request()).expect("a body");
-        client.post(url).header("Content-Type", JSON).body(body)
-    } else {
-        client.get(url)
+    let request = match call.body() {
+        Some(body) => client
+            .post(url)
+            .header("Content-Type", JSON)
+            .body(body.to_string()),
+        None => client.get(url),
     };
     let request = match call {
         Call::ByName => request.header(NAME_HEADER, USERNAME),
@@ -344,7 +226,7 @@ impl Raw {
         tcp.set_nodelay(true).expect("a socket");
         let body = call.body().map(|body| body.to_string()).unwrap_or_default();
         let (method, more) = match call {
-            Call::Start => (
+            Call::Start | Call::Validate => (
                 "POST",
                 format!("Content-Type: {JSON}\r\nContent-Length: {}\r\n", body.len()),
             ),
@@ -411,20 +293,6 @@ fn tls_config(servers: &Servers) -> Arc<ClientConfig> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Arc::new(config)
-}
-
-/// Default settings with the headers of this crate.
-fn ureq_config(servers: &Servers) -> ureq::config::ConfigBuilder<ureq::typestate::AgentScope> {
-    let roots: Vec<_> = roots_of(servers)
-        .iter()
-        .map(|root| Certificate::from_der(root).to_owned())
-        .collect();
-    let roots = RootCerts::new_with_certs(&roots);
-    ureq::Agent::config_builder()
-        .tls_config(TlsConfig::builder().root_certs(roots).build())
-        .user_agent(USER_AGENT)
-        .accept(JSON)
-        .accept_encoding("identity")
 }
 
 /// Looks the one host up once.

@@ -1,4 +1,4 @@
-//! A TLS server with four fixed responses. It costs little, and the same for
+//! A TLS server with five fixed responses. It costs little, and the same for
 //! every client that is measured against it.
 
 use std::io::{self, Read, Write};
@@ -19,6 +19,8 @@ pub const USER_ID: &str = "5b1d7d5e-0d6f-4c3a-9a55-3f0c2f6c1f01";
 pub const USERNAME: &str = "ada@example.com";
 /// The id in the path when a user is known by name.
 pub const NIL: &str = "00000000-0000-0000-0000-000000000000";
+/// The id of every auth request.
+pub const REQUEST_ID: &str = "0d6f5b1d-7d5e-4c3a-9a55-3f0c2f6c1f02";
 /// The number of records in a list.
 pub const RECORDS: usize = 100;
 
@@ -35,6 +37,7 @@ struct Responses {
     user: Vec<u8>,
     users: Vec<u8>,
     started: Vec<u8>,
+    validated: Vec<u8>,
     unknown: Vec<u8>,
     pause: Duration,
 }
@@ -97,9 +100,14 @@ impl Canned {
     }
 }
 
+/// Returns the access token.
+pub fn token() -> String {
+    "t0ken".repeat(160)
+}
+
 /// Returns path and response body of the token, the user by name, the list of
-/// users, and the start of a sign-in.
-pub fn bodies() -> [(String, String); 4] {
+/// users, the start and the validation of a sign-in.
+pub fn bodies() -> [(String, String); 5] {
     let record = |n: usize| {
         format!(
             r#"{{"user_id":"5b1d7d5e-0d6f-4c3a-9a55-{n:012x}","username":"user{n}@example.com","email_address":"user{n}@example.com","date_created":"2024-03-04T10:11:12.1234567Z"}}"#
@@ -108,7 +116,7 @@ pub fn bodies() -> [(String, String); 4] {
     let records: Vec<_> = (1..=RECORDS).map(record).collect();
     let token = format!(
         r#"{{"access_token":"{}","expires_in":3600,"token_type":"Bearer","scope":"aarmor.api"}}"#,
-        "t0ken".repeat(160)
+        token()
     );
     let user = format!(
         r#"{{"user_id":"{USER_ID}","username":"{USERNAME}","email_address":"{USERNAME}","date_created":"2024-03-04T10:11:12.1234567Z","enrolled_auth_methods":[{{"auth_method_id":4,"auth_method_name":"AuthArmorAuthenticator","auth_method_masked_info":"Ada's phone"}},{{"auth_method_id":20,"auth_method_name":"Magiclink_Email","auth_method_masked_info":"a**@example.com"}}]}}"#
@@ -118,25 +126,31 @@ pub fn bodies() -> [(String, String); 4] {
         records.join(",")
     );
     let started = format!(
-        r#"{{"auth_request_id":"0d6f5b1d-7d5e-4c3a-9a55-3f0c2f6c1f02","user_id":"{USER_ID}","auth_validation_token":"{}","visual_verify_value":"42","qr_code_data":"https://example.com/qr/0d6f5b1d7d5e","push_message_sent":true,"response_code":200,"response_message":"sent","timeout_in_seconds":60,"timeout_utc_datetime":"2024-03-04T10:12:12.1234567Z"}}"#,
+        r#"{{"auth_request_id":"{REQUEST_ID}","user_id":"{USER_ID}","auth_validation_token":"{}","visual_verify_value":"42","qr_code_data":"https://example.com/qr/0d6f5b1d7d5e","push_message_sent":true,"response_code":200,"response_message":"sent","timeout_in_seconds":60,"timeout_utc_datetime":"2024-03-04T10:12:12.1234567Z"}}"#,
         "v4lid".repeat(20)
+    );
+    let validated = format!(
+        r#"{{"auth_request_status_id":2,"auth_request_status_name":"Completed","validate_auth_response_details":{{"auth_history_id":"{REQUEST_ID}","result_code":2,"result_message":"Success","authorized":true,"auth_details":{{"response_details":{{"date":"2024-03-04T10:11:30.1234567Z","auth_method":{{"name":"AuthArmorAuthenticator","usetype":"biometric"}},"auth_profile_details":{{"user_id":"{USER_ID}","username":"{USERNAME}"}}}}}}}}}}"#
     );
     [
         ("/connect/token".to_owned(), token),
         (format!("/v3/users/{NIL}"), user),
         ("/v3/users".to_owned(), users),
         ("/v3/auth/authenticator/start".to_owned(), started),
+        ("/v3/auth/authenticator/validate".to_owned(), validated),
     ]
 }
 
 impl Responses {
     fn new(pause: Duration) -> Self {
-        let [token, user, users, started] = bodies().map(|(_, body)| response("200 OK", &body));
+        let [token, user, users, started, validated] =
+            bodies().map(|(_, body)| response("200 OK", &body));
         Self {
             token,
             user,
             users,
             started,
+            validated,
             unknown: response("404 Not Found", "{}"),
             pause,
         }
@@ -169,6 +183,8 @@ impl Responses {
                     return &self.token;
                 } else if path.starts_with(b"/v3/auth/authenticator/start ") {
                     return &self.started;
+                } else if path.starts_with(b"/v3/auth/authenticator/validate ") {
+                    return &self.validated;
                 }
             }
             [b'G', b'E', b'T', b' ', path @ ..] => {
