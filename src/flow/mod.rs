@@ -118,7 +118,7 @@
 //! ```
 //!
 //! Mail scanners open links first: the manual shows
-//! [a page that stands it](crate#the-page-of-a-magic-link).
+//! [a page that stands it](crate#the-landing-page-of-a-magic-link).
 //!
 //! The user may open the mail on another device, whose session has no pending
 //! state. Then ask the user to open the link in the browser in which the
