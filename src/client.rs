@@ -141,8 +141,8 @@ impl Client {
     /// shares the access token and the connections with this client.
     ///
     /// Each call still has its own [timeout](crate::ClientBuilder::timeout). If
-    /// that ends later, the deadline counts. A call that begins after the
-    /// deadline fails with [`ErrorKind::Timeout`], and nothing is sent.
+    /// that ends later, the deadline counts. A call or wait that begins after
+    /// the deadline fails with [`ErrorKind::Timeout`], and nothing is sent.
     /// [`PendingAuthenticator::wait`](crate::flow::PendingAuthenticator::wait)
     /// leaves time for the validation: its last poll is sent 3 seconds before
     /// the deadline, or when half of the time is left if that is later.
@@ -302,17 +302,19 @@ impl Client {
         if timeout.is_zero() {
             return Err(Error::invalid("the timeout is zero").in_area(area));
         }
-        let clock = &self.inner.clock;
-        let deadline = clock.deadline(timeout);
-        match self.deadline {
-            Some(end) if end <= clock.now() => Err(Error::new(
-                ErrorKind::Timeout,
-                "the deadline of the client has passed",
-            )
-            .in_area(area)),
-            Some(end) => Ok(deadline.min(end)),
-            None => Ok(deadline),
+        self.check_deadline(area)?;
+        let deadline = self.inner.clock.deadline(timeout);
+        Ok(self.deadline.map_or(deadline, |end| deadline.min(end)))
+    }
+
+    /// Fails if the deadline of the client has passed.
+    pub(crate) fn check_deadline(&self, area: &'static str) -> Result<(), Error> {
+        let now = self.inner.clock.now();
+        if self.deadline.is_none_or(|end| now < end) {
+            return Ok(());
         }
+        let why = "the deadline of the client has passed";
+        Err(Error::new(ErrorKind::Timeout, why).in_area(area))
     }
 
     /// Sends a request until its response is a 2xx or it may not be repeated.

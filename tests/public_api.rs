@@ -265,6 +265,14 @@ fn page_queries_are_passed_by_value_and_by_reference_and_are_serde_types() {
     let json = serde_json::to_value(&query).unwrap();
     assert_eq!(json, json!({"sort_direction": "asc"}));
     assert_eq!(serde_json::from_value::<PageQuery>(json).unwrap(), query);
+
+    let users = UserQuery::from(query).username("ada");
+    let json = serde_json::to_value(&users).unwrap();
+    let expected = json!({"username": "ada", "page": {"sort_direction": "asc"}});
+    assert_eq!(json, expected);
+    assert_eq!(serde_json::from_value::<UserQuery>(json).unwrap(), users);
+    let all = serde_json::from_value::<UserQuery>(json!({})).unwrap();
+    assert_eq!(all, UserQuery::new());
 }
 
 /// Compiles lists by value and by reference, iterators of the filtered lists,

@@ -67,7 +67,7 @@ fn under_v3_a_v4_only_call_by_name_looks_the_id_up_through_the_header() {
 }
 
 #[test]
-fn a_look_up_that_finds_somebody_else_or_nobody_is_a_mismatch() {
+fn a_look_up_of_another_or_no_user_is_a_mismatch() {
     for body in [
         user(ID, "eve"),
         user(NIL, "ada"),
@@ -145,12 +145,16 @@ fn a_look_up_and_its_call_share_one_repeat_and_one_deadline() {
 }
 
 #[test]
-fn under_v4_a_name_is_sent_only_with_leave() {
-    let v4 = |leave| {
+fn under_v4_a_name_is_sent_only_if_allowed() {
+    let v4 = |allowed| {
         TestClient::with(
             tokens,
             |_, _, _| respond(200, "{}"),
-            move |builder| builder.api_version(ApiVersion::V4).username_in_query(leave),
+            move |builder| {
+                builder
+                    .api_version(ApiVersion::V4)
+                    .username_in_query(allowed)
+            },
         )
     };
     let test = v4(false);

@@ -16,6 +16,8 @@ use crate::user_key::{UserKey, check_name};
 
 /// Selects the users to list: all or those of a name, and which page of them.
 ///
+/// Serialises with the name in plain text, without values that are not set.
+///
 /// ```
 /// use autharmor::PageQuery;
 /// use autharmor::users::UserQuery;
@@ -23,10 +25,12 @@ use crate::user_key::{UserKey, check_name};
 /// let query = UserQuery::new().username("ada").page(PageQuery::new().page_size(50));
 /// assert_eq!(format!("{:?}", query.username), "Some(Private(..))");
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct UserQuery {
     /// See [`username`](Self::username).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<Private>,
     /// See [`page`](Self::page).
     pub page: PageQuery,

@@ -28,7 +28,7 @@ enum Call {
     Validate,
 }
 
-/// How long the service takes for one kind of call.
+/// The time that the service takes for one kind of call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Speed {
     Prompt,
@@ -199,6 +199,9 @@ fn after_the_deadline_nothing_is_sent() {
         assert!(!error.may_have_been_sent());
     }
     let error = client.check_credentials().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    // This is no outage: nobody has asked the service.
+    let error = client.wait_for_auth(ID, &WaitPolicy::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     // A later deadline does not help, and another view is not affected.
     let later = client.with_deadline(now + seconds(60));

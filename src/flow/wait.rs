@@ -283,9 +283,7 @@ fn has_new(now: &[EnrolledAuthMethod], before: &[EnrolledAuthMethod]) -> bool {
 }
 
 fn is_authenticator(method: &EnrolledAuthMethod) -> bool {
-    method.auth_method_id == Some(AuthMethodId::Authenticator)
-        || method.auth_method_name.as_deref()
-            == Some(auth::AuthMethod::AuthArmorAuthenticator.as_str())
+    method.method() == Some(AuthMethodId::Authenticator)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What the fuzz targets need of this module: a moment between a request and
-//! its response, and private parsers.
+//! The parts of this module that fuzz targets need: a moment between a request
+//! and its response, and private parsers.
 
 use std::cell::RefCell;
 

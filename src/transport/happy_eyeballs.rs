@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::threads::spawn;
 
-/// How long an attempt runs alone before the next address is tried as well.
+/// The time that an attempt runs alone before the next address is tried as well.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Puts addresses into the order in which to try them: the preferred one, then
@@ -102,8 +102,8 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    /// What the attempts at these addresses came to, and the order in which
-    /// they were made. An address with port 1 is dead, one with port 2 refuses,
+    /// Returns the result of the attempts at these addresses, and the order in
+    /// which they were made. An address with port 1 is dead, one with port 2 refuses,
     /// any other works.
     fn attempts(texts: &[&str], time: Duration) -> (io::Result<SocketAddr>, Vec<String>) {
         let seen = Arc::new(Mutex::new(Vec::new()));

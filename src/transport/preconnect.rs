@@ -16,7 +16,7 @@ use super::{TransportError, TransportErrorKind};
 use crate::clock::SystemClock;
 use crate::single_flight::SingleFlight;
 
-/// How long an open connection may wait for its request.
+/// The longest time that an open connection waits for its request.
 const LIFE: Duration = Duration::from_secs(10);
 
 /// Connects to one host while the first request goes to another: to the API
@@ -36,7 +36,7 @@ struct Pending {
     flight: Arc<SingleFlight<Outcome>>,
 }
 
-/// What a dial ended with and when, for the one caller who takes it. `None` if
+/// The result of a dial and its time, for the one caller who takes it. `None` if
 /// the dial was never made.
 type Outcome = Arc<Mutex<Option<(Result<Stream, TransportError>, Instant)>>>;
 

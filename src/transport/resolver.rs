@@ -13,7 +13,7 @@ use super::{TransportError, TransportErrorKind};
 use crate::clock::{Clock, SystemClock};
 use crate::single_flight::SingleFlight;
 
-/// How long addresses are used once they are known.
+/// The time for which addresses are used once they are known.
 const CACHE_LIFE: Duration = Duration::from_secs(60);
 
 /// Finds the addresses of a host name, for a port.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustls::{ClientConnection, StreamOwned};
 
-/// How many reads may find TLS messages, such as session tickets, on an idle
-/// connection before it is given up.
+/// The number of reads that may find TLS messages, such as session tickets, on
+/// an idle connection before it is given up.
 const PROBES: usize = 16;
 
 /// A TCP connection whose reads and writes end at a deadline.

@@ -26,7 +26,7 @@ pub(crate) enum Roots {
     BundledAnd(Vec<Vec<u8>>),
     /// Only these.
     Only(Vec<Vec<u8>>),
-    /// What the operating system trusts.
+    /// The roots that the operating system trusts.
     #[cfg(feature = "platform-verifier")]
     Platform,
 }

@@ -44,7 +44,7 @@ impl Resolver {
         let place = match name {
             API_NAME => Place::Api,
             LOGIN_NAME => Place::Login,
-            _ => panic!("nobody shall ask for {name}"),
+            _ => panic!("unexpected name: {name}"),
         };
         let server = ([127, 0, 0, 1], port).into();
         let dead = ([127, 0, 0, 1], DEAD_PORT).into();

@@ -51,7 +51,7 @@ struct Fixture {
 }
 
 /// A call that signs nobody in.
-fn nobody<T>(result: Result<T, Error>) -> Result<Option<Uuid>, Error> {
+fn without_sign_in<T>(result: Result<T, Error>) -> Result<Option<Uuid>, Error> {
     result.map(|_| None)
 }
 
@@ -86,48 +86,50 @@ fn fixtures() -> Vec<Fixture> {
         Fixture {
             name: "UserDetails",
             json: user.clone(),
-            call: |it| nobody(it.get_user(NAME)),
+            call: |it| without_sign_in(it.get_user(NAME)),
         },
         Fixture {
             name: "User",
             json: user.clone(),
-            call: |it| nobody(it.update_user(NAME, &UpdateUser::new(NAME))),
+            call: |it| without_sign_in(it.update_user(NAME, &UpdateUser::new(NAME))),
         },
         fixture!("Page<User>", {"user_records": [user], "page_info": page_info},
-            |it| nobody(it.list_users(UserQuery::new()))),
+            |it| without_sign_in(it.list_users(UserQuery::new()))),
         fixture!("Page<AuthInfo>", {"auth_history_records": [info], "page_info": page_info},
-            |it| nobody(it.get_user_auth_history(NAME, PageQuery::new()))),
+            |it| without_sign_in(it.get_user_auth_history(NAME, PageQuery::new()))),
         fixture!("Page<Credential>", {"credential_records": [credential], "page_info": page_info},
-            |it| nobody(it.list_user_credentials(USER_ID, PageQuery::new()))),
+            |it| without_sign_in(it.list_user_credentials(USER_ID, PageQuery::new()))),
         Fixture {
             name: "Credential",
             json: credential.clone(),
-            call: |it| nobody(it.get_user_credential(USER_ID, "c-1")),
+            call: |it| without_sign_in(it.get_user_credential(USER_ID, "c-1")),
         },
         Fixture {
             name: "AuthInfo",
             json: info.clone(),
-            call: |it| nobody(it.get_auth_info(REQUEST_ID)),
+            call: |it| without_sign_in(it.get_auth_info(REQUEST_ID)),
         },
         fixture!("StartAuthenticatorAuthResponse", {"auth_request_id": REQUEST_ID, "user_id": USER_ID,
             "auth_validation_token": VALIDATION, "qr_code_data": TOKEN, "visual_verify_value": "42",
             "push_message_sent": true, "response_code": 200, "timeout_in_seconds": 60},
-            |it| nobody(it.begin_authenticator_sign_in(&StartAuthenticatorAuth::new().user(NAME)))),
+            |it| without_sign_in(it.begin_authenticator_sign_in(&StartAuthenticatorAuth::new().user(NAME)))),
         fixture!("StartWebauthnAuthResponse", {"auth_request_id": REQUEST_ID, "aa_guid": VALIDATION,
             "fido2_json_options": "{\"challenge\":\"x\"}"},
-            |it| nobody(it.begin_webauthn_sign_in(&StartWebauthnAuth::new().user(NAME)))),
+            |it| without_sign_in(it.begin_webauthn_sign_in(&StartWebauthnAuth::new().user(NAME)))),
         fixture!("FinishWebauthnAuthResponse", {"auth_request_id": REQUEST_ID,
             "auth_validation_token": VALIDATION, "user_id": USER_ID, "username": NAME},
-            |it| nobody(it.finish_webauthn_auth(&FinishWebauthnAuth::new(REQUEST_ID, VALIDATION, "{}")))),
+            |it| without_sign_in(it.finish_webauthn_auth(&FinishWebauthnAuth::new(REQUEST_ID, VALIDATION, "{}")))),
         fixture!("StartMagiclinkEmailAuthResponse", {"auth_request_id": REQUEST_ID, "user_id": USER_ID,
             "timeout_in_seconds": 300, "timeout_utc_datetime": "2020-07-11T17:09:44"},
-            |it| nobody(it.start_magiclink_email_auth(
+            |it| without_sign_in(it.start_magiclink_email_auth(
                 &StartMagiclinkEmailAuth::new(NAME, "https://app.example")))),
         Fixture {
             name: "ValidateAuthResponse (raw)",
             json: validated.clone(),
             call: |it| {
-                nobody(it.validate_webauthn_auth(&ValidateAuth::new(REQUEST_ID, VALIDATION)))
+                without_sign_in(
+                    it.validate_webauthn_auth(&ValidateAuth::new(REQUEST_ID, VALIDATION)),
+                )
             },
         },
         Fixture {
@@ -147,7 +149,7 @@ fn fixtures() -> Vec<Fixture> {
             name: "StartAuthenticatorRegistrationResponse",
             json: registration.clone(),
             call: |it| {
-                nobody(
+                without_sign_in(
                     it.start_authenticator_registration(&StartAuthenticatorRegistration::new(NAME)),
                 )
             },
@@ -156,14 +158,16 @@ fn fixtures() -> Vec<Fixture> {
             name: "StartWebauthnRegistrationResponse",
             json: registration.clone(),
             call: |it| {
-                nobody(it.start_webauthn_registration(&StartWebauthnRegistration::new(NAME)))
+                without_sign_in(
+                    it.start_webauthn_registration(&StartWebauthnRegistration::new(NAME)),
+                )
             },
         },
         Fixture {
             name: "FinishWebauthnRegistrationResponse",
             json: registration.clone(),
             call: |it| {
-                nobody(it.send(&registrations::finish_webauthn_registration(
+                without_sign_in(it.send(&registrations::finish_webauthn_registration(
                     REQUEST_ID,
                     &FinishWebauthnRegistration::new(
                         VALIDATION,
@@ -174,13 +178,13 @@ fn fixtures() -> Vec<Fixture> {
         },
         fixture!("ValidateRegistrationResponse",
             {"credential_id": REQUEST_ID, "user_id": USER_ID, "username": NAME},
-            |it| nobody(it.validate_authenticator_registration(REQUEST_ID,
+            |it| without_sign_in(it.validate_authenticator_registration(REQUEST_ID,
                 &ValidateRegistration::new(VALIDATION)))),
         Fixture {
             name: "StartMagiclinkEmailRegistrationResponse",
             json: registration.clone(),
             call: |it| {
-                nobody(it.start_magiclink_email_registration(
+                without_sign_in(it.start_magiclink_email_registration(
                     &StartMagiclinkEmailRegistration::new(NAME, "https://app.example"),
                 ))
             },
@@ -189,7 +193,7 @@ fn fixtures() -> Vec<Fixture> {
             name: "ValidateMagiclinkEmailRegistrationResponse",
             json: registration.clone(),
             call: |it| {
-                nobody(it.validate_magiclink_email_registration(
+                without_sign_in(it.validate_magiclink_email_registration(
                     None,
                     &ValidateMagiclinkEmailRegistration::new(VALIDATION),
                 ))
@@ -198,7 +202,7 @@ fn fixtures() -> Vec<Fixture> {
         Fixture {
             name: "RegistrationInfo",
             json: registration,
-            call: |it| nobody(it.get_registration_info(REQUEST_ID)),
+            call: |it| without_sign_in(it.get_registration_info(REQUEST_ID)),
         },
     ]
 }
@@ -317,7 +321,7 @@ fn corrupted_token_responses_keep_the_invariants() {
         let context = format!("token, case {case}");
         check_invariants(
             &context,
-            || nobody(Call::Start.make(&scenario.client)),
+            || without_sign_in(Call::Start.make(&scenario.client)),
             &bytes,
         );
         let counts = scenario.service.counts();

@@ -83,12 +83,11 @@ fn r8_request_bodies_are_wiped() {
     let mut row = Row::new("R8", "a request body outgrows its first buffer");
     for make in makes {
         // Shorter and longer than any buffer; with quotes it grows by escapes.
-        for token in [
-            VALIDATION.to_owned(),
-            VALIDATION.repeat(50),
-            VALIDATION.repeat(5_000),
-            format!("{VALIDATION}{}", "\"".repeat(5_000)),
-        ] {
+        let lengths = [0, 100, 400, 500, 600, 1_000, 5_000, 100_000];
+        let padded = lengths.map(|length| "x".repeat(length) + VALIDATION);
+        let repeated = [50, 5_000].map(|times| VALIDATION.repeat(times));
+        let quotes = format!("{VALIDATION}{}", "\"".repeat(5_000));
+        for token in padded.into_iter().chain(repeated).chain([quotes]) {
             let service = FakeService::new(tokens, |_, request, _| {
                 let path = request.uri().path();
                 respond(

@@ -1,7 +1,7 @@
 //! Measures calls that stall: a call with a timeout of two seconds ends after
 //! two seconds, whatever it waits for.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
@@ -10,6 +10,7 @@ use autharmor::{Client, ErrorKind};
 use uuid::Uuid;
 
 use crate::checks::Checks;
+use autharmor_test_support::BlackHole;
 use autharmor_test_support::scripted::{Act, Ca, Server};
 
 /// The subcommand of the process with a resolver that never replies.
@@ -43,10 +44,11 @@ pub fn measure(checks: &mut Checks) {
         Ok(outcomes) => row("the resolver never replies", &outcomes),
         Err(why) => println!("  | the resolver never replies | | | **NOT MEASURED**: {why} | |"),
     }
-    match BlackHole::new() {
-        Ok(hole) => row("the SYN gets no reply", &call(|| hole.setup())),
-        Err(why) => println!("  | the SYN gets no reply | | | **NOT MEASURED**: {why} | |"),
-    }
+    let black_hole = BlackHole::new();
+    row(
+        "the SYN gets no reply",
+        &call(|| Setup::silent(&black_hole)),
+    );
     for case in CASES {
         row(case.name, &call(|| Setup::scripted(case)));
     }
@@ -207,6 +209,17 @@ struct Setup {
 }
 
 impl Setup {
+    /// An API host that never replies to a SYN.
+    fn silent(black_hole: &BlackHole) -> Self {
+        let ca = Ca::new();
+        let login = login_server(&ca);
+        let api = format!("https://{}", black_hole.addresses(1)[0]);
+        Self {
+            client: client(&ca, api, login.https("")),
+            _servers: vec![login],
+        }
+    }
+
     fn scripted(case: &Case) -> Self {
         let ca = Ca::new();
         let mut acts = (case.acts)();
@@ -250,49 +263,6 @@ fn client(ca: &Ca, api: String, login: String) -> Client {
         .timeout(TIMEOUT)
         .build()
         .expect("valid settings")
-}
-
-// ---- a port that ignores SYN -----------------------------------------------
-
-/// A listener with a full queue: the kernel does not reply to another SYN.
-struct BlackHole {
-    address: SocketAddr,
-    _listener: TcpListener,
-    _queue: Vec<TcpStream>,
-}
-
-impl BlackHole {
-    fn new() -> Result<Self, String> {
-        const MOST: usize = 5000;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| e.to_string())?;
-        let address = listener.local_addr().map_err(|e| e.to_string())?;
-        let mut queue = Vec::new();
-        while queue.len() < MOST {
-            match TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
-                Ok(stream) => queue.push(stream),
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Ok(Self {
-                        address,
-                        _listener: listener,
-                        _queue: queue,
-                    });
-                }
-                Err(error) => return Err(format!("connecting to a full queue failed: {error}")),
-            }
-        }
-        Err(format!(
-            "the queue of a listener takes more than {MOST} connections"
-        ))
-    }
-
-    fn setup(&self) -> Setup {
-        let ca = Ca::new();
-        let login = login_server(&ca);
-        Setup {
-            client: client(&ca, format!("https://{}", self.address), login.https("")),
-            _servers: vec![login],
-        }
-    }
 }
 
 // ---- a resolver that never replies -----------------------------------------

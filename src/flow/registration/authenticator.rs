@@ -39,7 +39,7 @@ struct AuthenticatorState {
     /// The user's id in the start response.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<Uuid>,
-    /// How long the user may take, in seconds.
+    /// The time that the user has, in seconds.
     life: u64,
     #[serde(flatten)]
     proof: Proof,
@@ -171,7 +171,9 @@ impl PendingAuthenticatorRegistration {
     /// timeout or the client a [deadline](Client::with_deadline). After
     /// [`StillPending`](Registration::StillPending),
     /// [`ServiceUnavailable`](Registration::ServiceUnavailable) and
-    /// [`Cancelled`](Registration::Cancelled) it can be called again. Fails as [`Client::wait_for_registration`] and
+    /// [`Cancelled`](Registration::Cancelled) it can be called again. The
+    /// validation cannot be cancelled. Fails as
+    /// [`Client::wait_for_registration`] and
     /// [`Client::validate_authenticator_registration`] do, with
     /// [`Mismatch`](crate::ErrorKind::Mismatch) if the response is about
     /// another user, and with [`InvalidInput`](crate::ErrorKind::InvalidInput)

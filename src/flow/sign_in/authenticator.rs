@@ -42,7 +42,7 @@ struct AuthenticatorState {
     nonce: Secret,
     #[serde(flatten)]
     browser: Browser,
-    /// How long the user may take, in seconds.
+    /// The time that the user has, in seconds.
     life: u64,
 }
 

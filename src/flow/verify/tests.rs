@@ -23,7 +23,7 @@ const WHO: &str =
 const MESSAGE: &str =
     "/validate_auth_response_details/auth_details/response_details/secure_signed_message";
 
-/// What a phone signs.
+/// The message that a phone signs.
 fn signed_by_phone() -> Json {
     json!({
         "message_data": {

@@ -37,6 +37,7 @@ pub(super) fn wait<W: Send + 'static>(
     life: u64,
     poll: impl Fn(&Client, Duration) -> Result<Option<W>, Error> + Clone + Send + 'static,
 ) -> Result<Waited<W>, Error> {
+    client.check_deadline("flow")?;
     let clock = client.clock();
     let mut waiting = Waiting::new(client, policy, life);
     let mut any_poll_succeeded = false;

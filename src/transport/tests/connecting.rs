@@ -1,12 +1,11 @@
 //! TCP, TLS and certificates.
 
-use std::net::{TcpListener, TcpStream};
-
 use rustls::HandshakeKind;
 
 use super::TransportErrorKind::{Connect, Dns, Timeout, Tls};
 use super::*;
 use crate::ErrorKind;
+use autharmor_test_support::BlackHole;
 use autharmor_test_support::scripted::{Act, Ca, DEAD_PORT, OK, Server};
 
 /// A server that responds to every request, each on a connection of its own.
@@ -106,7 +105,7 @@ fn the_connect_timeout_bounds_the_handshake() {
 }
 
 #[test]
-fn nobody_there() {
+fn connection_refused() {
     let transport = trusting(&Ca::new());
     let uri = format!("https://localhost:{DEAD_PORT}/");
     assert_eq!(kind(post(&transport, &uri)), (Connect, false));
@@ -138,42 +137,11 @@ fn a_dead_address_is_passed_over() {
     get(&transport, &server.https("/")).unwrap();
 }
 
-/// A port on loopback where a connection is neither accepted nor refused.
-struct BlackHole {
-    port: u16,
-    _listener: TcpListener,
-    _queued: Vec<TcpStream>,
-}
-
-impl BlackHole {
-    /// Fills the queue of a listener that accepts nothing.
-    fn open() -> Self {
-        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let queued = (0..1000)
-            .map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(500)).ok())
-            .collect();
-        Self {
-            port,
-            _listener: listener,
-            _queued: queued,
-        }
-    }
-
-    /// Dead addresses, each with another last byte.
-    fn addresses(&self, count: u8) -> Vec<SocketAddr> {
-        (1..=count)
-            .map(|last| SocketAddr::from(([127, 0, 1, last], self.port)))
-            .collect()
-    }
-}
-
 #[test]
 fn dead_addresses_are_passed_and_the_good_one_is_tried_first_next_time() {
     let ca = Ca::new();
     let server = serving(ca.localhost());
-    let hole = BlackHole::open();
+    let hole = BlackHole::new();
     let mut addresses = hole.addresses(6);
     addresses.push(server.address());
     let connect_timeout = Duration::from_secs(5);
@@ -196,7 +164,7 @@ fn dead_addresses_are_passed_and_the_good_one_is_tried_first_next_time() {
 
 #[test]
 fn dead_addresses_take_one_connect_timeout_together() {
-    let hole = BlackHole::open();
+    let hole = BlackHole::new();
     let addresses = hole.addresses(8);
     let connect_timeout = Duration::from_secs(1);
     let transport = with_settings(TransportSettings {

@@ -65,7 +65,7 @@ fn connecting_ahead(ca: &Ca, uri: &str) -> AgentTransport {
     })
 }
 
-/// What the first request to another host starts.
+/// Starts the dial that the first request to another host starts.
 fn begin(transport: &AgentTransport) -> Option<PendingDial> {
     let elsewhere = "https://login.example/".parse().unwrap();
     let deadline = Instant::now() + PATIENT;

@@ -1,4 +1,4 @@
-//! What an idle TLS connection may have heard.
+//! Idle TLS connections on which the peer has sent something.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -32,7 +32,7 @@ fn change(service: &Service) -> PendingMagiclinkRegistration {
     restored(pending.unwrap())
 }
 
-/// How it begins, and the purpose of its link.
+/// The call that begins it, and the purpose of its link.
 const FLOWS: [(Begin, &str); 3] = [
     (new_user, "new_user"),
     (for_ada, "new_enrollment"),
