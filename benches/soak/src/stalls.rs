@@ -3,9 +3,11 @@
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, io, thread};
 
+use autharmor::flow::{AuthWait, WaitPolicy};
 use autharmor::{Client, ErrorKind};
 use uuid::Uuid;
 
@@ -17,6 +19,8 @@ use autharmor_test_support::scripted::{Act, Ca, Server};
 const SUBCOMMAND: &str = "dead-resolver";
 
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than any poll.
+const LONG: Duration = Duration::from_secs(30);
 /// How many calls are made of each case, at the same time.
 const RUNS: usize = 5;
 
@@ -49,6 +53,19 @@ pub fn measure(checks: &mut Checks) {
         "the SYN gets no reply",
         &call(|| Setup::silent(&black_hole)),
     );
+    let polls_hang = || Setup::scripted(&POLLS_HANG);
+    let waits = run(polls_hang, measure_wait);
+    print_row(
+        "every poll hangs, with a deadline",
+        &waits,
+        "by the deadline",
+    );
+    let cancelled = run(polls_hang, measure_cancelling);
+    print_row(
+        "from cancelling to the end, while a poll hangs",
+        &cancelled,
+        "within 1 s",
+    );
     for case in CASES {
         row(case.name, &call(|| Setup::scripted(case)));
     }
@@ -63,6 +80,20 @@ pub fn measure(checks: &mut Checks) {
     checks.check(
         all_in_time,
         "every measured call ended within 1.8 to 2.2 s with a timeout",
+    );
+    let is_by_deadline = waits
+        .iter()
+        .all(|outcome| outcome.seconds <= 2.2 && outcome.kind == "outage: Timeout");
+    checks.check(
+        is_by_deadline,
+        "a wait ends by the client's deadline while every poll hangs",
+    );
+    let is_prompt = cancelled
+        .iter()
+        .all(|outcome| outcome.seconds < 1.0 && outcome.kind == "Cancelled");
+    checks.check(
+        is_prompt,
+        "a wait is cancelled within a second while a poll hangs",
     );
     let is_early = early
         .iter()
@@ -94,14 +125,19 @@ fn print_row(case: &str, outcomes: &[Outcome], note: &str) {
     println!("  | {case} | {shortest:.3} | {longest:.3} | {kinds} | {note} |");
 }
 
-/// Makes several calls at the same time, each with a client of its own.
+/// Makes several calls at the same time.
 fn call(setup: impl Fn() -> Setup + Sync) -> Vec<Outcome> {
+    run(setup, measure_call)
+}
+
+/// Runs this several times at the same time, each time with a client of its own.
+fn run(setup: impl Fn() -> Setup + Sync, measure: fn(&Client) -> Outcome) -> Vec<Outcome> {
     thread::scope(|scope| {
         let calls: Vec<_> = (0..RUNS)
             .map(|_| {
                 scope.spawn(|| {
                     let setup = setup();
-                    measure_call(&setup.client)
+                    measure(&setup.client)
                 })
             })
             .collect();
@@ -119,6 +155,51 @@ fn measure_call(client: &Client) -> Outcome {
         seconds: began.elapsed().as_secs_f64(),
         kind: outcome.map_or_else(|error| format!("{:?}", error.kind()), |_| "none".to_owned()),
     }
+}
+
+/// Waits until the deadline of the client while every poll hangs.
+fn measure_wait(client: &Client) -> Outcome {
+    let began = Instant::now();
+    let client = client.with_deadline(began + TIMEOUT);
+    let end = client.wait_for_auth(Uuid::from_u128(7), &WaitPolicy::new());
+    let kind = match end {
+        Ok(AuthWait::ServiceUnavailable(outage)) => {
+            format!("outage: {:?}", outage.last_error.kind())
+        }
+        other => format!("{other:?}"),
+    };
+    Outcome {
+        seconds: began.elapsed().as_secs_f64(),
+        kind,
+    }
+}
+
+/// Cancels a wait while its first poll hangs, and measures from then on.
+fn measure_cancelling(client: &Client) -> Outcome {
+    let cancelled = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let timer = scope.spawn(|| {
+            // The first poll is sent within a second and hangs for five.
+            thread::sleep(TIMEOUT);
+            let now = Instant::now();
+            cancelled.store(true, Ordering::Relaxed);
+            now
+        });
+        let policy = WaitPolicy::new().cancel_flag(&cancelled);
+        let end = client
+            .with_timeout(LONG)
+            .wait_for_auth(Uuid::from_u128(7), &policy);
+        let ended_at = Instant::now();
+        let cancelled_at = timer.join().expect("a timer that does not panic");
+        let time = ended_at.checked_duration_since(cancelled_at);
+        Outcome {
+            seconds: time.map_or(f64::INFINITY, |time| time.as_secs_f64()),
+            kind: end.map_or_else(
+                |error| format!("{:?}", error.kind()),
+                |end| format!("{end:?}"),
+            ),
+        }
+    })
 }
 
 // ---- a server that stalls --------------------------------------------------
@@ -186,6 +267,13 @@ const TOO_LONG: Case = Case {
     name: "a 503 with Retry-After 5",
     host: Host::Api,
     acts: || vec![Act::Read, unavailable(5), Act::Stall],
+};
+
+/// Each connection accepts a request and never replies.
+const POLLS_HANG: Case = Case {
+    name: "every poll hangs",
+    host: Host::Api,
+    acts: || vec![Act::Read, Act::Stall],
 };
 
 fn slow_body() -> Vec<Act> {
