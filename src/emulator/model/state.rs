@@ -158,6 +158,11 @@ impl State {
         self.scheduled.clear();
     }
 
+    /// What happens to new sign-ins on a phone, and how long after their start.
+    pub(crate) fn automatic(&self) -> Option<(Decision, Duration)> {
+        self.automatic
+    }
+
     /// Schedules the automatic decision of a sign-in that a phone shows.
     pub(crate) fn schedule_decision(&mut self, id: Uuid) {
         if let Some((decision, after)) = self.automatic {
