@@ -47,6 +47,8 @@ fn main() -> ExitCode {
             calls_are_listed_and_refusals_explained
             clock_and_tokens_are_moved_by_buttons
             faults_are_added_and_removed
+            rate_limits_are_set_and_removed
+            what_was_tolerated_is_shown
             sign_ins_are_decided_automatically
             markup_in_names_is_shown_as_text
             refreshing_keeps_focus_and_forms

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use autharmor::emulator::Emulator;
 use serde_json::{Value, json};
 
 use crate::{
@@ -92,6 +93,10 @@ pub(crate) fn every_control_is_reached_by_tab_and_shows_its_focus() {
         "Endpoint",
         "Calls (empty: all)",
         "Add the fault",
+        "Calls",
+        "Seconds",
+        "Endpoint",
+        "Set the limit",
         "Username or e-mail address",
         "Add",
     ] {
@@ -494,6 +499,13 @@ pub(crate) fn faults_are_added_and_removed() {
     browser.wait_for_no_text("#active-faults", "status");
     assert_eq!(list_users().unwrap(), 200);
 
+    browser.choose("#fault [name=kind]", "slow_body");
+    browser.fill("#fault [name=value]", "1");
+    browser.click_on("#fault .stop");
+    browser.wait_for_text("#active-faults", "slow_body on list_users, 1 call");
+    assert_eq!(list_users().unwrap(), 200);
+    browser.wait_for_text("#calls .error", "fault slow_body");
+
     browser.choose("#fault [name=kind]", "drop_before_response");
     browser.choose("#fault [name=endpoint]", "*");
     browser.fill("#fault [name=times]", "");
@@ -504,6 +516,39 @@ pub(crate) fn faults_are_added_and_removed() {
     browser.wait_for_text("#status", "All faults were removed.");
     browser.wait_for_no_text("#active-faults", "drop_before_response");
     assert_eq!(list_users().unwrap(), 200);
+}
+
+pub(crate) fn rate_limits_are_set_and_removed() {
+    let (backend, browser) = open(&["ada"]);
+    let port = backend.emulator.address().port();
+    let list_users = || {
+        let response = send(port, "GET", "/v4/users", &backend.bearer, "");
+        response.unwrap().0
+    };
+    browser.choose("#limit [name=endpoint]", "list_users");
+    browser.fill("#limit [name=calls]", "1");
+    browser.fill("#limit [name=seconds]", "3600");
+    browser.click_on("#limit .stop");
+    browser.wait_for_text("#active-limits", "1 call in 3600 s on list_users");
+    assert_eq!((list_users(), list_users()), (200, 429));
+    browser.wait_for_text("#calls .error", "the rate limit is reached");
+    browser.click_on("#clear-limits");
+    browser.wait_for_text("#status", "All limits were removed.");
+    browser.wait_for_no_text("#active-limits", "list_users");
+    assert_eq!(list_users(), 200);
+}
+
+pub(crate) fn what_was_tolerated_is_shown() {
+    let browser = Browser::open();
+    let builder = Emulator::builder().plain_http().tolerant(true).user("ada");
+    let backend = Backend::of(builder);
+    let body = json!({"username": "ada", "timeout_in_seconds": "60", "colour": null});
+    backend.post("/v4/auth/authenticator/start", &body);
+    browser.visit(&backend.page());
+    browser.wait_for_text("#mode", "tolerant");
+    browser.wait_for_text("#calls .warnings", "tolerated: unknown field: colour");
+    browser.wait_for_text("#calls li:first-child strong", "200");
+    browser.screenshot("emulator-page-tolerant.png");
 }
 
 pub(crate) fn sign_ins_are_decided_automatically() {
