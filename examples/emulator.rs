@@ -49,8 +49,8 @@ struct Options {
 
     /// Accepts unknown fields and the like from clients (the default)
     ///
-    /// What vendor clients send although the service's description does not have
-    /// it is accepted, and the log says what is wrong.
+    /// Vendor clients send more than the service's description has. It is accepted,
+    /// and the log says what is wrong.
     #[arg(long, conflicts_with = "strict")]
     tolerant: bool,
 

@@ -707,7 +707,7 @@ fn the_outbox_tells_which_links_are_used() {
     };
     open_link(&mut api);
     assert_eq!(states(&mut api), ["open", "open", "used"]);
-    emulator.advance(std::time::Duration::from_secs(100_000));
+    emulator.advance(Duration::from_secs(100_000));
     assert_eq!(states(&mut api), ["ended", "ended", "used"]);
 }
 

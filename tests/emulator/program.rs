@@ -111,8 +111,8 @@ impl Program {
     }
 
     fn line(&self) -> String {
-        let patience = Duration::from_secs(30);
-        self.lines.recv_timeout(patience).expect("a line of output")
+        let timeout = Duration::from_secs(30);
+        self.lines.recv_timeout(timeout).expect("a line of output")
     }
 
     /// The value in the next line, which has to begin with `name`.

@@ -37,7 +37,7 @@ const PAGE_HELPER: &str = r#"
     })), (error) => done("FAILED: " + error));
 "#;
 
-/// What the page sends to its backend.
+/// Returns what the page sends to its backend.
 fn page(browser: &Browser, kind: &str, options: &str) -> String {
     let made = browser.run_async(PAGE_HELPER, &[kind, options]);
     let made = made.as_str().unwrap().to_owned();

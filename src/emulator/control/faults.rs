@@ -258,7 +258,7 @@ impl TryFrom<FaultSpec> for Fault {
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<Fault>);
 
-/// What the faults do to one call.
+/// The effect of the faults on one call.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) latencies: Vec<Duration>,
@@ -274,7 +274,7 @@ pub(crate) struct Plan {
     pub(crate) damage: Damage,
 }
 
-/// What the server does to a response.
+/// The damage that the server does to a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Damage {
     None,

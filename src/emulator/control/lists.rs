@@ -1,4 +1,5 @@
-//! The lists of the control routes: users, what is pending, mails, requests.
+//! The lists of the control routes: users, what is pending, mails, rate limits,
+//! requests.
 
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -175,6 +176,18 @@ fn link_state(state: &State, mail: &Mail) -> &'static str {
             .is_some_and(|registration| registration.is_open(now)),
     };
     if open { "open" } else { "ended" }
+}
+
+pub(super) fn rate_limits(app: &App) -> Value {
+    let state = app.state();
+    let limits = state.rate_limits.all().iter().map(|limit| {
+        json!({
+            "endpoint": limit.endpoint,
+            "calls": limit.calls,
+            "seconds": limit.window.as_secs(),
+        })
+    });
+    json!({ "rate_limits": limits.collect::<Vec<_>>() })
 }
 
 /// An entry of the record.

@@ -31,7 +31,7 @@ struct Inner {
     outcome: OnceLock<Outcome>,
 }
 
-/// How a call ended.
+/// The end of a call.
 pub(crate) struct Outcome {
     /// `None`: a fault has damaged the response.
     pub(crate) status: Option<u16>,
@@ -45,7 +45,7 @@ impl RecordedRequest {
         self.inner.number
     }
 
-    /// Sets how the call ended. Only the first time counts.
+    /// Sets the end of the call. Only the first time counts.
     pub(crate) fn end(&self, outcome: Outcome) {
         let _ = self.inner.outcome.set(outcome);
     }
@@ -78,18 +78,18 @@ impl RecordedRequest {
         self.inner.outcome.get()?.status
     }
 
-    /// Why the call was refused or failed, such as `username is required`, or
-    /// `fault slow_body` for a [`Fault`](crate::emulator::Fault). `None` if it
-    /// succeeded or is still processed. It may name fields that the client sent; it
-    /// holds no values of them.
+    /// The reason why the call was refused or failed, such as `username is
+    /// required`, or `fault slow_body` for a [`Fault`](crate::emulator::Fault).
+    /// `None` if it succeeded or is still processed. It may name fields that the
+    /// client sent; it holds no values of them.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.inner.outcome.get()?.error.as_deref()
     }
 
-    /// What a tolerant emulator accepted although it is wrong, at most 20 texts:
-    /// fields and parameters that it ignored, values that it converted. Empty in
-    /// strict mode and until the request is processed.
+    /// The mistakes that a tolerant emulator accepted, at most 20 texts: fields and
+    /// parameters that it ignored, values that it converted. Empty in strict mode
+    /// and until the request is processed.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         let outcome = self.inner.outcome.get();

@@ -29,7 +29,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
 /// The policy of all other responses.
 const DATA_POLICY: &str = "default-src 'none'";
 
-/// Why a control call failed.
+/// The status and the reason of a failed control call.
 struct Failure(u16, String);
 
 impl From<EmulatorError> for Failure {
@@ -347,7 +347,7 @@ fn read_state(app: &App, request: &Request, path: &str) -> Result {
             "faults": lock(&app.faults).describe(),
             "endpoints": targets().collect::<Vec<_>>(),
         }),
-        "rate_limits" => rate_limits(app),
+        "rate_limits" => lists::rate_limits(app),
         "recorded" => lists::recorded(app, &part()?),
         _ => {
             let number = path.strip_prefix("recorded/").and_then(|n| n.parse().ok());
@@ -356,18 +356,6 @@ fn read_state(app: &App, request: &Request, path: &str) -> Result {
                 .ok_or_else(|| Failure(404, "no such request is kept".to_owned()))?
         }
     })
-}
-
-fn rate_limits(app: &App) -> Value {
-    let state = app.state();
-    let limits = state.rate_limits.all().iter().map(|limit| {
-        json!({
-            "endpoint": limit.endpoint,
-            "calls": limit.calls,
-            "seconds": limit.window.as_secs(),
-        })
-    });
-    json!({ "rate_limits": limits.collect::<Vec<_>>() })
 }
 
 /// Reads a JSON body. Its content type is required because browsers send it
@@ -408,7 +396,7 @@ fn health(app: &App) -> Value {
     })
 }
 
-/// What a client needs to use the emulator.
+/// The data that a client needs to use the emulator.
 fn connection(app: &App) -> Value {
     json!({
         "api_url": app.model.base_url,

@@ -22,10 +22,10 @@ use super::{
 
 /// Time limit of each read and write.
 const IO_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long dropping waits for connection threads. Where shutting a socket down
+/// Time that dropping waits for connection threads. Where shutting a socket down
 /// wakes its thread, they end at once; on Windows it may not.
 const JOIN_TIME: Duration = Duration::from_millis(if cfg!(windows) { 50 } else { 1000 });
-/// How long to read what a refused client is still sending.
+/// Time for reading what a refused client is still sending.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
 
 /// A running server. Dropping it ends its threads and closes its sockets.

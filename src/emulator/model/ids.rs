@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use uuid::Uuid;
 
-/// What an id is for. Every kind has a counter of its own, so that one more
+/// The purpose of an id. Every kind has a counter of its own, so that one more
 /// token fetch does not change the ids of later users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
