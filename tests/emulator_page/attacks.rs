@@ -26,7 +26,7 @@ fn assert_untouched(backend: &Backend, id: &str) {
     assert_eq!(emulator.users().len(), 1, "a user was added");
     assert!(backend.is_waiting(id), "the sign-in was decided");
     assert_eq!(emulator.pending_requests().len(), 2, "the link was used");
-    // A fault, an automatic decision or an advanced clock would change this.
+    // A fault, a rate limit or an automatic decision would change this.
     let next = backend.start_sign_in(Some("ada@example.com"));
     assert!(backend.is_waiting(&next), "a decision was set");
     assert!(emulator.now().starts_with("2020-"), "the clock was moved");
@@ -45,7 +45,7 @@ const SCRIPT: &str = r#"
             readable.push(what + " " + got.status + " " + (await got.text()).slice(0, 80));
         };
         const gets = ["", "health", "connection", "users", "requests/pending",
-            "requests/automatic", "registrations/pending", "outbox", "clock", "faults",
+            "requests/automatic", "registrations/pending", "outbox", "clock", "faults", "rate_limits",
             "recorded", "recorded/1", "ca.pem", "link/x", "qr/x"];
         for (const path of gets) {
             for (const mode of ["cors", "no-cors"]) {
@@ -60,6 +60,7 @@ const SCRIPT: &str = r#"
             "users": { username: "eve" },
             "requests/automatic": { decision: "approve" },
             "faults": { kind: "status", status: 503 },
+            "rate_limits": { calls: 0, seconds: 3600 },
             "clock/advance": { seconds: 100000000 },
             "tokens/expire": {},
             "reset": {},

@@ -548,6 +548,7 @@ pub(crate) fn what_was_tolerated_is_shown() {
     browser.wait_for_text("#mode", "tolerant");
     browser.wait_for_text("#calls .warnings", "tolerated: unknown field: colour");
     browser.wait_for_text("#calls li:first-child strong", "200");
+    browser.click_on("#calls li:first-child summary");
     browser.screenshot("emulator-page-tolerant.png");
 }
 
