@@ -13,17 +13,62 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 use autharmor::emulator::{Emulator, EmulatorBuilder, NewUser, RecordedRequest};
-use clap::Parser;
+use clap::{Args, Parser};
 use serde::Deserialize;
 
 type Error = Box<dyn std::error::Error>;
 
 /// Emulates the Auth Armor API on this machine until Ctrl-C.
 #[derive(Parser)]
+struct Program {
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Options {
-    /// Loopback address and port
+    /// Address and port to listen on; a loopback address, unless
+    /// --dangerously-allow-remote-control is given
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
+
+    /// Host name by which clients reach the emulator; may be repeated
+    ///
+    /// The certificate is valid for it, and the control routes accept it. URLs and
+    /// magic links have the first one.
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
+
+    /// Allows every address for --listen
+    ///
+    /// Everyone who reaches the address can sign in as every user, read all mails
+    /// and get the client's secret.
+    #[arg(long)]
+    dangerously_allow_remote_control: bool,
+
+    /// Accepts unknown fields and the like from clients (the default)
+    ///
+    /// Vendor clients send more than the service's description has. It is accepted,
+    /// and the log says what is wrong.
+    #[arg(long, conflicts_with = "strict")]
+    tolerant: bool,
+
+    /// Refuses what --tolerant accepts
+    #[arg(long)]
+    strict: bool,
+
+    /// Adds a user; may be repeated
+    #[arg(long, value_name = "USERNAME")]
+    user: Vec<String>,
+
+    /// Origin of the website that uses passkeys, such as `http://localhost:3000`
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Option<String>,
+
+    /// Relying party's id of that website; defaults to the host of --origin
+    #[arg(long, value_name = "NAME", requires = "origin")]
+    rp_id: Option<String>,
 
     /// JSON file with users and settings
     ///
@@ -32,7 +77,8 @@ struct Options {
     /// (such an array), `auth_redirects` and `registration_redirects` (the allow
     /// lists), `origin` and `rp_id` (of the website that uses passkeys), `seed` (a
     /// number that determines all ids), `token_lifetime` and `validation_window`
-    /// (seconds).
+    /// (seconds). Without `seed`, ids and codes are random. Options on the command
+    /// line have priority.
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
 
@@ -41,6 +87,18 @@ struct Options {
     /// Defaults to a new file in the temporary folder.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+
+    /// Keeps the authority: its key in this file, its certificate in --ca-file
+    ///
+    /// Both files are made if they do not exist. Whoever reads the key can
+    /// impersonate every server to those who trust the certificate.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "ca_file",
+        conflicts_with = "http"
+    )]
+    ca_key: Option<PathBuf>,
 
     /// Uses HTTP without TLS
     #[arg(long)]
@@ -52,8 +110,8 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
-        Ok(options) => options,
+    let options = match Program::try_parse() {
+        Ok(program) => program.options,
         Err(help) if !help.use_stderr() => {
             print!("{help}");
             return ExitCode::SUCCESS;
@@ -75,17 +133,7 @@ fn main() -> ExitCode {
 
 /// Runs until the process ends. Returns only on errors.
 fn run(options: &Options) -> Result<std::convert::Infallible, Error> {
-    let mut builder = Emulator::builder().listen(options.listen).on_request(log);
-    if let Some(file) = &options.seed {
-        builder = seed(builder, file).map_err(|e| format!("{}: {e}", file.display()))?;
-    }
-    if options.http {
-        builder = builder.plain_http();
-    }
-    if let Some(seconds) = options.approve_after {
-        builder = builder.approve_after(Duration::from_secs(seconds));
-    }
-    let emulator = builder
+    let emulator = builder(options)?
         .start()
         .map_err(|e| format!("cannot start on {}: {e}", options.listen))?;
 
@@ -94,12 +142,60 @@ fn run(options: &Options) -> Result<std::convert::Infallible, Error> {
     println!("client id               {}", emulator.client_id());
     println!("client secret           {}", emulator.client_secret());
     if !options.http {
-        let file = write_ca(&emulator, options.ca_file.as_deref())?;
+        let file = match (&options.ca_file, &options.ca_key) {
+            (Some(file), Some(_)) => file.clone(),
+            (file, _) => write_ca(&emulator, file.as_deref())?,
+        };
         println!("certificate to trust    {}", file.display());
     }
     loop {
         thread::park();
     }
+}
+
+fn builder(options: &Options) -> Result<EmulatorBuilder, Error> {
+    let mut builder = Emulator::builder()
+        .listen(options.listen)
+        .tolerant(!options.strict)
+        // A website must not be able to guess the code of a magic link.
+        .random_ids()
+        .on_request(log)
+        .on_invalid_input(|reason| print_line(&format!("(not a request): {reason}")));
+    if let Some(file) = &options.seed {
+        builder = seed(builder, file).map_err(|e| format!("{}: {e}", file.display()))?;
+    }
+    for name in &options.host {
+        builder = builder.host(name);
+    }
+    if options.dangerously_allow_remote_control {
+        builder = builder.dangerously_allow_remote_control();
+    }
+    for name in &options.user {
+        builder = builder.user(name.as_str());
+    }
+    if let Some(origin) = &options.origin {
+        let rp_id = options.rp_id.as_deref().or_else(|| host_of(origin));
+        builder = builder.website(origin, rp_id.ok_or("--origin is not an origin")?);
+    }
+    if let (Some(file), Some(key)) = (&options.ca_file, &options.ca_key) {
+        builder = builder.ca_files(file, key);
+    }
+    if options.http {
+        builder = builder.plain_http();
+    }
+    if let Some(seconds) = options.approve_after {
+        builder = builder.approve_after(Duration::from_secs(seconds));
+    }
+    Ok(builder)
+}
+
+/// The host name in an origin.
+fn host_of(origin: &str) -> Option<&str> {
+    let (_, authority) = origin.split_once("://")?;
+    let host = authority
+        .split_once(':')
+        .map_or(authority, |(host, _)| host);
+    (!host.is_empty() && !host.contains('/')).then_some(host)
 }
 
 #[derive(Deserialize)]
@@ -217,10 +313,19 @@ fn write_ca(emulator: &Emulator, file: Option<&Path>) -> Result<PathBuf, Error> 
     Ok(path)
 }
 
-/// Prints one line for each request: without path and query, which may hold
-/// usernames.
+/// Prints one line for each request, with the reason of a refusal and what was
+/// tolerated: without path and query, which may hold usernames.
 fn log(request: &RecordedRequest, status: u16) {
     let endpoint = request.endpoint().unwrap_or("(no such route)");
+    let reason = request.error().map(|error| format!(": {error}"));
+    let mut text = reason.unwrap_or_default();
+    if !request.warnings().is_empty() {
+        text = format!("{text} (tolerated: {})", request.warnings().join("; "));
+    }
+    print_line(&format!("{status} {} {endpoint}{text}", request.method()));
+}
+
+fn print_line(line: &str) {
     // A closed pipe must not stop the emulator.
-    let _ = writeln!(io::stdout(), "{status} {} {endpoint}", request.method());
+    let _ = writeln!(io::stdout(), "{line}");
 }

@@ -3,7 +3,7 @@
 //!
 //!     cargo run --example enrol_phone
 //!
-//! uses the embedded emulator, whose phone scans the code after a second. With
+//! uses the embedded emulator, whose phone scans the code at once. With
 //! `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it uses the real
 //! service:
 //!
@@ -11,11 +11,9 @@
 
 use std::env;
 use std::error::Error;
-use std::ops::ControlFlow;
-use std::time::Duration;
 
 use autharmor::emulator::Emulator;
-use autharmor::flow::{Registration, WaitPolicy, WaitProgress};
+use autharmor::flow::{Registration, WaitPolicy};
 use autharmor::registrations::StartAuthenticatorRegistration;
 use autharmor::{ApiVersion, Client, ClientBuilder};
 use qrcode::QrCode;
@@ -27,28 +25,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     if env::var("AUTHARMOR_CLIENT_ID").is_ok_and(|id| !id.is_empty()) {
         let username = env::args().nth(1).ok_or("usage: enrol_phone USERNAME")?;
         let client = ClientBuilder::from_env()?.api_version(version).build()?;
-        return enrol(&client, &username, |_, _| {});
+        return enrol(&client, &username, |_| Ok(()));
     }
 
     let emulator = Emulator::start()?;
     let client = emulator.client_builder().api_version(version).build()?;
     println!("no AUTHARMOR_CLIENT_ID: using the emulator and its phone");
-    enrol(&client, "ada@example.com", |progress, qr_code_data| {
-        if progress.elapsed > Duration::from_secs(1) && !emulator.pending_registrations().is_empty()
-        {
-            if let Err(error) = emulator.scan_qr(qr_code_data, None) {
-                eprintln!("{error}");
-            }
-        }
+    enrol(&client, "ada@example.com", |qr_code_data| {
+        emulator.scan_qr(qr_code_data, None)?;
+        Ok(())
     })
 }
 
-/// Registers the user. `meanwhile` is called about ten times a second while it
-/// waits, with the data of the QR code.
+/// Registers the user. `scan` gets the data of the QR code once it is shown.
 fn enrol(
     client: &Client,
     username: &str,
-    mut meanwhile: impl FnMut(&WaitProgress, &str),
+    scan: impl FnOnce(&str) -> Result<(), Box<dyn Error>>,
 ) -> Result<(), Box<dyn Error>> {
     let request = StartAuthenticatorRegistration::new(username).timeout_in_seconds(120);
     let started = client.begin_authenticator_registration(&request)?;
@@ -60,11 +53,8 @@ fn enrol(
         println!("\x1b[30;107m{line}\x1b[0m");
     }
 
-    let policy = WaitPolicy::new().on_progress(|progress| {
-        meanwhile(progress, data.expose());
-        ControlFlow::Continue(())
-    });
-    match started.pending.wait(client, &policy)? {
+    scan(data.expose())?;
+    match started.pending.wait(client, &WaitPolicy::new())? {
         Registration::Registered(user) => {
             // A name may hold terminal control sequences.
             let name = user.username().unwrap_or("?").escape_debug();

@@ -28,30 +28,20 @@ use qrcode::render::unicode::Dense1x2;
 fn main() -> Result<(), Box<dyn Error>> {
     if env::var("AUTHARMOR_CLIENT_ID").is_ok_and(|id| !id.is_empty()) {
         let user = env::args().nth(1).ok_or("usage: push_sign_in USERNAME")?;
-        return sign_in(&Client::from_env()?, &user, |_| {});
+        return sign_in(&Client::from_env()?, &user);
     }
 
-    let emulator = Emulator::builder().user("ada@example.com").start()?;
+    let emulator = Emulator::builder()
+        .user("ada@example.com")
+        .approve_after(Duration::from_secs(1))
+        .start()?;
     let client = emulator.client_builder().build()?;
     println!("no AUTHARMOR_CLIENT_ID: using the emulator and its phone");
-    sign_in(&client, "ada@example.com", |progress| {
-        if progress.elapsed > Duration::from_secs(1) {
-            for request in emulator.pending_requests() {
-                if let Err(error) = emulator.approve(request.auth_request_id) {
-                    eprintln!("\n{error}");
-                }
-            }
-        }
-    })
+    sign_in(&client, "ada@example.com")
 }
 
-/// Signs the user in. `meanwhile` is called about ten times a second while it
-/// waits.
-fn sign_in(
-    client: &Client,
-    username: &str,
-    mut meanwhile: impl FnMut(&WaitProgress),
-) -> Result<(), Box<dyn Error>> {
+/// Signs the user in.
+fn sign_in(client: &Client, username: &str) -> Result<(), Box<dyn Error>> {
     let cancelled = Arc::new(AtomicBool::new(false));
     ctrlc::set_handler({
         let cancelled = Arc::clone(&cancelled);
@@ -86,7 +76,6 @@ fn sign_in(
         .cancel_flag(&cancelled)
         .on_progress(|progress| {
             show(progress);
-            meanwhile(progress);
             ControlFlow::Continue(())
         });
     let end = started.pending.wait(client, &policy)?;

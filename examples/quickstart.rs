@@ -9,7 +9,7 @@ use std::error::Error;
 
 use autharmor::Client;
 use autharmor::auth::StartAuthenticatorAuth;
-use autharmor::emulator::Emulator;
+use autharmor::emulator::{Decision, Emulator};
 use autharmor::flow::{SignIn, WaitPolicy};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -21,7 +21,6 @@ fn main() -> Result<(), Box<dyn Error>> {
                 "respond to the push notification on your phone, or scan: {}",
                 qr_code_data.escape_debug()
             );
-            Ok(())
         });
     }
 
@@ -30,13 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         "no AUTHARMOR_CLIENT_ID: using the emulator at {}",
         emulator.base_url()
     );
+    emulator.on_sign_in(|_| Decision::Approve);
     let client = emulator.client_builder().build()?;
     sign_in(&client, "ada@example.com", |_| {
-        for request in emulator.pending_requests() {
-            emulator.approve(request.auth_request_id)?;
-        }
         println!("the emulated phone approves");
-        Ok(())
     })?;
 
     println!("\nthe requests that the server received, without a name in any URL:");
@@ -47,11 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Signs the user in. `show` gets the data of the QR code.
-fn sign_in(
-    client: &Client,
-    username: &str,
-    show: impl FnOnce(&str) -> Result<(), Box<dyn Error>>,
-) -> Result<(), Box<dyn Error>> {
+fn sign_in(client: &Client, username: &str, show: impl FnOnce(&str)) -> Result<(), Box<dyn Error>> {
     let user = client.get_user(username)?;
     println!("found user {}", user.user_id);
 
@@ -65,7 +57,7 @@ fn sign_in(
             .qr_code_data
             .as_ref()
             .map_or("", |data| data.expose()),
-    )?;
+    );
 
     match started.pending.wait(client, &WaitPolicy::new())? {
         SignIn::SignedIn(user) => {

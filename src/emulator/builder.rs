@@ -2,19 +2,24 @@
 
 use std::{
     fmt, io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use super::{
     control::{
-        app::{App, Observer},
+        app::{App, InvalidObserver, Observer},
         faults::Faults,
         record::{Record, RecordedRequest},
+        sender::OwnNames,
     },
     handle::Emulator,
-    http::{server::Server, tls::Identity},
+    http::{
+        server::{Server, reachable},
+        tls::{CaFiles, Identity},
+    },
     model::{
         Model, access_token::TokenKey, clock::Stamp, config::Config, decisions,
         rate_limit::RateLimit, signed_message::PhoneKey, state::State, user::NewUser,
@@ -40,10 +45,14 @@ impl Emulator {
 pub struct EmulatorBuilder {
     config: Config,
     listen: SocketAddr,
+    remote_control: bool,
+    hosts: Vec<String>,
     tls: bool,
+    ca_files: Option<CaFiles>,
     kept_requests: usize,
     connections: usize,
     observer: Option<Observer>,
+    invalid_observer: Option<InvalidObserver>,
 }
 
 impl fmt::Debug for EmulatorBuilder {
@@ -60,7 +69,7 @@ impl EmulatorBuilder {
     fn new() -> Self {
         Self {
             config: Config {
-                seed: 0,
+                seed: Some(0),
                 client_id: "emulator-client".to_owned(),
                 client_secret: "emulator-secret".to_owned(),
                 clock_start: None,
@@ -77,10 +86,14 @@ impl EmulatorBuilder {
                 rate_limits: Vec::new(),
             },
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            remote_control: false,
+            hosts: Vec::new(),
             tls: true,
+            ca_files: None,
             kept_requests: 10_000,
             connections: 1024,
             observer: None,
+            invalid_observer: None,
         }
     }
 
@@ -95,7 +108,17 @@ impl EmulatorBuilder {
     /// Defaults to 0.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
-        self.config.seed = seed;
+        self.config.seed = Some(seed);
+        self
+    }
+
+    /// Makes all ids, tokens and codes of magic links at random, so that nobody
+    /// can guess them: for an emulator that runs for long beside a browser. Then
+    /// [`Emulator::reset`] gives the users new ids. Defaults to ids from the
+    /// [`seed`](Self::seed).
+    #[must_use]
+    pub fn random_ids(mut self) -> Self {
+        self.config.seed = None;
         self
     }
 
@@ -132,11 +155,56 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the address to listen on, which has to be a loopback address.
-    /// Defaults to `127.0.0.1` and a free port.
+    /// Sets the address to listen on, which has to be a loopback address unless
+    /// [`dangerously_allow_remote_control`](Self::dangerously_allow_remote_control)
+    /// allows others. Defaults to `127.0.0.1` and a free port.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
+        self
+    }
+
+    /// Allows [`listen`](Self::listen) to be any address, for containers.
+    ///
+    /// Everyone who reaches the address can sign in as every user, read all mails
+    /// and get the client's secret: the control routes have no password. Use it
+    /// in a network of your own only, and never in front of an application with
+    /// real data.
+    #[must_use]
+    pub fn dangerously_allow_remote_control(mut self) -> Self {
+        self.remote_control = true;
+        self
+    }
+
+    /// Adds a host name or an IP address by which clients reach the emulator:
+    /// its certificate is valid for it, and the control routes accept it as
+    /// `Host`. The URLs of the emulator, its magic links and its QR codes have
+    /// the first one; without one they have the listening address. Clients of
+    /// [`Emulator::client_builder`] connect to the address and need no DNS.
+    ///
+    /// A name should be one that only your network knows. Whoever controls the
+    /// DNS of the name can lead a browser, and with it a website, to the control
+    /// routes.
+    #[must_use]
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.hosts.push(name.into());
+        self
+    }
+
+    /// Keeps the certificate authority in two files, in PEM: its certificate and
+    /// its private key. [`start`](Self::start) makes the files if neither exists,
+    /// so that clients have to trust the certificate only once. The authority is
+    /// valid for ten years. Defaults to a new authority for each emulator, whose
+    /// key is never stored.
+    ///
+    /// Whoever reads the key can impersonate every server to those who trust
+    /// the authority. Under Unix the file is readable by its owner only.
+    #[must_use]
+    pub fn ca_files(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.ca_files = Some(CaFiles {
+            certificate: certificate.into(),
+            key: key.into(),
+        });
         self
     }
 
@@ -242,7 +310,8 @@ impl EmulatorBuilder {
     }
 
     /// Sets a function that is called with every request and the status of its
-    /// response, 0 if a fault has damaged the response. It runs on the thread of
+    /// response, 0 if a fault has damaged the response.
+    /// [`RecordedRequest::error`] says why a request was refused. It runs on the thread of
     /// the connection and must not drop the emulator. Defaults to none.
     #[must_use]
     pub fn on_request(
@@ -253,20 +322,34 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Sets a function that is called with the reason when a client sends what
+    /// is no valid request: the TLS handshake fails, for example because the
+    /// client does not trust the certificate, or the input is not HTTP. It runs
+    /// on the thread of the connection and must not drop the emulator. Defaults
+    /// to none.
+    #[must_use]
+    pub fn on_invalid_input(mut self, observer: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.invalid_observer = Some(Box::new(observer));
+        self
+    }
+
     /// Starts the emulator.
     ///
     /// Fails with [`io::ErrorKind::InvalidInput`] if the address is not a
-    /// loopback address or a user is malformed, and if the address cannot be
-    /// listened on.
+    /// loopback address, or a host name or a user is malformed; with
+    /// [`io::ErrorKind::InvalidData`] if the files of the certificate authority
+    /// cannot be used; and if the address cannot be listened on.
     pub fn start(self) -> io::Result<Emulator> {
-        if !self.listen.ip().is_loopback() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the emulator listens on loopback addresses only",
-            ));
+        let invalid = |text: &str| io::Error::new(io::ErrorKind::InvalidInput, text);
+        let ip = self.listen.ip();
+        if !ip.is_loopback() && !self.remote_control {
+            return Err(invalid("the emulator listens on loopback addresses only"));
+        }
+        if !self.hosts.iter().all(|name| is_host(name)) {
+            return Err(invalid("a host is not a host name or an IP address"));
         }
         let (tls, ca_pem) = if self.tls {
-            let identity = Identity::new(self.listen.ip())?;
+            let identity = Identity::new(ip, &self.hosts, self.ca_files.as_ref())?;
             (Some(identity.config), identity.ca_pem)
         } else {
             (None, String::new())
@@ -275,13 +358,27 @@ impl EmulatorBuilder {
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let listener = TcpListener::bind(self.listen)?;
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let base_url = format!("{scheme}://{}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        let address_url = format!("{scheme}://{}", reachable(address));
+        let base_url = match self.hosts.first() {
+            None => address_url.clone(),
+            Some(name) => match name.parse() {
+                Ok(ip) => format!("{scheme}://{}", SocketAddr::new(ip, address.port())),
+                Err(_) => format!("{scheme}://{name}:{}", address.port()),
+            },
+        };
         let app = Arc::new(App {
-            passkeys: Mutex::new(SoftwareAuthenticator::new(self.config.seed)),
+            passkeys: Mutex::new(SoftwareAuthenticator::new(self.config.seed.unwrap_or(0))),
             model: Model::new(self.config, base_url, TokenKey::new()?, state),
             faults: Mutex::new(Faults::default()),
             record: Mutex::new(Record::new(self.kept_requests)),
             observer: self.observer,
+            invalid_observer: self.invalid_observer,
+            own_names: OwnNames {
+                given: self.hosts,
+                listen: ip,
+            },
+            ca_pem,
             sign_in_handler: Mutex::new(None),
         });
         let service = AppService(Arc::clone(&app));
@@ -289,7 +386,18 @@ impl EmulatorBuilder {
         Ok(Emulator {
             app,
             server,
-            ca_pem,
+            address_url,
         })
     }
+}
+
+fn is_host(name: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    name.parse::<IpAddr>().is_ok() || (name.len() <= 253 && name.split('.').all(is_label))
 }

@@ -3,9 +3,10 @@
 
 use std::fmt::Write as _;
 
+use super::api::decisions::{MALFORMED, error_code};
 use crate::{ApiVersion, Endpoint};
 
-/// What the emulator does for an endpoint, and what it does not.
+/// Returns what the emulator does for an endpoint, and what it does not.
 fn coverage(endpoint: Endpoint) -> (&'static str, &'static str) {
     use Endpoint as E;
     match endpoint {
@@ -184,4 +185,6 @@ fn the_table_of_routes_is_up_to_date() {
 #[test]
 fn the_list_of_decisions_is_up_to_date() {
     compare("decisions.md", &decided());
+    // The file is more than comments.
+    assert_eq!(error_code(MALFORMED), 400);
 }

@@ -25,7 +25,8 @@ use crate::{Client, ClientBuilder};
 pub struct Emulator {
     pub(super) app: Arc<App>,
     pub(super) server: Server,
-    pub(super) ca_pem: String,
+    /// The base URL with the address instead of a host name.
+    pub(super) address_url: String,
 }
 
 impl fmt::Debug for Emulator {
@@ -37,7 +38,7 @@ impl fmt::Debug for Emulator {
 }
 
 impl Emulator {
-    /// Returns scheme, address and port, without a slash at the end. API and
+    /// Returns scheme, [host](super::EmulatorBuilder::host) or address, and port, without a slash at the end. API and
     /// token endpoint share them.
     #[must_use]
     pub fn base_url(&self) -> &str {
@@ -66,7 +67,15 @@ impl Emulator {
     /// is empty without TLS.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+        &self.app.ca_pem
+    }
+
+    /// Returns the environment variables of
+    /// [`Client::from_env`](crate::Client::from_env) for this emulator, as names
+    /// and values.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, &str); 4] {
+        self.app.environment()
     }
 
     /// Returns the id of the client, the only one that gets tokens.
@@ -96,8 +105,8 @@ impl Emulator {
     /// ```
     pub fn client_builder(&self) -> ClientBuilder {
         let builder = Client::builder(self.client_id(), self.client_secret())
-            .api_url(self.api_url())
-            .login_url(self.login_url())
+            .api_url(&self.address_url)
+            .login_url(&self.address_url)
             .clock(ClientClock(Arc::clone(&self.app)))
             .shortest_poll_pause(Duration::from_millis(10))
             .no_proxy();

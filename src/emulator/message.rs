@@ -64,10 +64,10 @@ pub(crate) struct Response {
     pub(crate) content_type: Option<&'static str>,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
-    /// Why the call was refused, for the record, if the body does not say it. It
-    /// is not sent.
+    /// The reason why the call was refused, for the record, if the body does not
+    /// say it. It is not sent.
     pub(crate) reason: Option<String>,
-    /// What was wrong with a call that was accepted, for the record. It is not
+    /// The mistakes of a call that was accepted, for the record. They are not
     /// sent.
     pub(crate) warnings: Vec<String>,
 }

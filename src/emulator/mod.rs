@@ -26,7 +26,13 @@
 //!
 //! Any number of emulators can run at the same time, each with its own port and
 //! state. Dropping one ends its threads and closes its sockets. It listens on
-//! loopback addresses only and sends nothing to other machines.
+//! loopback addresses only, unless
+//! [`dangerously_allow_remote_control`](EmulatorBuilder::dangerously_allow_remote_control)
+//! is set, and sends nothing to other machines.
+//!
+//! [`Emulator::requests`] are the calls so far.
+//! [`RecordedRequest::error`] says why one was refused; the control routes and
+//! the page under `/_emulator/` show it, too.
 //!
 //! # Acting as the user
 //!
@@ -44,38 +50,52 @@
 //! Programs in other languages do the same over HTTP. Bodies are JSON with the
 //! content type `application/json`; an error is a 4xx with `{"error": "…"}`.
 //! Control routes need no token and are not recorded. Whoever reaches them can
-//! act as the user, so websites are kept out: `Host` has to be `localhost` or a
-//! loopback address, and requests from a browser have to come from the
-//! emulator's page.
+//! act as the user, so websites are kept out: `Host` has to be `localhost`, a
+//! loopback address or a name of [`EmulatorBuilder::host`], and requests from a
+//! browser have to come from the emulator's page. No route allows other origins
+//! (CORS). `GET /` redirects to the page.
 //!
 //! | route below `/_emulator/` | body | response |
 //! | --- | --- | --- |
 //! | `GET` (the root) | | the control page, for a browser |
-//! | `GET health` | | `status`, `version`, `api_url`, `login_url`, `client_id`, `seed`, `rp_id`, `origin` |
+//! | `GET health` | | `status`, `version`, `tolerant`, `api_url`, `login_url`, `client_id`, `seed`, `rp_id`, `origin` |
+//! | `GET connection` | | `api_url`, `login_url`, `client_id`, `client_secret`, `tls`, `environment`: pairs of names and values |
+//! | `GET ca.pem` | | the certificate authority to trust; 404 without TLS |
 //! | `POST reset` | | restores the state after the start; access tokens stay valid |
-//! | `GET users` | | `users` |
+//! | `GET users` ¹ | | `users` |
 //! | `POST users` | `username`, `email_address`?, `without_methods`? | `user_id` |
-//! | `GET requests/pending` | | `requests`: the pending sign-ins |
+//! | `GET requests/pending` ¹ | | `requests`: the pending sign-ins |
 //! | `POST requests/wait` | `seconds` | `request`: the next sign-in on a phone; 404 if there is none in time |
 //! | `POST requests/automatic` | `decision` (`approve`, `decline` or `ignore`), `seconds`? | decides new sign-ins on a phone so long after their start |
+//! | `GET requests/automatic` | | `decision`, `seconds` |
 //! | `POST approve`, `POST decline` | `auth_request_id`, `username`? | |
-//! | `GET registrations/pending` | | `registrations`: the pending registrations |
+//! | `GET registrations/pending` ¹ | | `registrations`: the pending registrations |
 //! | `POST registrations/accept`, `POST registrations/decline` | `registration_id` | |
 //! | `POST scan` | `qr_code_data`, `username`?; or `registration_id` | `auth_request_id` or `registration_id` |
-//! | `GET outbox` | | `mails` with `id`, `kind`, `to`, `subject`, `short_msg`, `link`, `date` |
+//! | `GET outbox` ¹ | | `mails` with `id`, `kind`, `to`, `subject`, `short_msg`, `link`, `link_state` (`open`, `used` or `ended`), `date` |
 //! | `POST click` | `id` or `link` | `url`, the redirect with the tokens |
 //! | `GET link/{code}` | | a magic link: 302 to that redirect |
+//! | `GET qr/{code}` | | a QR code: 302 to the page, which offers to scan it |
 //! | `POST passkeys/create`, `POST passkeys/get` | `options` (text or object), `origin`? | what the page sends to the service |
 //! | `GET clock` | | `now` |
 //! | `POST clock/advance` | `seconds` | `now` |
 //! | `POST tokens/expire` | | makes all access tokens invalid |
-//! | `GET faults` | | `faults` |
+//! | `GET faults` | | `faults`; `endpoints`: the names of all endpoints |
 //! | `POST faults` | `kind`, `endpoint`?, `times`?, `processed`?; see below | |
 //! | `DELETE faults` | | |
+//! | `GET rate_limits` | | `rate_limits` with `endpoint`, `calls`, `seconds` |
 //! | `POST rate_limits` | `calls`, `seconds`, `endpoint`? | limits the calls in a window; 429 with `Retry-After` |
 //! | `DELETE rate_limits` | | |
-//! | `GET recorded` | | `requests` with `endpoint`, `request_line`, `headers`, `body`; `total` |
+//! | `GET recorded` ¹ | | `requests` with `number`, `time`, `status`, `error`, `warnings`, `endpoint`, `request_line`, `headers`, `body`; `total` |
+//! | `GET recorded/{number}` | | one of them |
 //! | `DELETE recorded` | | |
+//!
+//! ¹ The list comes oldest first. `?newest=10` returns the newest ten, newest
+//! first, and `?search=text` those with this text in one of their values. The
+//! response's `matching` counts all that fit. `recorded` also takes `brief`,
+//! which leaves out headers and bodies, and `refused` for those with an `error`.
+//! It lists input that is not a valid request, too, such as a failed TLS
+//! handshake, without a request line.
 //!
 //! Kinds of faults: `status` (with `status`, `retry_after`?, `body`?,
 //! `content_type`?), `latency` (with `milliseconds`), `drop_before_response`,

@@ -1,6 +1,6 @@
 //! [`AppService`]: from a request to its response.
 
-use std::{mem, sync::Arc};
+use std::{borrow::Cow, mem, sync::Arc};
 
 use serde::Deserialize;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use super::{
         self,
         app::App,
         faults::{Damage, Plan, replace_user},
-        record::RecordedRequest,
+        record::{Outcome, RecordedRequest, error_of},
     },
     message::{Request, Response},
     sync::{Stop, lock},
@@ -38,21 +38,33 @@ impl AppService {
         }
         let tolerant = app.model.config.tolerant;
         let route = Route::find(&request.method, request.path(), tolerant);
-        let request = RecordedRequest::new(request, route.name());
         // Before anything slow, so that a test sees a request that is delayed.
-        lock(&app.record).push(request.clone());
+        let now = app.state().clock.now();
+        let request = lock(&app.record).add(request, route.name(), now);
         let plan = route.name().and_then(|name| lock(&app.faults).plan(name));
         let process = || self.process(&request, &route);
-        let (response, damage) = match plan {
+        let fault = plan.as_ref().and_then(|plan| plan.kind);
+        let (mut response, damage) = match plan {
             None => (process(), Damage::None),
             Some(plan) => self.respond_with_fault(plan, &request, process, stop),
         };
+        let whole = matches!(damage, Damage::None | Damage::SlowBody(_));
+        let status = whole.then_some(response.status);
+        let error = error_of(&response);
+        let error = match fault {
+            None => error,
+            Some(kind) => {
+                let error = error.map(|error| format!(": {error}"));
+                Some(format!("fault {kind}{}", error.unwrap_or_default()))
+            }
+        };
+        request.end(Outcome {
+            status,
+            error,
+            warnings: mem::take(&mut response.warnings),
+        });
         if let Some(observer) = &app.observer {
-            let status = match damage {
-                Damage::None | Damage::SlowBody(_) => response.status,
-                _ => 0,
-            };
-            observer(&request, status);
+            observer(&request, status.unwrap_or(0));
         }
         (response, damage)
     }
@@ -60,11 +72,8 @@ impl AppService {
     fn process(&self, request: &RecordedRequest, route: &Route) -> Response {
         let app = &*self.0;
         drop(app.state());
-        let mut response = api::respond(&app.model, request.request(), route);
+        let response = api::respond(&app.model, request.request(), route);
         app.model.notify();
-        if !response.warnings.is_empty() {
-            request.set_warnings(mem::take(&mut response.warnings));
-        }
         if route.name() == Some(Endpoint::StartAuthenticatorAuth.name()) {
             if let Ok(Started { auth_request_id }) = serde_json::from_slice(&response.body) {
                 app.sign_in_shown(auth_request_id);
@@ -96,15 +105,37 @@ impl AppService {
                 users.map(|user| (user.id, user.username.as_str(), user.email.as_deref())),
             );
         }
-        let response = plan
+        let warnings = processed.as_mut().map(|own| mem::take(&mut own.warnings));
+        let mut response = plan
             .replacement
             .or(processed)
             .unwrap_or_else(|| Response::empty(200));
+        response.warnings = warnings.unwrap_or_default();
         (response, plan.damage)
     }
 
     /// The response to input that is not a valid request.
     pub(crate) fn refuse(&self, status: u16) -> Response {
+        let reason = match status {
+            408 => "the request was not complete in time",
+            413 => "the body is larger than 1 MiB",
+            414 => "the request target is longer than 8 KiB",
+            431 => "the headers are larger than 32 KiB or more than 96",
+            501 => "the transfer coding is not `chunked`",
+            505 => "the version of HTTP is not 1.0 or 1.1",
+            _ => "malformed HTTP",
+        };
+        self.record_invalid(Some(status), reason.into());
         api::refuse_malformed(&self.0.model, status)
+    }
+
+    /// Records input that is not a valid request.
+    pub(crate) fn record_invalid(&self, status: Option<u16>, reason: Cow<'_, str>) {
+        let app = &*self.0;
+        let now = app.state().clock.now();
+        if let Some(observer) = &app.invalid_observer {
+            observer(&reason);
+        }
+        lock(&app.record).add_invalid(now, status, reason.into_owned());
     }
 }

@@ -133,6 +133,17 @@ impl Connection {
         })
     }
 
+    /// Opens a TLS connection to an emulator under another name.
+    pub(crate) fn open_as(emulator: &Emulator, name: &str) -> Self {
+        let socket = TcpStream::connect(emulator.address()).unwrap();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connection = ClientConnection::new(tls(emulator), name).unwrap();
+        let stream: Box<dyn Stream> = Box::new(StreamOwned::new(connection, socket));
+        Self {
+            stream: BufReader::new(stream),
+        }
+    }
+
     /// Sends a request and reads its response. Each line of `headers` ends in CRLF.
     pub(crate) fn send(
         &mut self,

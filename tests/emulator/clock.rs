@@ -5,6 +5,7 @@ use std::{thread, time::Duration};
 use autharmor::auth::StartAuthenticatorAuth;
 use autharmor::emulator::{Emulator, Fault};
 use autharmor::flow::{SignIn, WaitPolicy};
+use autharmor_test_support::emulator::wait_for_call;
 
 const TOKEN_LIFE: Duration = Duration::from_secs(600);
 
@@ -57,9 +58,7 @@ fn a_call_succeeds_while_the_clock_is_advanced() {
     let request = StartAuthenticatorAuth::new().user("ada");
     thread::scope(|scope| {
         let call = scope.spawn(|| client.start_authenticator_auth(&request));
-        while emulator.request_count() < 3 {
-            thread::yield_now();
-        }
+        wait_for_call(&emulator, "start_authenticator_auth");
         // Longer than the life of the token and the time limit of the call.
         emulator.advance(Duration::from_secs(24 * 60 * 60));
         call.join().unwrap().unwrap();
@@ -79,9 +78,7 @@ fn waiting_ends_with_the_time_out_of_the_sign_in() {
     let started = client.begin_authenticator_sign_in(&request).unwrap();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| started.pending.wait(&client, &WaitPolicy::new()));
-        while emulator.request_count() < 3 {
-            thread::yield_now();
-        }
+        wait_for_call(&emulator, "get_auth_info");
         emulator.advance(Duration::from_secs(301));
         assert!(matches!(waiting.join().unwrap().unwrap(), SignIn::TimedOut));
     });

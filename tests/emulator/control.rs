@@ -3,13 +3,14 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use autharmor::emulator::{Emulator, RecordedRequest};
+use autharmor::emulator::{Emulator, EmulatorBuilder, Fault, RecordedRequest};
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Api, Connection, Response, text},
+    client::{Api, Connection, FORM, Response, text},
     shapes,
 };
 
@@ -465,11 +466,318 @@ fn control_routes_work() {
         text(&recorded, "/requests/0/request_line"),
         "POST /connect/token HTTP/1.1"
     );
+    let first = &recorded["requests"][0];
+    let number = first["number"].as_u64().unwrap();
+    let one = control(&mut api, "GET", &format!("recorded/{number}"), &Value::Null);
+    assert_eq!(&one, first);
     control(&mut api, "DELETE", "recorded", &Value::Null);
     assert_eq!(emulator.request_count(), 0);
 
     control(&mut api, "POST", "tokens/expire", &Value::Null);
     assert_eq!(api.get("/v4/users").status, 401);
+}
+
+#[test]
+fn the_root_leads_to_the_page() {
+    let emulator = Emulator::builder().plain_http().start().unwrap();
+    let mut connection = Connection::open(&emulator);
+    let root = connection.send("GET", "/", "", b"");
+    let location = root.header("location");
+    assert_eq!((root.status, location), (302, Some("/_emulator/")));
+    let foreign = "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+    connection.write(foreign.as_bytes()).unwrap();
+    assert_eq!(connection.read().unwrap().status, 403);
+}
+
+#[test]
+fn a_program_learns_how_to_connect() {
+    let emulator = Emulator::builder()
+        .client("the id", "the secret")
+        .start()
+        .unwrap();
+    let mut api = Api::open(&emulator);
+    let connection = control(&mut api, "GET", "connection", &Value::Null);
+    assert_eq!(connection["client_secret"], "the secret");
+    assert_eq!(
+        connection["environment"],
+        json!([
+            ["AUTHARMOR_CLIENT_ID", "the id"],
+            ["AUTHARMOR_CLIENT_SECRET", "the secret"],
+            ["AUTHARMOR_API_URL", emulator.base_url()],
+            ["AUTHARMOR_LOGIN_URL", emulator.base_url()],
+        ])
+    );
+    let certificate = api.connection.send("GET", "/_emulator/ca.pem", "", b"");
+    assert_eq!(certificate.text(), emulator.ca_pem());
+}
+
+#[test]
+fn each_refusal_is_recorded_with_its_reason() {
+    type List<T> = Arc<Mutex<Vec<T>>>;
+    let seen: List<(u16, Option<String>)> = Arc::default();
+    let invalid: List<String> = Arc::default();
+    let emulator = {
+        let (seen, invalid) = (Arc::clone(&seen), Arc::clone(&invalid));
+        Emulator::builder()
+            .plain_http()
+            .user("ada")
+            .clock_at(0)
+            .on_request(move |request, status| {
+                let error = request.error().map(str::to_owned);
+                seen.lock().unwrap().push((status, error));
+            })
+            .on_invalid_input(move |reason| invalid.lock().unwrap().push(reason.to_owned()))
+            .start()
+            .unwrap()
+    };
+    let mut api = Api::open(&emulator);
+    api.post(
+        "/v4/auth/authenticator/start",
+        &json!({"timeout_in_seconds": "60"}),
+    );
+    api.post("/v3/auth/authenticator/start", &json!({"username": "eve"}));
+    api.get("/v4/nowhere");
+    let token = std::mem::replace(&mut api.token, "wrong".to_owned());
+    api.get("/v4/users");
+    api.connection.send("GET", "/v4/users", "", b"");
+    api.connection
+        .send("POST", "/connect/token", FORM, b"grant_type=password");
+    api.token = token;
+    emulator.fault(Fault::status(503).times(1));
+    api.get("/v4/users");
+    emulator.fault(Fault::expired_token().times(1));
+    api.get("/v4/users");
+    api.token = crate::client::token(&mut api.connection, &emulator);
+    api.get("/v4/users");
+    let expected = [
+        (200, None),
+        (400, Some("timeout_in_seconds has the wrong type")),
+        (404, Some("user not found")),
+        (404, Some("route not found")),
+        (401, Some("the access token is unknown or was revoked")),
+        (
+            401,
+            Some("the request has no bearer token, or more than one"),
+        ),
+        (
+            400,
+            Some("unsupported_grant_type: grant_type is not client_credentials"),
+        ),
+        (503, Some("fault status")),
+        (
+            401,
+            Some("fault expired_token: the access token is unknown or was revoked"),
+        ),
+        (200, None),
+        (200, None),
+    ];
+    let shown = control(&mut api, "GET", "recorded", &Value::Null);
+    for (at, (status, error)) in expected.iter().enumerate() {
+        let request = &emulator.requests()[at];
+        assert_eq!(request.status(), Some(*status), "{request:?}");
+        assert_eq!(request.error(), *error, "{request:?}");
+        assert_eq!(request.time(), "1970-01-01T00:00:00.0000000Z");
+        let shown = &shown["requests"][at];
+        assert_eq!(shown["status"], *status);
+        assert_eq!(shown["error"], json!(error));
+        assert_eq!(shown["time"], request.time());
+        let seen = &seen.lock().unwrap()[at];
+        assert_eq!((seen.0, seen.1.as_deref()), (*status, *error));
+    }
+
+    // Input that is not a request is listed, but it is no request.
+    let before = emulator.request_count();
+    let mut other = Connection::open(&emulator);
+    other.write(b"GET /v4/users HTTP/1.1\r\n\r\n").unwrap();
+    assert_eq!(other.read().unwrap().status, 400);
+    assert_eq!(*invalid.lock().unwrap(), ["malformed HTTP"]);
+    assert_eq!(emulator.request_count(), before);
+    let path = "recorded?newest=1&refused&brief";
+    let newest = control(&mut api, "GET", path, &Value::Null);
+    assert_eq!(newest["requests"][0]["status"], 400);
+    assert_eq!(newest["requests"][0]["error"], "malformed HTTP");
+    assert_eq!(newest["matching"], 9);
+}
+
+#[test]
+fn a_tolerated_request_is_recorded_with_its_warnings() {
+    let emulator = Emulator::builder()
+        .plain_http()
+        .tolerant(true)
+        .user("ada")
+        .start()
+        .unwrap();
+    let mut api = Api::open(&emulator);
+    let body = json!({"username": "ada", "send_push": false, "colour": "red"});
+    api.post("/v4/auth/authenticator/start", &body);
+    // Also if a fault replaces the response.
+    emulator.fault(Fault::status(503).processed(true).times(1));
+    api.post("/v4/auth/authenticator/start", &body);
+    emulator.fault(Fault::slow_body(Duration::ZERO).times(1));
+    api.post("/v4/auth/authenticator/start", &body);
+    let brief = control(&mut api, "GET", "recorded?brief", &Value::Null);
+    let ends: Vec<Value> = brief["requests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|request| json!([request["status"], request["error"], request["warnings"]]))
+        .collect();
+    let warnings = ["unknown field: colour"];
+    assert_eq!(
+        ends,
+        [
+            json!([200, null, []]),
+            json!([200, null, warnings]),
+            json!([503, "fault status", warnings]),
+            json!([200, "fault slow_body", warnings]),
+        ]
+    );
+    assert_eq!(emulator.requests()[2].warnings(), warnings);
+}
+
+#[test]
+fn rate_limits_are_listed_until_they_are_removed() {
+    let emulator = Emulator::builder()
+        .plain_http()
+        .rate_limit("token", 5, Duration::from_secs(60))
+        .start()
+        .unwrap();
+    let mut api = Api::open(&emulator);
+    let limit = json!({"calls": 0, "seconds": 3600});
+    control(&mut api, "POST", "rate_limits", &limit);
+    let listed = control(&mut api, "GET", "rate_limits", &Value::Null);
+    assert_eq!(
+        listed["rate_limits"],
+        json!([
+            {"endpoint": "token", "calls": 5, "seconds": 60},
+            {"endpoint": "*", "calls": 0, "seconds": 3600},
+        ])
+    );
+    control(&mut api, "DELETE", "rate_limits", &Value::Null);
+    let listed = control(&mut api, "GET", "rate_limits", &Value::Null);
+    assert_eq!(listed["rate_limits"], json!([]));
+}
+
+#[test]
+fn a_damaged_response_has_no_status_and_names_the_fault() {
+    let emulator = Emulator::builder().plain_http().start().unwrap();
+    let mut api = Api::open(&emulator);
+    emulator.fault(Fault::drop_before_response());
+    let sent = api.connection.try_send("GET", "/v4/users", "", b"");
+    assert!(sent.is_err());
+    let request = emulator.requests().pop().unwrap();
+    assert_eq!(request.status(), None);
+    assert_eq!(request.error(), Some("fault drop_before_response"));
+}
+
+#[test]
+fn lists_can_be_cut_and_searched() {
+    let users = (0..30).map(|at| format!("user-{at}"));
+    let builder = Emulator::builder().plain_http();
+    let emulator = users.fold(builder, EmulatorBuilder::user).start().unwrap();
+    let mut api = Api::open(&emulator);
+    let page = control(&mut api, "GET", "users?newest=2&search=R-1", &Value::Null);
+    assert_eq!(page["matching"], 11);
+    let names: Vec<&str> = [0, 1]
+        .map(|at| page["users"][at]["username"].as_str().unwrap())
+        .into();
+    assert_eq!(names, ["user-19", "user-18"]);
+    let all = control(&mut api, "GET", "users", &Value::Null);
+    assert_eq!(all["users"].as_array().unwrap().len(), 30);
+    assert_eq!(all["users"][0]["username"], "user-0");
+}
+
+#[test]
+fn the_outbox_tells_which_links_are_used() {
+    let emulator = Emulator::builder()
+        .plain_http()
+        .user("ada@example.com")
+        .start()
+        .unwrap();
+    let mut api = Api::open(&emulator);
+    let body = json!({"username": "ada@example.com", "auth_redirect_url": REDIRECT});
+    for _ in 0..3 {
+        api.ok("POST", "/v4/auth/magiclink_email/start", &body);
+    }
+    let states = |api: &mut Api| {
+        let outbox = control(api, "GET", "outbox", &Value::Null);
+        let mails = outbox["mails"].as_array().unwrap().clone();
+        let state = |mail: &Value| text(mail, "/link_state").to_owned();
+        mails.iter().map(state).collect::<Vec<_>>()
+    };
+    open_link(&mut api);
+    assert_eq!(states(&mut api), ["open", "open", "used"]);
+    emulator.advance(Duration::from_secs(100_000));
+    assert_eq!(states(&mut api), ["ended", "ended", "used"]);
+}
+
+#[test]
+fn the_link_of_a_qr_code_leads_to_the_page_with_its_code() {
+    let emulator = Emulator::builder()
+        .plain_http()
+        .user("ada")
+        .start()
+        .unwrap();
+    let mut api = Api::open(&emulator);
+    let started = api.ok("POST", "/v4/auth/authenticator/start", &json!({}));
+    let link = text(&started, "/qr_code_data");
+    let pending = control(&mut api, "GET", "requests/pending", &Value::Null);
+    assert_eq!(pending["requests"][0]["qr_code_data"], link);
+    let path = link.replace(emulator.base_url(), "");
+    let redirect = api.connection.send("GET", &path, "", b"");
+    let (page, code) = redirect
+        .header("location")
+        .unwrap()
+        .split_once("#qr=")
+        .unwrap();
+    assert_eq!(page, "/_emulator/");
+    let scan = json!({"qr_code_data": code, "username": "ada"});
+    control(&mut api, "POST", "scan", &scan);
+}
+
+#[test]
+fn random_ids_cannot_be_guessed_from_another_run() {
+    let link = || {
+        let emulator = Emulator::builder()
+            .plain_http()
+            .random_ids()
+            .user("ada@example.com")
+            .start()
+            .unwrap();
+        let mut api = Api::open(&emulator);
+        let body = json!({"username": "ada@example.com", "auth_redirect_url": REDIRECT});
+        api.ok("POST", "/v4/auth/magiclink_email/start", &body);
+        let health = control(&mut api, "GET", "health", &Value::Null);
+        assert_eq!(health["seed"], Value::Null);
+        let link = emulator.outbox().pop().unwrap().link;
+        let (_, code) = link.rsplit_once('/').unwrap();
+        (api.token, emulator.users(), code.to_owned())
+    };
+    let (a, b) = (link(), link());
+    assert_ne!(a.0, b.0);
+    assert_ne!(a.1, b.1);
+    assert_ne!(a.2, b.2);
+}
+
+#[test]
+fn other_origins_get_no_access_to_the_api() {
+    let emulator = Emulator::builder().plain_http().start().unwrap();
+    let mut api = Api::open(&emulator);
+    let headers = "Origin: http://localhost:3000\r\n\
+        Access-Control-Request-Method: POST\r\n\
+        Access-Control-Request-Headers: authorization\r\n";
+    for method in ["OPTIONS", "GET", "POST"] {
+        for path in [
+            "/v4/users",
+            "/v3/users",
+            "/connect/token",
+            "/_emulator/users",
+        ] {
+            let response = api.raw(method, path, headers, b"");
+            let allowed = |(name, _): &(String, String)| name.starts_with("access-control");
+            assert!(!response.headers.iter().any(allowed), "{method} {path}");
+        }
+    }
 }
 
 #[test]
@@ -482,6 +790,11 @@ fn malformed_control_requests_are_refused() {
     let mut api = Api::with(Connection::open(&emulator), String::new());
     for (method, path, body, status) in [
         ("GET", "nothing", Value::Null, 404),
+        ("GET", "recorded/1", Value::Null, 404),
+        ("GET", "recorded/x", Value::Null, 404),
+        ("GET", "users?newest=x", Value::Null, 400),
+        ("GET", "outbox?nonsense=1", Value::Null, 400),
+        ("GET", "ca.pem", Value::Null, 404),
         ("GET", "approve", Value::Null, 405),
         ("POST", "health", json!({}), 405),
         ("POST", "approve", Value::Null, 415),
@@ -536,14 +849,17 @@ fn with_headers(api: &mut Api, method: &str, path: &str, headers: &str) -> Respo
     api.connection.read().unwrap()
 }
 
-const ROUTES: [(&str, &str); 28] = [
+const ROUTES: [(&str, &str); 33] = [
     ("GET", ""),
     ("GET", "health"),
+    ("GET", "connection"),
+    ("GET", "ca.pem"),
     ("POST", "reset"),
     ("GET", "users"),
     ("POST", "users"),
     ("GET", "requests/pending"),
     ("POST", "requests/wait"),
+    ("GET", "requests/automatic"),
     ("POST", "requests/automatic"),
     ("POST", "approve"),
     ("POST", "decline"),
@@ -561,9 +877,11 @@ const ROUTES: [(&str, &str); 28] = [
     ("POST", "tokens/expire"),
     ("GET", "faults"),
     ("DELETE", "faults"),
+    ("GET", "rate_limits"),
     ("POST", "rate_limits"),
     ("DELETE", "rate_limits"),
     ("GET", "recorded"),
+    ("GET", "recorded/1"),
     ("GET", "nothing"),
 ];
 

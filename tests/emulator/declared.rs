@@ -19,7 +19,7 @@ const AUTHENTICATOR: &str = "/v4/auth/authenticator";
 const WEBAUTHN: &str = "/v4/auth/webauthn";
 const MAGICLINK: &str = "/v4/auth/magiclink_email";
 
-/// What happens to a sign-in after its start.
+/// The end of a sign-in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     Stay,

@@ -3,6 +3,7 @@
 use std::{io::ErrorKind, time::Duration};
 
 use autharmor::emulator::{Emulator, Fault};
+use autharmor_test_support::emulator::wait_for_call;
 use serde_json::{Value, json};
 
 use crate::client::{Api, Connection, FORM};
@@ -151,9 +152,7 @@ fn a_delayed_call_is_recorded_and_ends_with_the_emulator() {
         api.token
     );
     api.connection.write(head.as_bytes()).unwrap();
-    while emulator.request_count() < 2 {
-        std::thread::yield_now();
-    }
+    wait_for_call(&emulator, "list_users");
     // Other calls are not delayed.
     let id = emulator.users()[0].0;
     assert_eq!(
@@ -257,9 +256,7 @@ fn a_slow_body_ends_with_the_emulator() {
     let began = std::time::Instant::now();
     std::thread::scope(|scope| {
         let call = scope.spawn(|| start_call(&mut api));
-        while emulator.request_count() < 2 {
-            std::thread::yield_now();
-        }
+        wait_for_call(&emulator, "start_authenticator_auth");
         drop(emulator);
         let received = call.join().unwrap();
         assert!(!received.ends_with(b"}"));

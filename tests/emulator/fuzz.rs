@@ -69,6 +69,9 @@ struct Request {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     chunked: bool,
+    /// Whether it is sent as it is: a corrupted fault could ask for any status or
+    /// for a body that takes an hour.
+    intact: bool,
 }
 
 /// The last value of each field in the responses.
@@ -115,6 +118,7 @@ impl Memory {
 const CONTROL: &[(&str, &str, &[&str])] = &[
     ("GET", "", &[]),
     ("GET", "health", &[]),
+    ("GET", "connection", &[]),
     ("GET", "users", &[]),
     ("POST", "users", &["username", "email_address"]),
     ("GET", "requests/pending", &[]),
@@ -136,9 +140,12 @@ const CONTROL: &[(&str, &str, &[&str])] = &[
     ("POST", "clock/advance", &["seconds"]),
     ("GET", "faults", &[]),
     ("DELETE", "faults", &[]),
+    ("GET", "rate_limits", &[]),
     ("POST", "rate_limits", &["endpoint", "calls", "seconds"]),
     ("DELETE", "rate_limits", &[]),
     ("GET", "recorded", &[]),
+    ("GET", "recorded?newest=3&brief&refused&search=u", &[]),
+    ("GET", "recorded/1", &[]),
     ("DELETE", "recorded", &[]),
 ];
 
@@ -151,6 +158,7 @@ fn request(rng: &mut Rng, memory: &Memory, endpoints: &[shapes::Endpoint], token
         headers: vec![("Host".to_owned(), "localhost".to_owned())],
         body: Vec::new(),
         chunked: rng.one_in(8),
+        intact: false,
     };
     let mut body = None;
     match rng.below(40) {
@@ -176,10 +184,14 @@ fn request(rng: &mut Rng, memory: &Memory, endpoints: &[shapes::Endpoint], token
                 "slow_body",
             ]);
             let endpoint = rng.pick(endpoints).name;
-            body = Some(
-                json!({"kind": kind, "endpoint": endpoint, "times": 1, "status": 429,
-                "milliseconds": 1}),
-            );
+            let mut fault = json!({"kind": kind, "endpoint": endpoint, "times": 1});
+            match kind {
+                "status" => fault["status"] = json!(429),
+                "slow_body" => fault["milliseconds"] = json!(1),
+                _ => {}
+            }
+            request.intact = matches!(kind, "status" | "slow_body");
+            body = Some(fault);
         }
         2..=11 => {
             let (method, path, fields) = *rng.pick(CONTROL);
@@ -225,7 +237,7 @@ fn request(rng: &mut Rng, memory: &Memory, endpoints: &[shapes::Endpoint], token
         }
     }
     if let Some(mut body) = body {
-        if rng.one_in(4) {
+        if !request.intact && rng.one_in(4) {
             corrupt_json(rng, &mut body);
         }
         let kind = "application/json".to_owned();
@@ -561,11 +573,11 @@ fn session(rng: &mut Rng, memory: &Memory, endpoints: &[shapes::Endpoint], token
         let mut one = request(rng, memory, endpoints, token);
         // The last request may be one after which the connection ends.
         let last = at + 1 == count;
-        if rng.one_in(if last { 2 } else { 8 }) {
+        if !one.intact && rng.one_in(if last { 2 } else { 8 }) {
             corrupt_request(rng, &mut one);
         }
         let mut encoded = encode(rng, &one);
-        if last && rng.one_in(3) {
+        if last && !one.intact && rng.one_in(3) {
             corrupt_bytes(rng, &mut encoded);
         }
         bytes.append(&mut encoded);

@@ -111,8 +111,8 @@ impl Program {
     }
 
     fn line(&self) -> String {
-        let patience = Duration::from_secs(30);
-        self.lines.recv_timeout(patience).expect("a line of output")
+        let timeout = Duration::from_secs(30);
+        self.lines.recv_timeout(timeout).expect("a line of output")
     }
 
     /// The value in the next line, which has to begin with `name`.
@@ -187,8 +187,8 @@ fn the_program_prints_its_urls_logs_without_secrets_and_ends() {
         [
             "200 POST token",
             "200 GET get_user",
-            "401 GET get_user",
-            "404 GET (no such route)",
+            "401 GET get_user: the access token is unknown or was revoked",
+            "404 GET (no such route): route not found",
         ]
     );
 
@@ -220,6 +220,66 @@ fn curl_trusts_the_certificate_file_of_the_program() {
 }
 
 #[test]
+fn the_program_takes_every_option() {
+    let exe = program();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (ca, key) = (
+        folder.join("program-ca.pem"),
+        folder.join("program-key.pem"),
+    );
+    let _ = (fs::remove_file(&ca), fs::remove_file(&key));
+    let options = [
+        "--host=localhost",
+        "--user=ada",
+        "--user=grace",
+        "--origin=http://localhost:3000",
+        "--strict",
+        "--approve-after=0",
+        &format!("--ca-file={}", ca.display()),
+        &format!("--ca-key={}", key.display()),
+    ];
+    let health = |options: &[&str]| {
+        let program = Program::start(&exe, options);
+        let url = program.value("API and token endpoint");
+        let output = Command::new("curl")
+            .args(["--silent", "--show-error", "--fail", "--noproxy", "*"])
+            .arg("--cacert")
+            .arg(&ca)
+            .arg(format!("{url}/_emulator/health"))
+            .arg(format!("{url}/_emulator/users"))
+            .arg(format!("{url}/_emulator/requests/automatic"))
+            .output()
+            .ok()?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        Some((url, String::from_utf8(output.stdout).unwrap()))
+    };
+    let Some((url, text)) = health(&options) else {
+        let message = "SKIPPED: curl is missing, the program's options were NOT tested";
+        let _ = writeln!(std::io::stderr(), "\n{message}");
+        return;
+    };
+    assert!(url.starts_with("https://localhost:"), "{url}");
+    for part in [
+        r#""origin":"http://localhost:3000""#,
+        r#""rp_id":"localhost""#,
+        r#""tolerant":false"#,
+        // Nobody can guess the codes.
+        r#""seed":null"#,
+        r#""username":"ada""#,
+        r#""username":"grace""#,
+        r#"{"decision":"approve","seconds":0}"#,
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    // The authority is the same after a restart; tolerant is the default.
+    let trusted = fs::read_to_string(&ca).unwrap();
+    let (_, text) = health(&options[6..]).unwrap();
+    assert!(text.contains(r#""tolerant":true"#), "{text}");
+    assert_eq!(fs::read_to_string(&ca).unwrap(), trusted);
+}
+
+#[test]
 fn the_program_has_help_and_refuses_unknown_options() {
     let exe = program();
     let run = |arguments: &[&str]| Command::new(&exe).args(arguments).output().unwrap();
@@ -230,6 +290,11 @@ fn the_program_has_help_and_refuses_unknown_options() {
         (&["--nonsense"][..], 2),
         (&["--listen", "nowhere"], 2),
         (&["--listen"], 2),
+        (&["--tolerant", "--strict"], 2),
+        (&["--rp-id", "localhost"], 2),
+        (&["--ca-key", "key.pem"], 2),
+        (&["--origin", "nonsense"], 1),
+        (&["--host", "a b"], 1),
         // Not a loopback address.
         (&["--listen", "192.0.2.1:0"], 1),
         (&["--seed", "/nowhere/at/all.json"], 1),

@@ -157,6 +157,127 @@ fn only_loopback_addresses_are_listened_on() {
 }
 
 #[test]
+fn a_host_name_is_accepted_by_certificate_and_control_routes() {
+    let emulator = Emulator::builder()
+        .host("emulator.test")
+        .host("192.0.2.7")
+        .user("ada")
+        .start()
+        .unwrap();
+    let port = emulator.address().port();
+    assert_eq!(emulator.base_url(), format!("https://emulator.test:{port}"));
+    for name in ["emulator.test", "192.0.2.7", "localhost", "127.0.0.1"] {
+        let mut connection = Connection::open_as(&emulator, name);
+        let request = format!("GET /_emulator/health HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n");
+        connection.write(request.as_bytes()).unwrap();
+        assert_eq!(connection.read().unwrap().status, 200, "{name}");
+    }
+    let mut other = Connection::open_as(&emulator, "other.test");
+    let refused = other.try_send("GET", "/_emulator/health", "", b"");
+    assert!(refused.is_err());
+    // A client of this process needs no DNS.
+    let client = emulator.client_builder().build().unwrap();
+    assert!(client.get_user("ada").is_ok());
+    for name in ["", "a b", "emulator.test:8443", "https://x", "a..b"] {
+        let refused = Emulator::builder().host(name).start();
+        let kind = refused.unwrap_err().kind();
+        assert_eq!(kind, std::io::ErrorKind::InvalidInput, "{name}");
+    }
+}
+
+#[test]
+fn other_addresses_are_listened_on_only_by_the_dangerous_option() {
+    let address = "0.0.0.0:0".parse().unwrap();
+    let emulator = Emulator::builder()
+        .listen(address)
+        .dangerously_allow_remote_control()
+        .user("ada")
+        .start()
+        .unwrap();
+    // The URLs work nevertheless.
+    assert!(emulator.base_url().starts_with("https://127.0.0.1:"));
+    let client = emulator.client_builder().build().unwrap();
+    assert!(client.get_user("ada").is_ok());
+    let start = Instant::now();
+    drop(emulator);
+    assert!(start.elapsed() < Duration::from_secs(5), "dropping waits");
+}
+
+#[test]
+fn a_certificate_authority_is_kept_in_files() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("kept-ca-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir(&folder).unwrap();
+    let (certificate, key) = (folder.join("ca.pem"), folder.join("ca-key.pem"));
+    let start = || {
+        Emulator::builder()
+            .ca_files(&certificate, &key)
+            .user("ada")
+            .start()
+    };
+    let first = start().unwrap();
+    let second = start().unwrap();
+    assert_eq!(first.ca_pem(), second.ca_pem());
+    assert_eq!(
+        std::fs::read_to_string(&certificate).unwrap(),
+        first.ca_pem()
+    );
+    // A client that trusts the first one trusts the second one.
+    let client = second
+        .client_builder()
+        .only_root_certificates(first.ca_pem());
+    assert!(client.build().unwrap().get_user("ada").is_ok());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&key).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    // Files that do not belong together, are damaged or missing.
+    let own = std::fs::read_to_string(&certificate).unwrap();
+    let foreign = Emulator::start().unwrap();
+    for text in [foreign.ca_pem(), "", "junk"] {
+        std::fs::write(&certificate, text).unwrap();
+        let error = start().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "{text}");
+        assert!(error.to_string().contains("ca-key.pem"), "{error}");
+    }
+    std::fs::remove_file(&certificate).unwrap();
+    assert!(start().is_err(), "a key is never overwritten");
+    std::fs::write(&certificate, own).unwrap();
+    start().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_client_that_does_not_trust_the_certificate_is_reported() {
+    let (reasons, reported) = std::sync::mpsc::channel();
+    let emulator = Emulator::builder()
+        .on_invalid_input(move |reason| reasons.send(reason.to_owned()).unwrap())
+        .start()
+        .unwrap();
+    let other = Emulator::start().unwrap();
+    let client = emulator.client_builder();
+    let client = client
+        .only_root_certificates(other.ca_pem())
+        .build()
+        .unwrap();
+    assert!(client.check_credentials().is_err());
+    let reason = reported.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(
+        reason.contains("does not trust the certificate"),
+        "{reason}"
+    );
+
+    exchange(&emulator, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    let reason = reported.recv_timeout(Duration::from_secs(10)).unwrap();
+    assert!(reason.contains("does not speak TLS"), "{reason}");
+    assert_eq!(emulator.request_count(), 0);
+}
+
+#[test]
 fn sixty_four_clients_work_at_once() {
     const CLIENTS: usize = 64;
     const CALLS: usize = 25;

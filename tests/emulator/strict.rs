@@ -1,4 +1,4 @@
-//! What the emulator refuses.
+//! Requests that the emulator refuses.
 
 use std::time::Duration;
 

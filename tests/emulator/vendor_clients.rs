@@ -14,7 +14,7 @@ const REDIRECT: &str = "https://app.example/landing";
 /// id%3Aa%2B1:s%3Ae%25c
 const BASIC: &str = "Authorization: Basic aWQlM0FhJTJCMTpzJTNBZSUyNWM=\r\n";
 
-/// What a request needs to exist. The fields of its responses are placeholders.
+/// The objects that a request needs. The fields of its responses are placeholders.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Nothing,
@@ -30,7 +30,7 @@ enum Needs {
     Link,
 }
 
-/// What strict mode does.
+/// The result in strict mode.
 #[derive(Clone, Copy)]
 enum Strict {
     Accepts,

@@ -5,13 +5,13 @@ use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use autharmor::Client;
 use autharmor::auth::StartAuthenticatorAuth;
 use autharmor::emulator::{Emulator, Fault};
 use autharmor::flow::{PendingAuthenticator, SignIn, WaitPolicy};
+use autharmor_test_support::emulator::wait_for_call;
 
 /// Set for the other process alone: the URL of the emulator, the certificate of
 /// its authority, the client's secret, and the pending state.
@@ -70,17 +70,7 @@ fn a_signal_ends_a_waiting_program_within_a_second_while_the_service_hangs() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let began = Instant::now();
-    let polls = || {
-        let requests = emulator.requests();
-        requests
-            .iter()
-            .any(|r| r.endpoint() == Some("get_auth_info"))
-    };
-    while !polls() {
-        assert!(began.elapsed() < Duration::from_secs(60), "no poll");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_for_call(&emulator, "get_auth_info");
     let sent = Command::new("kill")
         .args(["-INT", &program.id().to_string()])
         .status()

@@ -68,7 +68,7 @@ pub(crate) fn respond(model: &Model, request: &Request, route: &Route) -> Respon
 
 fn check_rate(model: &Model, route: &Route) -> Option<Response> {
     let mut state = model.state();
-    if state.rate_limits.is_empty() {
+    if state.rate_limits.all().is_empty() {
         return None;
     }
     let now = state.clock.now();
@@ -90,7 +90,9 @@ fn check_bearer(model: &Model, request: &Request, endpoint: Endpoint) -> Option<
             .with_reason(reason)
     };
     let Some(token) = bearer(request) else {
-        return Some(unauthorized("the request has no bearer token"));
+        return Some(unauthorized(
+            "the request has no bearer token, or more than one",
+        ));
     };
     let state = model.state();
     match state.check_token(token) {

@@ -1,4 +1,5 @@
-//! [`Refusal`]: why a call fails. [`Leniency`]: what is accepted nevertheless.
+//! [`Refusal`]: the reason why a call fails. [`Leniency`]: deviations that are
+//! accepted.
 
 use super::decisions::{IN_USE, MALFORMED, NOT_FOUND};
 
@@ -35,7 +36,7 @@ pub(super) type Result<T> = std::result::Result<T, Refusal>;
 /// Most warnings about one request.
 const MOST_WARNINGS: usize = 20;
 
-/// What the mode does with a deviation that the service may accept.
+/// Refuses or accepts deviations that the service may accept, by the mode.
 #[derive(Debug)]
 pub(super) struct Leniency {
     tolerant: bool,

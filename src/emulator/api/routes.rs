@@ -18,7 +18,7 @@ pub(crate) struct Ids {
     pub(crate) credential: Option<String>,
 }
 
-/// What a request calls.
+/// The target of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// With any method, because the token endpoint refuses others in its own way.
@@ -120,8 +120,8 @@ fn find(version: ApiVersion, method: &str, path: &str, tolerant: bool) -> Route 
     }
 }
 
-/// How well a path matches a route: by the number of literal words, earlier
-/// ones first.
+/// Scores the match of a path with a route, by the number of literal words,
+/// earlier ones first. `None`: it does not match.
 fn matches(route: &str, path: &str, tolerant: bool) -> Option<usize> {
     let (mut words, mut parts) = (route.split('/'), path.split('/'));
     let mut score = 0;

@@ -271,8 +271,8 @@ fn wrong_type(name: &str) -> Refusal {
     Refusal::bad(format!("{name} has the wrong type"))
 }
 
-/// What a page sends besides the declared members of a registration: members of
-/// the browser's credential, and those that the vendor's page helper adds.
+/// Members that a page sends besides the declared ones of a registration: those
+/// of the browser's credential, and those that the vendor's page helper adds.
 const PAGE_MEMBERS: [&str; 10] = [
     "authenticatorAttachment",
     "authenticator_data",

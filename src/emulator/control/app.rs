@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     faults::Faults,
     record::{Record, RecordedRequest},
+    sender::OwnNames,
 };
 use crate::emulator::{
     model::{Model, auth_request::Decision, error::EmulatorError, state::State},
@@ -23,6 +24,9 @@ use crate::emulator::{
 /// Called with every request and the status of its response.
 pub(crate) type Observer = Box<dyn Fn(&RecordedRequest, u16) + Send + Sync>;
 
+/// Called with the reason why input was not a valid request.
+pub(crate) type InvalidObserver = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Decides sign-ins on a phone.
 pub(crate) type SignInHandler = Arc<dyn Fn(&PendingRequest) -> Decision + Send + Sync>;
 
@@ -32,6 +36,10 @@ pub(crate) struct App {
     pub(crate) faults: Mutex<Faults>,
     pub(crate) record: Mutex<Record>,
     pub(crate) observer: Option<Observer>,
+    pub(crate) invalid_observer: Option<InvalidObserver>,
+    pub(crate) own_names: OwnNames,
+    /// The certificate authority in PEM; empty without TLS.
+    pub(crate) ca_pem: String,
     pub(crate) sign_in_handler: Mutex<Option<SignInHandler>>,
 }
 
@@ -43,6 +51,19 @@ impl App {
         state
     }
 
+    /// The variables of `Client::from_env`.
+    pub(crate) fn environment(&self) -> [(&'static str, &str); 4] {
+        let Model {
+            config, base_url, ..
+        } = &self.model;
+        [
+            ("AUTHARMOR_CLIENT_ID", &config.client_id),
+            ("AUTHARMOR_CLIENT_SECRET", &config.client_secret),
+            ("AUTHARMOR_API_URL", base_url),
+            ("AUTHARMOR_LOGIN_URL", base_url),
+        ]
+    }
+
     /// Restores the state after the start: the same users, the same ids. Access
     /// tokens stay valid.
     pub(crate) fn reset(&self) -> Result<(), EmulatorError> {
@@ -51,7 +72,7 @@ impl App {
         fresh.keep_tokens(&state);
         *state = fresh;
         drop(state);
-        *lock(&self.passkeys) = SoftwareAuthenticator::new(self.model.config.seed);
+        *lock(&self.passkeys) = SoftwareAuthenticator::new(self.model.config.seed.unwrap_or(0));
         *lock(&self.sign_in_handler) = None;
         lock(&self.faults).clear();
         lock(&self.record).clear();

@@ -184,10 +184,15 @@ impl Fault {
     }
 }
 
+/// The names of endpoints that faults and rate limits can have.
+pub(super) fn targets() -> impl Iterator<Item = &'static str> {
+    let names = Endpoint::ALL.iter().map(|endpoint| endpoint.name());
+    names.chain(["token", "discovery", "keys"])
+}
+
 /// Whether a fault or a rate limit with this name has an effect.
-pub(crate) fn is_target(name: &str) -> bool {
-    matches!(name, "*" | "token" | "discovery" | "keys")
-        || Endpoint::ALL.iter().any(|endpoint| endpoint.name() == name)
+pub(super) fn is_target(name: &str) -> bool {
+    name == "*" || targets().any(|target| target == name)
 }
 
 /// The body of the control route for faults.
@@ -253,10 +258,12 @@ impl TryFrom<FaultSpec> for Fault {
 #[derive(Debug, Default)]
 pub(crate) struct Faults(Vec<Fault>);
 
-/// What the faults do to one call.
+/// The effect of the faults on one call.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) latencies: Vec<Duration>,
+    /// The kind of the fault that makes the call fail.
+    pub(crate) kind: Option<&'static str>,
     pub(crate) expires_token: bool,
     /// Whether the response is about another user.
     pub(crate) other_user: bool,
@@ -267,7 +274,7 @@ pub(crate) struct Plan {
     pub(crate) damage: Damage,
 }
 
-/// What the server does to a response.
+/// The damage that the server does to a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Damage {
     None,
@@ -309,6 +316,7 @@ impl Faults {
         }
         let mut plan = Plan {
             latencies: Vec::new(),
+            kind: None,
             expires_token: false,
             other_user: false,
             replacement: None,
@@ -328,6 +336,7 @@ impl Faults {
                 (_, true) => continue,
                 (kind, false) => {
                     failed = true;
+                    plan.kind = Some(kind.name());
                     plan.expires_token = matches!(kind, Kind::ExpiredToken);
                     plan.other_user = matches!(kind, Kind::OtherUser);
                     plan.processed = fault.processed.unwrap_or(!matches!(

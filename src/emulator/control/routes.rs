@@ -8,18 +8,14 @@ use uuid::Uuid;
 
 use super::{
     app::App,
-    faults::{Fault, FaultSpec, is_target},
+    faults::{Fault, FaultSpec, is_target, targets},
+    lists::{self, Part},
     sender::check_sender,
 };
 use crate::emulator::{
     api::body::{ContentType, content_type},
     message::{Request, Response},
-    model::{
-        auth_request::Decision,
-        error::EmulatorError,
-        rate_limit::RateLimit,
-        user::{Method, NewUser},
-    },
+    model::{auth_request::Decision, error::EmulatorError, rate_limit::RateLimit, user::NewUser},
     person::pending::Scanned,
     sync::{Stop, lock},
 };
@@ -33,7 +29,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
 /// The policy of all other responses.
 const DATA_POLICY: &str = "default-src 'none'";
 
-/// Why a control call failed.
+/// The status and the reason of a failed control call.
 struct Failure(u16, String);
 
 impl From<EmulatorError> for Failure {
@@ -55,7 +51,7 @@ impl From<EmulatorError> for Failure {
 type Result = std::result::Result<Value, Failure>;
 
 pub(crate) fn respond(app: &App, request: &Request, stop: &Stop) -> Response {
-    let response = match check_sender(request) {
+    let response = match check_sender(request, &app.own_names) {
         Err(reason) => failure(&Failure(403, reason.to_owned())),
         Ok(()) => dispatch(app, request, stop),
     };
@@ -80,6 +76,12 @@ const HTML: &str = "text/html; charset=utf-8";
 
 fn dispatch(app: &App, request: &Request, stop: &Stop) -> Response {
     let path = request.path();
+    if path == "/" {
+        return match request.method.as_str() {
+            "GET" | "HEAD" => Response::empty(302).with_header("location", "/_emulator/"),
+            _ => failure(&Failure(405, "use GET".to_owned())),
+        };
+    }
     let path = path.strip_prefix("/_emulator").unwrap_or(path);
     let path = path.strip_prefix('/').unwrap_or(path);
     let method = request.method.as_str();
@@ -91,9 +93,20 @@ fn dispatch(app: &App, request: &Request, stop: &Stop) -> Response {
             return response;
         }
         ("GET", path) if path.starts_with("link/") => return follow(app, path),
-        // A QR code, opened in a browser. The page can scan it.
+        // A QR code, opened in a browser. The page offers to scan it.
         ("GET", path) if path.starts_with("qr/") => {
-            return Response::empty(302).with_header("location", "/_emulator/");
+            let code = path.trim_start_matches("qr/");
+            let location = format!("/_emulator/#qr={code}");
+            return Response::empty(302).with_header("location", location);
+        }
+        ("GET", "ca.pem") if !app.ca_pem.is_empty() => {
+            let mut response = Response::empty(200);
+            response.content_type = Some("application/x-pem-file");
+            response.body = app.ca_pem.as_bytes().to_vec();
+            return response.with_header(
+                "content-disposition",
+                "attachment; filename=autharmor-ca.pem",
+            );
         }
         _ => {}
     }
@@ -190,18 +203,20 @@ struct RateLimitBody {
 /// The methods of a control path.
 fn methods(path: &str) -> &'static [&'static str] {
     match path {
-        "" | "health" | "requests/pending" | "registrations/pending" | "outbox" | "clock" => {
-            &["GET"]
-        }
-        "users" => &["GET", "POST"],
-        "faults" => &["GET", "POST", "DELETE"],
-        "rate_limits" => &["POST", "DELETE"],
+        ""
+        | "health"
+        | "connection"
+        | "requests/pending"
+        | "registrations/pending"
+        | "outbox"
+        | "clock" => &["GET"],
+        "users" | "requests/automatic" => &["GET", "POST"],
+        "faults" | "rate_limits" => &["GET", "POST", "DELETE"],
         "recorded" => &["GET", "DELETE"],
         "reset"
         | "approve"
         | "decline"
         | "requests/wait"
-        | "requests/automatic"
         | "registrations/accept"
         | "registrations/decline"
         | "scan"
@@ -210,6 +225,7 @@ fn methods(path: &str) -> &'static [&'static str] {
         | "passkeys/get"
         | "clock/advance"
         | "tokens/expire" => &["POST"],
+        path if path.starts_with("recorded/") => &["GET"],
         _ => &[],
     }
 }
@@ -222,19 +238,16 @@ fn route(app: &App, request: &Request, stop: &Stop, (method, path): (&str, &str)
     if !allowed.contains(&method) {
         return Err(Failure(405, format!("use {}", allowed.join(" or "))));
     }
+    if method == "GET" {
+        return read_state(app, request, path);
+    }
     match (method, path) {
-        ("GET", "health") => Ok(health(app)),
         ("POST", "reset") => {
             empty(request)?;
             app.reset()?;
             Ok(json!({}))
         }
-        ("GET", "users") => Ok(users(app)),
         ("POST", "users") => add_user(app, request),
-        ("GET", "requests/pending") => {
-            let all = app.state().pending_requests();
-            Ok(json!({ "requests": all }))
-        }
         ("POST", "requests/wait") => {
             let body: WaitBody = read(request)?;
             let timeout = Duration::from_secs(body.seconds);
@@ -255,10 +268,6 @@ fn route(app: &App, request: &Request, stop: &Stop, (method, path): (&str, &str)
                 .decide(body.auth_request_id, body.username.as_deref(), approve)?;
             Ok(json!({}))
         }
-        ("GET", "registrations/pending") => {
-            let all = app.state().pending_registrations();
-            Ok(json!({ "registrations": all }))
-        }
         ("POST", "registrations/accept") => {
             let body: RegistrationBody = read(request)?;
             app.model
@@ -274,14 +283,8 @@ fn route(app: &App, request: &Request, stop: &Stop, (method, path): (&str, &str)
             Ok(json!({}))
         }
         ("POST", "scan") => scan(app, request),
-        ("GET", "outbox") => {
-            let state = app.state();
-            let mails: Vec<_> = state.outbox.iter().collect();
-            Ok(json!({ "mails": mails }))
-        }
         ("POST", "click") => click(app, request),
         ("POST", _) if path.starts_with("passkeys/") => passkey(app, request, path),
-        ("GET", "clock") => Ok(json!({ "now": app.state().clock.now().iso() })),
         ("POST", "clock/advance") => {
             let body: AdvanceBody = read(request)?;
             let mut state = app.state();
@@ -293,7 +296,6 @@ fn route(app: &App, request: &Request, stop: &Stop, (method, path): (&str, &str)
             app.state().revoke_all_tokens();
             Ok(json!({}))
         }
-        ("GET", "faults") => Ok(json!({ "faults": lock(&app.faults).describe() })),
         ("POST", "faults") => {
             let fault = Fault::try_from(read::<FaultSpec>(request)?)
                 .map_err(|reason| Failure(400, reason))?;
@@ -309,7 +311,6 @@ fn route(app: &App, request: &Request, stop: &Stop, (method, path): (&str, &str)
             app.state().rate_limits.clear();
             Ok(json!({}))
         }
-        ("GET", "recorded") => Ok(recorded(app)),
         _ => {
             lock(&app.record).clear();
             Ok(json!({}))
@@ -328,6 +329,33 @@ fn limit_rate(app: &App, body: &RateLimitBody) -> Result {
         window: Duration::from_secs(body.seconds),
     });
     Ok(json!({}))
+}
+
+/// The routes that change nothing.
+fn read_state(app: &App, request: &Request, path: &str) -> Result {
+    let part = || Part::read(request).map_err(|reason| Failure(400, reason.to_owned()));
+    Ok(match path {
+        "health" => health(app),
+        "connection" => connection(app),
+        "users" => lists::users(app, &part()?),
+        "requests/pending" => lists::pending_requests(app, &part()?),
+        "requests/automatic" => automatic(app),
+        "registrations/pending" => lists::pending_registrations(app, &part()?),
+        "outbox" => lists::outbox(app, &part()?),
+        "clock" => json!({ "now": app.state().clock.now().iso() }),
+        "faults" => json!({
+            "faults": lock(&app.faults).describe(),
+            "endpoints": targets().collect::<Vec<_>>(),
+        }),
+        "rate_limits" => lists::rate_limits(app),
+        "recorded" => lists::recorded(app, &part()?),
+        _ => {
+            let number = path.strip_prefix("recorded/").and_then(|n| n.parse().ok());
+            number
+                .and_then(|number| lists::recorded_request(app, number))
+                .ok_or_else(|| Failure(404, "no such request is kept".to_owned()))?
+        }
+    })
 }
 
 /// Reads a JSON body. Its content type is required because browsers send it
@@ -358,6 +386,7 @@ fn health(app: &App) -> Value {
     json!({
         "status": "ok",
         "version": env!("CARGO_PKG_VERSION"),
+        "tolerant": app.model.config.tolerant,
         "api_url": app.model.base_url,
         "login_url": app.model.base_url,
         "client_id": app.model.config.client_id,
@@ -367,26 +396,29 @@ fn health(app: &App) -> Value {
     })
 }
 
-fn users(app: &App) -> Value {
-    let state = app.state();
-    let users: Vec<Value> = state
-        .users()
-        .map(|user| {
-            let methods: Vec<&str> = Method::ALL
-                .into_iter()
-                .filter(|method| user.credential(*method).is_some())
-                .map(Method::name)
-                .collect();
-            json!({
-                "user_id": user.id,
-                "username": user.username,
-                "email_address": user.email,
-                "date_created": user.created.iso(),
-                "enrolled_auth_methods": methods,
-            })
-        })
-        .collect();
-    json!({ "users": users })
+/// The data that a client needs to use the emulator.
+fn connection(app: &App) -> Value {
+    json!({
+        "api_url": app.model.base_url,
+        "login_url": app.model.base_url,
+        "client_id": app.model.config.client_id,
+        "client_secret": app.model.config.client_secret,
+        "tls": !app.ca_pem.is_empty(),
+        "environment": app.environment(),
+    })
+}
+
+fn automatic(app: &App) -> Value {
+    let (decision, after) = app
+        .state()
+        .automatic()
+        .unwrap_or((Decision::Ignore, Duration::ZERO));
+    let decision = match decision {
+        Decision::Approve => "approve",
+        Decision::Decline => "decline",
+        Decision::Ignore => "ignore",
+    };
+    json!({ "decision": decision, "seconds": after.as_secs() })
 }
 
 fn add_user(app: &App, request: &Request) -> Result {
@@ -453,41 +485,6 @@ fn passkey(app: &App, request: &Request, path: &str) -> Result {
         passkeys.get(&options, origin)
     };
     made.map_err(|error| Failure(400, error.to_string()))
-}
-
-fn recorded(app: &App) -> Value {
-    let record = lock(&app.record);
-    let (all, total) = (record.all(), record.total());
-    drop(record);
-    let requests: Vec<Value> = all
-        .iter()
-        .map(|request| {
-            let headers: Vec<Value> = request
-                .headers()
-                .map(|(name, value)| {
-                    let secret = name.eq_ignore_ascii_case("authorization");
-                    let value = if secret {
-                        "***".into()
-                    } else {
-                        String::from_utf8_lossy(value)
-                    };
-                    json!([name, value])
-                })
-                .collect();
-            let body = if request.endpoint() == Some("token") {
-                "***".into()
-            } else {
-                String::from_utf8_lossy(request.body())
-            };
-            json!({
-                "endpoint": request.endpoint(),
-                "request_line": request.request_line(),
-                "headers": headers,
-                "body": body,
-            })
-        })
-        .collect();
-    json!({ "requests": requests, "total": total })
 }
 
 #[cfg(test)]

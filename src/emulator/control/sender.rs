@@ -4,19 +4,28 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::emulator::message::Request;
 
+/// The names of the emulator, besides those of this machine.
+#[derive(Debug)]
+pub(crate) struct OwnNames {
+    /// Host names and addresses that the developer has given.
+    pub(crate) given: Vec<String>,
+    /// The address that it listens on.
+    pub(crate) listen: IpAddr,
+}
+
 /// Refuses requests that a website made through a browser on this machine:
 /// whoever reaches the control routes can act as the user. `Host` tells a name
 /// that foreign DNS resolves to this machine; `Origin` and `Sec-Fetch-Site` tell
 /// the rest. Links may be followed from anywhere. The error is the reason.
-pub(crate) fn check_sender(request: &Request) -> Result<(), &'static str> {
+pub(crate) fn check_sender(request: &Request, own: &OwnNames) -> Result<(), &'static str> {
     let text = |name| {
         request
             .header(name)
             .map(|value| std::str::from_utf8(value).unwrap_or_default())
     };
     let host = text("host").unwrap_or_default();
-    if !is_own_host(host) {
-        return Err("Host is not a name of this machine");
+    if !own.include(host) {
+        return Err("Host is not a name of the emulator");
     }
     let own_page = |origin: &str| {
         origin
@@ -34,21 +43,30 @@ pub(crate) fn check_sender(request: &Request) -> Result<(), &'static str> {
     }
 }
 
-/// Whether `Host` is `localhost` or a loopback address. Any port is accepted:
-/// there may be a tunnel.
-fn is_own_host(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let address = match name.strip_prefix('[') {
-        Some(v6) => v6
-            .strip_suffix(']')
-            .and_then(|v6| v6.parse::<Ipv6Addr>().ok())
-            .map(IpAddr::V6),
-        None => name.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
-    };
-    name.eq_ignore_ascii_case("localhost") || address.is_some_and(|ip| ip.is_loopback())
+impl OwnNames {
+    /// Whether `Host` is `localhost`, a loopback address, the listening address
+    /// or a given name. Any port is accepted: there may be a tunnel.
+    fn include(&self, host: &str) -> bool {
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let address = match name.strip_prefix('[') {
+            Some(v6) => v6
+                .strip_suffix(']')
+                .and_then(|v6| v6.parse::<Ipv6Addr>().ok())
+                .map(IpAddr::V6),
+            None => name.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+        };
+        let same = |own: &String| {
+            name.eq_ignore_ascii_case(own) || address.is_some_and(|ip| own.parse() == Ok(ip))
+        };
+        let own_address =
+            |ip: IpAddr| ip.is_loopback() || (ip == self.listen && !ip.is_unspecified());
+        name.eq_ignore_ascii_case("localhost")
+            || address.is_some_and(own_address)
+            || self.given.iter().any(same)
+    }
 }
 
 #[cfg(test)]
@@ -57,6 +75,10 @@ mod tests {
 
     #[test]
     fn names_of_this_machine() {
+        let own = OwnNames {
+            given: Vec::new(),
+            listen: Ipv4Addr::LOCALHOST.into(),
+        };
         for host in [
             "localhost",
             "LocalHost:8443",
@@ -65,7 +87,7 @@ mod tests {
             "[::1]",
             "[::1]:8443",
         ] {
-            assert!(is_own_host(host), "{host}");
+            assert!(own.include(host), "{host}");
         }
         for host in [
             "",
@@ -82,7 +104,40 @@ mod tests {
             "localhost:x",
             "user@localhost",
         ] {
-            assert!(!is_own_host(host), "{host}");
+            assert!(!own.include(host), "{host}");
         }
+    }
+
+    #[test]
+    fn given_names_and_the_listening_address() {
+        let own = OwnNames {
+            given: vec!["emulator.test".to_owned(), "fd00::7".to_owned()],
+            listen: Ipv4Addr::new(192, 0, 2, 7).into(),
+        };
+        for host in [
+            "emulator.test",
+            "Emulator.TEST:8443",
+            "[fd00::7]:8443",
+            "[fd00:0::7]",
+            "192.0.2.7:8443",
+            "localhost",
+        ] {
+            assert!(own.include(host), "{host}");
+        }
+        for host in [
+            "evil.test",
+            "emulator.test.evil.test",
+            "evil.emulator.test",
+            "192.0.2.8",
+            "fd00::7",
+            "",
+        ] {
+            assert!(!own.include(host), "{host}");
+        }
+        let own = OwnNames {
+            given: Vec::new(),
+            listen: Ipv4Addr::UNSPECIFIED.into(),
+        };
+        assert!(!own.include("0.0.0.0") && !own.include("192.0.2.7"));
     }
 }

@@ -3,13 +3,13 @@
 use std::{
     collections::HashMap,
     io::{self, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{AlertDescription, ServerConfig, ServerConnection, StreamOwned};
 
 use super::{
     super::{
@@ -22,10 +22,10 @@ use super::{
 
 /// Time limit of each read and write.
 const IO_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long dropping waits for connection threads. Where shutting a socket down
+/// Time that dropping waits for connection threads. Where shutting a socket down
 /// wakes its thread, they end at once; on Windows it may not.
 const JOIN_TIME: Duration = Duration::from_millis(if cfg!(windows) { 50 } else { 1000 });
-/// How long to read what a refused client is still sending.
+/// Time for reading what a refused client is still sending.
 const DRAIN_TIME: Duration = Duration::from_millis(500);
 
 /// A running server. Dropping it ends its threads and closes its sockets.
@@ -84,6 +84,16 @@ impl Server {
     }
 }
 
+/// An address to connect to: not every system connects to an unspecified one.
+pub(crate) fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stop.set();
@@ -94,8 +104,9 @@ impl Drop for Server {
         // A connection wakes the acceptor from `accept`. Elsewhere it looks at
         // the flag by itself.
         let mut wake = None;
+        let address = reachable(self.address);
         while wake.is_none() && !acceptor.is_finished() {
-            wake = TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).ok();
+            wake = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok();
             if wake.is_none() {
                 thread::sleep(Duration::from_millis(1));
             }
@@ -224,6 +235,26 @@ impl Shared {
             return;
         };
         let mut stream = StreamOwned::new(connection, Plain(socket));
+        let handshake = stream.conn.complete_io(&mut stream.sock);
+        if self.stop.is_set() {
+            return;
+        }
+        if let Err(error) = handshake {
+            let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+            let reason = match tls {
+                Some(error) => handshake_failure(error),
+                // It has seen the certificate and closed the connection.
+                None if stream.conn.protocol_version().is_some() => {
+                    "the client closed the connection, perhaps because it does not trust the \
+                     certificate"
+                        .to_owned()
+                }
+                // Browsers open connections that they do not use.
+                None => return,
+            };
+            service.record_invalid(None, format!("TLS handshake failed: {reason}").into());
+            return;
+        }
         self.serve_connection(id, &mut stream, &raw, service);
     }
 
@@ -297,6 +328,23 @@ impl Shared {
     }
 }
 
+fn handshake_failure(error: &rustls::Error) -> String {
+    use AlertDescription as Alert;
+    let reason = match error {
+        rustls::Error::AlertReceived(
+            Alert::UnknownCA
+            | Alert::BadCertificate
+            | Alert::CertificateUnknown
+            | Alert::CertificateExpired
+            // The client trusts another authority of the same name.
+            | Alert::DecryptError,
+        ) => "the client does not trust the certificate: ",
+        rustls::Error::InvalidMessage(_) => "the client does not speak TLS: ",
+        _ => "",
+    };
+    format!("{reason}{error}")
+}
+
 struct ConnectionGuard<'a> {
     shared: &'a Shared,
     id: u64,
@@ -357,6 +405,10 @@ impl Read for Plain {
 impl Write for Plain {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         (&*self.0).write(bytes)
+    }
+
+    fn write_vectored(&mut self, buffers: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        (&*self.0).write_vectored(buffers)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use super::super::{control::faults::Damage, message::Response};
 
-/// What the server does with a connection.
+/// The bytes of a response, and how to send them.
 #[derive(Debug)]
 pub(crate) enum Encoded {
     /// Sends a whole response; the connection may go on.

@@ -14,7 +14,7 @@ use super::{
     passkey::{BASE64URL, sha256},
 };
 
-/// What a token allows, and until when.
+/// The rights of a token, and the time of its end.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub(crate) expires: Stamp,

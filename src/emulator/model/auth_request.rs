@@ -22,7 +22,7 @@ pub(crate) struct AuthRequest {
     pub(crate) targeted: bool,
     pub(crate) created: Stamp,
     pub(crate) expires: Stamp,
-    /// How long after its approval the request may be validated.
+    /// The time after its approval in which the request may be validated.
     pub(crate) window: Duration,
     pub(crate) token: String,
     pub(crate) pairing: Pairing,
@@ -38,7 +38,7 @@ pub(crate) struct AuthRequest {
     pub(crate) signed: Option<Value>,
 }
 
-/// What a person does with a sign-in.
+/// A decision about a sign-in on a phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
@@ -143,7 +143,7 @@ impl AuthRequest {
         }
     }
 
-    /// When the person decided.
+    /// Returns the time of the person's decision.
     pub(crate) fn decided(&self) -> Option<Stamp> {
         match self.progress {
             Progress::Waiting => None,

@@ -5,7 +5,8 @@ use std::{fmt, time::Duration};
 use super::{clock::Stamp, rate_limit::RateLimit, user::NewUser};
 
 pub(crate) struct Config {
-    pub(crate) seed: u64,
+    /// `None`: ids are random.
+    pub(crate) seed: Option<u64>,
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
     pub(crate) clock_start: Option<Stamp>,

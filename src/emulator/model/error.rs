@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::passkey::PasskeyError;
 
-/// Why an action of the person's side failed, such as approving a sign-in.
+/// The reason why an action of the person's side failed, such as approving a
+/// sign-in.
 ///
 /// Its text holds no name, id or address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

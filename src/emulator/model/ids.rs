@@ -1,11 +1,12 @@
-//! Ids and tokens, generated from a seed.
+//! Ids and tokens, from a seed or random.
 
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::rand::{SecureRandom as _, SystemRandom};
 use uuid::Uuid;
 
-/// What an id is for. Every kind has a counter of its own, so that one more
+/// The purpose of an id. Every kind has a counter of its own, so that one more
 /// token fetch does not change the ids of later users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -28,12 +29,13 @@ pub(crate) enum Kind {
 
 #[derive(Debug)]
 pub(crate) struct Ids {
-    seed: u64,
+    seed: Option<u64>,
     counters: BTreeMap<Kind, u64>,
 }
 
 impl Ids {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Ids from a seed, or random ones.
+    pub(crate) fn new(seed: Option<u64>) -> Self {
         Self {
             seed,
             counters: BTreeMap::new(),
@@ -44,8 +46,15 @@ impl Ids {
     fn bytes(&mut self, kind: Kind) -> [u8; 16] {
         let count = self.counters.entry(kind).or_insert(0);
         *count = count.wrapping_add(1);
-        let start = mix(self.seed ^ mix((kind as u64) << 56 ^ *count));
         let mut bytes = [0; 16];
+        let Some(seed) = self.seed else {
+            // It does not fail in practice. Even then, ids have to be unique.
+            if SystemRandom::new().fill(&mut bytes).is_ok() {
+                return bytes;
+            }
+            return u128::from(*count).to_le_bytes();
+        };
+        let start = mix(seed ^ mix((kind as u64) << 56 ^ *count));
         for (half, salt) in bytes.chunks_exact_mut(8).zip([0x5eed_u64, 0xf00d]) {
             half.copy_from_slice(&mix(start ^ salt).to_le_bytes());
         }
@@ -91,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_ids() {
-        let (mut a, mut b, mut c) = (Ids::new(1), Ids::new(1), Ids::new(2));
+        let (mut a, mut b, mut c) = (Ids::new(Some(1)), Ids::new(Some(1)), Ids::new(Some(2)));
         for _ in 0..50 {
             let id = a.uuid(Kind::User);
             assert_eq!(id, b.uuid(Kind::User));
@@ -101,15 +110,23 @@ mod tests {
 
     #[test]
     fn kinds_are_independent() {
-        let (mut a, mut b) = (Ids::new(7), Ids::new(7));
+        let (mut a, mut b) = (Ids::new(Some(7)), Ids::new(Some(7)));
         a.token(Kind::AccessToken);
         assert_eq!(a.uuid(Kind::User), b.uuid(Kind::User));
     }
 
     #[test]
     fn ids_are_unique() {
-        let mut ids = Ids::new(0);
-        let all: HashSet<_> = (0..10_000).map(|_| ids.uuid(Kind::AuthRequest)).collect();
-        assert_eq!(all.len(), 10_000);
+        for seed in [Some(0), None] {
+            let mut ids = Ids::new(seed);
+            let all: HashSet<_> = (0..10_000).map(|_| ids.uuid(Kind::AuthRequest)).collect();
+            assert_eq!(all.len(), 10_000);
+        }
+    }
+
+    #[test]
+    fn without_a_seed_no_run_is_like_another() {
+        let (mut a, mut b) = (Ids::new(None), Ids::new(None));
+        assert_ne!(a.token(Kind::Link), b.token(Kind::Link));
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use uuid::Uuid;
 
-/// How many auth requests, registrations, mails and tokens are kept: an
-/// emulator that serves a million sign-ins must not hold them all.
+/// Most auth requests, registrations, mails and tokens that are kept, of each
+/// kind: an emulator that serves a million sign-ins must not hold them all.
 pub(crate) const LIMIT: usize = 10_000;
 
 /// A map that remembers the order of insertion and forgets the oldest entries.

@@ -54,7 +54,7 @@ impl fmt::Debug for Mail {
     }
 }
 
-/// What a magic link does.
+/// A magic link: its redirect and its purpose.
 #[derive(Clone)]
 pub(crate) struct Link {
     pub(crate) redirect: String,

@@ -25,7 +25,7 @@ use std::{
 use self::{access_token::TokenKey, config::Config, state::State};
 use super::sync::lock;
 
-/// What all routes work on.
+/// The state that all routes work on.
 pub(crate) struct Model {
     pub(crate) config: Config,
     /// Scheme, address and port, without a slash at the end.

@@ -28,8 +28,9 @@ impl RateLimits {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.limits.is_empty()
+    /// The limits in the order of their application.
+    pub(crate) fn all(&self) -> &[RateLimit] {
+        &self.limits
     }
 
     /// Adds a limit, in the place of one for the same name.

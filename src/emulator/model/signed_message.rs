@@ -105,7 +105,7 @@ impl PhoneKey {
     }
 }
 
-/// What a page sends after a sign-in with a passkey.
+/// The data that a page sends after a sign-in with a passkey.
 pub(crate) struct Assertion<'a> {
     pub(crate) id: &'a str,
     pub(crate) authenticator_data: &'a str,

@@ -53,7 +53,8 @@ pub(crate) struct State {
     token_order: VecDeque<String>,
     pub(crate) rate_limits: RateLimits,
     pub(crate) auth: Kept<AuthRequest>,
-    /// What happens to each new sign-in on a phone, and how long after its start.
+    /// The automatic decision of each new sign-in on a phone, and the time from its
+    /// start to it.
     automatic: Option<(Decision, Duration)>,
     /// Sign-ins to decide automatically, in the order of the times.
     scheduled: VecDeque<(Stamp, Uuid, Decision)>,
@@ -156,6 +157,12 @@ impl State {
     pub(crate) fn decide_automatically(&mut self, decision: Decision, after: Duration) {
         self.automatic = (decision != Decision::Ignore).then_some((decision, after));
         self.scheduled.clear();
+    }
+
+    /// Returns the automatic decision of new sign-ins on a phone, and the time from
+    /// their start to it.
+    pub(crate) fn automatic(&self) -> Option<(Decision, Duration)> {
+        self.automatic
     }
 
     /// Schedules the automatic decision of a sign-in that a phone shows.

@@ -1,4 +1,4 @@
-//! What waits for a person.
+//! Sign-ins and registrations that wait for a person.
 
 use std::fmt;
 
@@ -63,7 +63,7 @@ impl fmt::Debug for PendingRegistration {
     }
 }
 
-/// What a scanned QR code belongs to.
+/// The sign-in or registration of a scanned QR code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scanned {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why a passkey was refused, or could not be made or used.
+/// The reason why a passkey was refused, or could not be made or used.
 ///
 /// Its text names the failed check and holds no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -44,7 +44,7 @@ pub(crate) fn sha256(data: &[u8]) -> [u8; 32] {
     hash
 }
 
-/// What an authenticator signs, in both ceremonies.
+/// Returns the bytes that an authenticator signs, in both ceremonies.
 pub(crate) fn signed_bytes(auth_data: &[u8], client_data: &[u8]) -> Vec<u8> {
     [auth_data, &sha256(client_data)].concat()
 }

@@ -1,0 +1,79 @@
+//! The emulator in a real browser: its control page, websites that attack it, and
+//! passkeys.
+//!
+//! Needs `chromium` and `chromedriver` in PATH. Without them the tests are
+//! ignored, with the reason before their names. The tests leave screenshots in
+//! the folder for temporary files of the target folder.
+#![cfg(feature = "emulator")]
+
+mod attacks;
+mod backend;
+mod browser;
+mod page;
+mod passkeys;
+
+use std::process::ExitCode;
+
+use autharmor_test_support::programs::in_path;
+use libtest_mimic::{Arguments, Trial};
+
+macro_rules! tests {
+    ($($module:ident: $($name:ident)*;)*) => {
+        [$($((concat!(stringify!($module), "::", stringify!($name)), $module::$name as fn())),*),*]
+    };
+}
+
+fn main() -> ExitCode {
+    let missing: Vec<&str> = ["chromium", "chromedriver"]
+        .into_iter()
+        .filter(|program| in_path(program).is_none())
+        .collect();
+    let reason = match &missing[..] {
+        [] => String::new(),
+        programs => format!("not in PATH: {}", programs.join(", ")),
+    };
+    let tests = tests! {
+        page:
+            the_connection_data_comes_first
+            the_page_lists_the_users
+            sixty_users_are_shown_by_tens_and_searched
+            a_sign_in_can_be_approved_by_keyboard
+            every_control_is_reached_by_tab_and_shows_its_focus
+            a_sign_in_can_be_declined_by_mouse
+            a_request_without_a_user_asks_for_a_username
+            a_magic_link_signs_in_and_is_marked_as_used
+            a_registration_is_accepted_scanned_or_declined
+            the_link_of_a_qr_code_leads_to_its_scan
+            calls_are_listed_and_refusals_explained
+            clock_and_tokens_are_moved_by_buttons
+            faults_are_added_and_removed
+            rate_limits_are_set_and_removed
+            what_was_tolerated_is_shown
+            sign_ins_are_decided_automatically
+            markup_in_names_is_shown_as_text
+            refreshing_keeps_focus_and_forms
+            pausing_stops_the_refreshing
+            resetting_asks_first
+            a_stopped_emulator_is_reported
+            the_page_fits_small_screens_and_dark_mode;
+        attacks:
+            a_website_reads_and_changes_nothing
+            a_foreign_name_for_this_machine_is_refused
+            a_given_host_name_works_and_others_do_not;
+        passkeys:
+            the_browsers_passkey_registers_and_signs_in
+            a_passkey_without_user_verification_registers_and_signs_in;
+    };
+    let trials = tests
+        .into_iter()
+        .map(|(name, test)| {
+            Trial::test(name, move || {
+                test();
+                Ok(())
+            })
+            .with_kind(reason.as_str())
+            .with_ignored_flag(!missing.is_empty())
+        })
+        .collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
