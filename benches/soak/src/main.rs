@@ -16,6 +16,7 @@ mod scenario;
 mod service;
 mod stalls;
 mod tally;
+mod waits;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -112,6 +113,7 @@ fn run(options: &Options) -> io::Result<bool> {
     }
     if options.only != Some(Part::Soak) {
         stalls::measure(&mut checks);
+        waits::measure(&mut checks);
     }
     Ok(checks.all_passed())
 }
