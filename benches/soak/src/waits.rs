@@ -28,7 +28,7 @@ struct Case {
 const CASES: &[Case] = &[
     Case {
         name: "one poll hangs, and the user approves meanwhile",
-        seconds: 4.5..=8.0,
+        seconds: 4.5..=10.0,
         run: |emulator, client| {
             emulator.fault(Fault::latency(HANG).on("get_auth_info").times(1));
             emulator.on_sign_in(|_| Decision::Approve);
