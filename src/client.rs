@@ -361,10 +361,10 @@ impl Client {
                     return Ok((response, token));
                 }
                 Ok(response) => {
+                    let response = redact::response(&response, &[token.bearer()]);
                     let is_verdict = endpoint.is_validate()
                         && response.status() == StatusCode::UNAUTHORIZED
                         && ErrorBody::read(response.body()).is_some();
-                    let response = redact::response(&response, &[token.bearer()]);
                     (response::refusal(&response), is_verdict)
                 }
                 Err(error) => (error, false),

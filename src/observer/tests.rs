@@ -1,8 +1,10 @@
 use std::fmt::Write as _;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use super::Attempt;
 use crate::auth::ValidateAuth;
+use crate::flow::{AuthWait, WaitPolicy};
 use crate::testing::{TestClient, TransportResult, bearer, respond, seconds, token};
 use crate::{
     ApiVersion, Client, ClientBuilder, Endpoint, ErrorKind, HttpRequest, ManualClock, Request,
@@ -387,4 +389,36 @@ fn an_observer_that_makes_calls_does_not_block() {
     // There is no token yet when the fetch of the first is reported.
     let expected = [("token", Some(ErrorKind::Config)), ("list_users", None)];
     assert_eq!(*results.lock().unwrap(), expected);
+}
+
+/// A wait that can be cancelled polls in another thread.
+#[test]
+fn each_poll_of_a_wait_is_observed_once() {
+    let (test, attempts) = observed(
+        good_token,
+        |number, _| match number {
+            0 => respond(200, r#"{"auth_request_status_id":1}"#),
+            1 => respond(503, ""),
+            2 => broken(),
+            _ => respond(200, r#"{"auth_request_status_id":4}"#),
+        },
+        |builder| builder,
+    );
+    let cancel = AtomicBool::new(false);
+    let policy = WaitPolicy::new().cancel_flag(&cancel);
+    let id = uuid::Uuid::parse_str(ID).unwrap();
+    let end = test.client.wait_for_auth(id, &policy).unwrap();
+    assert!(matches!(end, AuthWait::ReadyToValidate), "{end:?}");
+    let lines: Vec<_> = attempts.lock().unwrap().iter().map(line).collect();
+    assert_eq!(
+        lines,
+        [
+            "token 1: 200",
+            "get_auth_info v3 1: 200",
+            "get_auth_info v3 1: 503 Unavailable",
+            "get_auth_info v3 1: Transport",
+            "get_auth_info v3 1: 200",
+        ]
+    );
+    assert_eq!(test.seen().len(), lines.len());
 }
