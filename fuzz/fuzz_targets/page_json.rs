@@ -29,7 +29,12 @@ static REGISTRATION: LazyLock<PendingWebauthnRegistration> = LazyLock::new(|| {
     started.expect("a start response").pending
 });
 
-const VALID: &str = r#"{"id":"a","attestation_object":"b","client_data":"c"}"#;
+/// Pages of a sign-in and of a registration. The client data holds the type of
+/// the ceremony.
+const VALID: [&str; 2] = [
+    r#"{"id":"AQID","attestation_object":"BwgJ","client_data":"eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0"}"#,
+    r#"{"id":"AQID","attestation_object":"BwgJ","client_data":"eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIn0"}"#,
+];
 
 fn respond_to_start() {
     let start = json!({
@@ -57,7 +62,7 @@ fuzz_target!(|data: &[u8]| {
     alloc::bounded(|| {
         let Some(body) = complete(is_sign_in, page) else {
             assert!(
-                complete(is_sign_in, VALID).is_some(),
+                complete(is_sign_in, VALID[usize::from(!is_sign_in)]).is_some(),
                 "the state is used up"
             );
             return;
@@ -66,12 +71,25 @@ fuzz_target!(|data: &[u8]| {
         let object = object(page).expect("an object");
         if is_sign_in {
             let sent: Value = serde_json::from_str(sent.as_str().unwrap()).unwrap();
-            assert_eq!(sent, object);
+            let Some(response) = object.get("response") else {
+                assert_eq!(sent, object);
+                return;
+            };
+            assert_eq!(sent["id"], object["id"]);
+            assert_eq!(sent["attestation_object"], response["authenticatorData"]);
+            assert_eq!(sent["client_data"], response["clientDataJSON"]);
+            assert_eq!(sent["signature"], response["signature"]);
         } else {
-            for member in ["id", "attestation_object", "client_data"] {
+            let standard = object.get("response");
+            for (member, name) in [
+                ("attestation_object", "attestationObject"),
+                ("client_data", "clientDataJSON"),
+            ] {
                 assert!(sent[member].is_string());
-                assert_eq!(sent[member], object[member]);
+                let expected = standard.map_or(&object[member], |response| &response[name]);
+                assert_eq!(&sent[member], expected);
             }
+            assert_eq!(sent["id"], object["id"]);
         }
     });
 });
