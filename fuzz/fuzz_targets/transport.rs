@@ -251,7 +251,8 @@ impl Fuzzer {
             script.bytes.extend(tail.iter().cycle().take(LONG));
         }
         let client = &self.client;
-        // An old token would be taken for the reason of a 401.
+        // A 401 costs a token request and a repeat, once in 30 seconds.
+        let may_refetch = script.bytes.windows(3).any(|bytes| bytes == b"401");
         self.inputs.set(self.inputs.get() + 1);
         if self.inputs.get() % 10_000 == 0 {
             client.check_credentials().unwrap();
@@ -270,9 +271,15 @@ impl Fuzzer {
             _ => client.check_credentials(),
         };
         let requests = self.server.borrow().requests;
-        assert_eq!(requests, 1, "a call is one request");
-        if let Err(error) = &result {
-            check_error(error, is_token, flags >> 4 & 3 == 2);
+        assert!(
+            requests == 1 || may_refetch && requests <= 3,
+            "a call is one request: {requests}"
+        );
+        match &result {
+            Err(error) if requests == 1 => check_error(error, is_token, flags >> 4 & 3 == 2),
+            // It may be about the token request.
+            Err(error) => assert_no_secrets(error, &[]),
+            Ok(()) => {}
         }
 
         // Whatever that was, it has no consequences.
@@ -283,7 +290,12 @@ impl Fuzzer {
         let user = client.get_user(USER).expect("a good response");
         let server = self.server.borrow();
         assert_eq!(user.user_id.as_u128(), server.number, "another's response");
-        assert_eq!(server.requests, if is_token { 3 } else { 2 });
+        let expected = if is_token { 3 } else { 2 };
+        assert!(
+            server.requests == expected || may_refetch && server.requests <= expected + 2,
+            "{} requests",
+            server.requests
+        );
         assert!(server.connections.len() <= 3, "connections pile up");
     }
 }
