@@ -1,33 +1,24 @@
-//! The emulator as a program, for clients in any language.
-//!
-//! ```sh
-//! cargo run --example emulator -- --help
-//! ```
+//! `autharmor emulator`: the emulator, for clients in any language.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, fs, thread};
 
 use autharmor::emulator::{Emulator, EmulatorBuilder, NewUser, RecordedRequest};
-use clap::{Args, Parser};
+use clap::Args;
 use serde::Deserialize;
+
+use crate::failure::Failure;
 
 type Error = Box<dyn std::error::Error>;
 
 /// Emulates the Auth Armor API on this machine until Ctrl-C.
-#[derive(Parser)]
-struct Program {
-    #[command(flatten)]
-    options: Options,
-}
-
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-struct Options {
+pub(crate) struct Options {
     /// Address and port to listen on; a loopback address, unless
     /// --dangerously-allow-remote-control is given
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
@@ -109,30 +100,12 @@ struct Options {
     approve_after: Option<u64>,
 }
 
-fn main() -> ExitCode {
-    let options = match Program::try_parse() {
-        Ok(program) => program.options,
-        Err(help) if !help.use_stderr() => {
-            print!("{help}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            let text = error.to_string();
-            eprint!("emulator: {}", text.trim_start_matches("error: "));
-            return ExitCode::from(2);
-        }
-    };
-    match run(&options) {
-        Ok(never) => match never {},
-        Err(error) => {
-            eprintln!("emulator: {error}");
-            ExitCode::FAILURE
-        }
-    }
+/// Runs until the process ends. Returns only on errors.
+pub(crate) fn run(options: &Options) -> Result<(), Failure> {
+    serve(options).map_err(|error| Failure::Config(error.to_string()))
 }
 
-/// Runs until the process ends. Returns only on errors.
-fn run(options: &Options) -> Result<std::convert::Infallible, Error> {
+fn serve(options: &Options) -> Result<(), Error> {
     let emulator = builder(options)?
         .start()
         .map_err(|e| format!("cannot start on {}: {e}", options.listen))?;
