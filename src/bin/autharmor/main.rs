@@ -8,9 +8,11 @@
 
 mod approve;
 mod config;
+mod doctor;
 mod emulator;
 mod failure;
 mod files;
+mod link;
 
 use std::process::ExitCode;
 
@@ -30,12 +32,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Doctor(doctor::Options),
     Emulator(emulator::Options),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result: Result<(), Failure> = match &cli.command {
+        Command::Doctor(options) => doctor::run(options),
         Command::Emulator(options) => emulator::run(options),
     };
     match result {
