@@ -1,1 +1,6 @@
+//! Tests of the program `autharmor`, each a real process.
 
+#[cfg(unix)]
+mod checking;
+#[cfg(unix)]
+mod doctor;

@@ -185,7 +185,8 @@ fn explain(error: &LinkError) -> (Kind, &'static str) {
         (Step::Tls, Some(rustls::Error::InvalidCertificate(bad))) => (
             Failure::Failed,
             match bad {
-                Bad::UnknownIssuer => {
+                // A root with the same name and another key is a bad signature.
+                Bad::UnknownIssuer | Bad::BadSignature => {
                     "Its issuer is not trusted. If a proxy inspects TLS, or the host is your \
                      own, put the root certificate into a PEM file and set ca_file."
                 }
