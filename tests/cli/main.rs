@@ -4,3 +4,5 @@
 mod checking;
 #[cfg(unix)]
 mod doctor;
+#[cfg(unix)]
+mod probe;

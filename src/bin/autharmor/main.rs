@@ -13,6 +13,7 @@ mod emulator;
 mod failure;
 mod files;
 mod link;
+mod probe;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ struct Cli {
 enum Command {
     Doctor(doctor::Options),
     Emulator(emulator::Options),
+    Probe(probe::Options),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let result: Result<(), Failure> = match &cli.command {
         Command::Doctor(options) => doctor::run(options),
         Command::Emulator(options) => emulator::run(options),
+        Command::Probe(options) => probe::run(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
