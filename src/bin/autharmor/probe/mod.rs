@@ -88,6 +88,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let users = (options.sign_in.as_deref(), options.register.as_deref());
     let mut session = Session::new(&settings, users, Instant::now() + TOTAL)?;
     session.log_in()?;
+    // Their names must not be in the report.
+    session.users();
+    session.take_calls();
     let mut entries: Vec<Option<Entry>> = POINTS.iter().map(|_| None).collect();
     // Some readings look at all other responses.
     for is_last in [false, true] {
@@ -97,8 +100,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
             }
         }
     }
-    for entry in entries.into_iter().flatten() {
-        print(&entry, &session, options.json);
+    for mut entry in entries.into_iter().flatten() {
+        session.guard(&mut entry);
+        print(&entry, options.json);
     }
     Ok(())
 }
@@ -117,7 +121,7 @@ fn ask(point: &Point, session: &mut Session) -> Entry {
     }
 }
 
-fn print(entry: &Entry, session: &Session, json: bool) {
+fn print(entry: &Entry, json: bool) {
     let mut lines = Vec::new();
     if json {
         lines.push(serde_json::to_string(entry).unwrap_or_default());
@@ -137,6 +141,6 @@ fn print(entry: &Entry, session: &Session, json: bool) {
     }
     for line in lines {
         // Whoever reads may have seen enough.
-        let _ = writeln!(io::stdout(), "{}", session.guard(line));
+        let _ = writeln!(io::stdout(), "{line}");
     }
 }

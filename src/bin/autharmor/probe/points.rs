@@ -201,25 +201,35 @@ pub(super) fn authorized(body: &Value) -> Option<bool> {
 fn v3_webauthn_nonce(session: &mut Session) -> Reading {
     // Refused in any case: there is no such user.
     let request = start_webauthn_auth(&StartWebauthnAuth::new().user(random_id()));
-    let without = session.call(ApiVersion::V3, &request);
-    let name = "v3 start_webauthn_auth, with a nonce";
-    let with = session.call_as(name, ApiVersion::V3, &request, |mut http| {
-        let mut body: Value = serde_json::from_slice(http.body()).unwrap_or_default();
-        body["nonce"] = "probe".into();
-        *http.body_mut() = body.to_string().into_bytes();
-        http
-    });
-    match (without, with) {
-        (Some(without), Some(with)) if without.status != with.status => Settled(format!(
-            "v3 refuses the field (status {}, {} without it)",
-            with.status, without.status
-        )),
-        (Some(without), Some(_)) => Open(format!(
-            "v3 does not refuse the field (status {} with it and without); whether it compares \
-             the value is open",
-            without.status
-        )),
-        _ => no_response(),
+    let mut start_with = |field: Option<&str>| {
+        let name = match field {
+            None => "v3 start_webauthn_auth".to_owned(),
+            Some(field) => format!("v3 start_webauthn_auth, with {field}"),
+        };
+        let seen = session.call_as(&name, ApiVersion::V3, &request, |mut http| {
+            let mut body: Value = serde_json::from_slice(http.body()).unwrap_or_default();
+            if let Some(field) = field {
+                body[field] = "probe".into();
+            }
+            *http.body_mut() = body.to_string().into_bytes();
+            http
+        });
+        seen.map(|seen| seen.status)
+    };
+    let plain = start_with(None);
+    let nonce = start_with(Some("nonce"));
+    let unknown = start_with(Some("no_such_field"));
+    let (Some(plain), Some(nonce), Some(unknown)) = (plain, nonce, unknown) else {
+        return no_response();
+    };
+    if nonce != plain {
+        Settled(format!("v3 refuses the field (status {nonce})"))
+    } else if unknown != plain {
+        Settled(format!(
+            "v3 takes it: only an unknown field is refused (status {unknown})"
+        ))
+    } else {
+        Open("v3 refuses neither a nonce nor an unknown field".to_owned())
     }
 }
 
@@ -311,7 +321,8 @@ fn enum_values(session: &mut Session) -> Reading {
         .unknown
         .iter()
         .map(|(key, values)| {
-            let values: Vec<_> = values.iter().map(String::as_str).collect();
+            let values = values.iter().map(|value| session.shown_word(value));
+            let values: Vec<_> = values.collect();
             format!("{key}: {}", values.join(", "))
         })
         .collect();

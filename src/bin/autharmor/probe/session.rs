@@ -19,7 +19,8 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::shape::{contains, date_kind, is_known_word, shape, shown_key};
+use super::Entry;
+use super::shape::{contains, date_kind, holds_part, shape, shown_key, shown_word};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::link::{API_URL, LOGIN_URL, Response, Route};
@@ -196,13 +197,25 @@ impl<'a> Session<'a> {
         std::mem::take(&mut self.calls)
     }
 
-    /// Blanks every hidden text. The report holds none; this is a second lock.
-    pub(super) fn guard(&self, text: String) -> String {
-        let is_hidden = |hidden: &String| contains(&text, hidden) && !is_known_word(hidden);
-        if self.hidden.iter().any(is_hidden) {
-            "(withheld: it holds a name or a secret)".to_owned()
-        } else {
-            text
+    /// Returns a word of a response, unless it holds something hidden.
+    pub(super) fn shown_word<'w>(&self, word: &'w str) -> &'w str {
+        shown_word(word, &self.hidden)
+    }
+
+    /// Withholds what holds a hidden text after all: a name may have become known
+    /// only later.
+    pub(super) fn guard(&self, entry: &mut Entry) {
+        const WITHHELD: &str = "(withheld: it may hold a name)";
+        if self.hidden.iter().any(|it| contains(&entry.reading, it)) {
+            entry.reading = WITHHELD.to_owned();
+        }
+        for call in &mut entry.calls {
+            for header in &mut call.headers {
+                *header = shown_word(header, &self.hidden).to_owned();
+            }
+            if holds_part(&call.body, &self.hidden) {
+                call.body = WITHHELD.to_owned();
+            }
         }
     }
 
@@ -319,7 +332,7 @@ impl<'a> Session<'a> {
         self.collect("", "", &value);
         call.status = Some(response.status);
         for name in response.headers.keys() {
-            let shown = shown_key(name.as_str(), &self.hidden);
+            let shown = shown_word(name.as_str(), &self.hidden);
             call.headers.push(shown.to_owned());
             if shown.contains("ratelimit") || shown.contains("rate-limit") || shown == "retry-after"
             {
@@ -344,8 +357,7 @@ impl<'a> Session<'a> {
     fn collect(&mut self, parent: &str, key: &str, value: &Value) {
         match value {
             Value::Null if !key.is_empty() => {
-                let key = shown_key(key, &self.hidden).to_owned();
-                self.nulls.insert(key);
+                self.nulls.insert(shown_key(key, &self.hidden).to_owned());
             }
             Value::String(text) => {
                 if matches!(key, "username" | "email_address") {

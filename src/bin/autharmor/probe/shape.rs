@@ -10,7 +10,7 @@ const MOST_SHAPES: usize = 3;
 const MAPS: [&str; 1] = ["context_data"];
 
 /// Keys of the API, which are shown even if a user has such a name.
-const KEYS: [&str; 84] = [
+const KEYS: [&str; 91] = [
     "auth_request_id",
     "user_id",
     "username",
@@ -92,6 +92,13 @@ const KEYS: [&str; 84] = [
     "expires_in",
     "token_type",
     "scope",
+    "errors",
+    "detail",
+    "message",
+    "status",
+    "title",
+    "traceId",
+    "type",
     "latitude",
     "longitude",
     "ip_address",
@@ -172,24 +179,46 @@ pub(super) fn date_kind(text: &str) -> Option<&'static str> {
     })
 }
 
-/// Returns the name of a key or of a header, unless it could be a value: an id,
-/// a mail address, a token, a known name.
+/// Returns the name of a key, unless it could be a value. Names that the API
+/// does not have are shown if they are written like a name of it, `some_name`
+/// or `someName`, and hold nothing hidden.
 pub(super) fn shown_key<'a>(key: &'a str, hidden: &[String]) -> &'a str {
-    if KEYS.contains(&key) {
-        return key;
-    }
-    let is_word = !key.is_empty()
-        && key.len() <= 48
-        && key
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-$".contains(&byte));
-    let digits = key.bytes().filter(u8::is_ascii_digit).count();
-    let holds_hidden = hidden.iter().any(|text| contains(key, text));
-    if is_word && digits <= 4 && Uuid::try_parse(key).is_err() && !holds_hidden {
-        key
+    let mut letters = key.chars();
+    let is_compound = letters.next().is_some_and(|c| c.is_ascii_lowercase())
+        && letters.any(|c| c == '_' || c.is_ascii_uppercase());
+    if KEYS.contains(&key) || is_compound {
+        shown_word(key, hidden)
     } else {
         "(masked)"
     }
+}
+
+/// Returns a word, unless it could be an id, a mail address or a token, or holds
+/// something hidden.
+pub(super) fn shown_word<'a>(word: &'a str, hidden: &[String]) -> &'a str {
+    let is_word = (1..=48).contains(&word.len())
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    if KEYS.contains(&word) || (is_word && digits <= 4 && !holds_part(word, hidden)) {
+        word
+    } else {
+        "(masked)"
+    }
+}
+
+/// Whether a text holds a hidden text or a word of one.
+pub(super) fn holds_part(text: &str, hidden: &[String]) -> bool {
+    let parts = hidden.iter().flat_map(|text| {
+        let words = text.split(|c: char| !c.is_alphanumeric());
+        words.filter(|word| word.chars().count() >= 4)
+    });
+    hidden
+        .iter()
+        .map(String::as_str)
+        .chain(parts)
+        .any(|part| contains(text, part) && !is_known_word(part))
 }
 
 /// Whether a name is a part of a key of the API, so that it cannot be hidden.
@@ -218,16 +247,19 @@ mod tests {
             ],
             "date_created": "2020-07-11T17:09:44.7860965Z",
             "authorized": true,
-            "rate": 0.5,
+            "newRate": 0.5,
             "context_data": {"ada": "lovelace"},
             "ada@example.com": 1,
             "5b1d7d5e-0000-4000-8000-000000000001": 1,
             "ada_s_key": 1,
+            "lovelaceKey": 1,
+            "Bob": 1,
             "12345": 1,
+            "newField": 1,
         });
-        let hidden = ["Ada".to_owned()];
+        let hidden = ["Ada".to_owned(), "Ada.Lovelace@example.com".to_owned()];
         let expected = "{(masked): int, (masked): int, (masked): int, (masked): int, \
-            authorized: bool, context_data: {..}, date_created: date with Z, rate: number, \
+            (masked): int, (masked): int, newField: int, newRate: number, authorized: bool, context_data: {..}, date_created: date with Z, \
             user_records: [{user_id: uuid, username: text} | {user_id: null, username: empty text}]}";
         // The order of the keys is that of the map.
         let sorted = |text: &str| {
