@@ -1,1 +1,4 @@
+//! The program `autharmor` as a process, against the emulator.
 
+#[cfg(unix)]
+mod approve;

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg_attr(not(unix), path = "approve/settings.rs")]
 mod approve;
 mod config;
 mod emulator;
@@ -31,12 +32,21 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Emulator(emulator::Options),
+    #[cfg(unix)]
+    Approve(approve::Options),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(unix)]
+    if approve::has_more_than_caller() && !matches!(cli.command, Command::Approve(_)) {
+        eprintln!("autharmor: with more rights than its caller it does nothing but approve");
+        return ExitCode::from(2);
+    }
     let result: Result<(), Failure> = match &cli.command {
         Command::Emulator(options) => emulator::run(options),
+        #[cfg(unix)]
+        Command::Approve(options) => return approve::run(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
