@@ -10,13 +10,16 @@ use serde_json::Value;
 
 use crate::checking::{Run, Setup, closed_port, emulator, proxy};
 
-const ALL: [&str; 18] = [
+const ALL: [&str; 22] = [
     "configuration",
     "client_id",
     "client_secret",
     "api_url",
     "login_url",
     "api_version",
+    "username_in_query",
+    "non_ascii_usernames",
+    "registration_redirect_url",
     "ca_file",
     "token_file",
     "proxy",
@@ -28,6 +31,7 @@ const ALL: [&str; 18] = [
     "clock",
     "credentials",
     "read",
+    "approve",
     "sshd",
 ];
 
@@ -65,7 +69,7 @@ fn assert_failure(run: &Run, status: i32, check: &str, seen: &str, advice: &str)
     let summary = format!("1 of {} checks failed\n", lines.len());
     assert!(run.stderr.ends_with(&summary), "{}", run.stderr);
     // Whatever fails, each check has a line.
-    for check in ALL {
+    for check in ALL.into_iter().filter(|check| *check != "sshd") {
         let is_setting = check.contains('_') || check == "proxy" || check == "timeout";
         let has_settings = failed[0]["check"] != "configuration";
         if has_settings || !is_setting {
@@ -104,6 +108,9 @@ fn all_is_well_as_json() {
 {"check":"api_url","verdict":"ok","seen":"https://127.0.0.1:N (from ~/.config/autharmor/config.toml)"}
 {"check":"login_url","verdict":"ok","seen":"https://127.0.0.1:N (from ~/.config/autharmor/config.toml)"}
 {"check":"api_version","verdict":"ok","seen":"v3 (default)"}
+{"check":"username_in_query","verdict":"ok","seen":"false (default)"}
+{"check":"non_ascii_usernames","verdict":"ok","seen":"false (default)"}
+{"check":"registration_redirect_url","verdict":"ok","seen":"none (default)"}
 {"check":"ca_file","verdict":"ok","seen":"~/ca.pem (from ~/.config/autharmor/config.toml)"}
 {"check":"token_file","verdict":"ok","seen":"none (default)"}
 {"check":"proxy","verdict":"ok","seen":"that of the environment (default)"}
@@ -115,7 +122,8 @@ fn all_is_well_as_json() {
 {"check":"clock","verdict":"ok","seen":"agrees with the service"}
 {"check":"credentials","verdict":"ok","seen":"accepted, in N ms"}
 {"check":"read","verdict":"ok","seen":"read a page of the user list, in N ms"}
-{"check":"sshd","verdict":"skipped","seen":"no deadline is set in [approve]"}
+{"check":"approve","verdict":"ok","seen":"deadline N s, failmode secure, unenrolled deny"}
+{"check":"sshd","verdict":"skipped","seen":"sshd is not configured on this machine"}
 "#;
     // A fast call takes a number of one digit.
     let shown: Vec<_> = run
@@ -151,7 +159,7 @@ fn a_failure_has_its_advice_below_it() {
     let text = "FAIL     read             list_users: forbidden (status 403)\n\
                 \u{20}                         The API client may not make this call: check its scopes.\n";
     assert!(run.stdout.contains(text), "{}", run.stdout);
-    assert_eq!(run.stderr, "autharmor: 1 of 18 checks failed\n");
+    assert_eq!(run.stderr, "autharmor: 1 of 22 checks failed\n");
     assert_eq!(run.status, 1);
 }
 
@@ -162,16 +170,13 @@ fn a_refused_secret_is_found() {
     let run = doctor(&setup);
     assert_failure(
         &run,
-        REFUSED,
+        3,
         "credentials",
         "credentials were refused",
         "rotated secret",
     );
     assert_eq!(found(&run.lines(), "read")[0]["verdict"], "skipped");
 }
-
-/// The exit status for refused credentials.
-const REFUSED: i32 = 1;
 
 #[test]
 fn an_untrusted_certificate_is_shown() {
@@ -453,7 +458,7 @@ fn the_wait_of_approve_is_compared_with_sshd() {
         assert_eq!(run.status, 0, "{}", run.stdout);
         assert_eq!(found(&run.lines(), "sshd")[0]["verdict"], verdict, "{text}");
     }
-    let seen = "approve waits 60 s, LoginGraceTime is 45 s";
+    let seen = "approve takes up to 60 s, LoginGraceTime is 45 s";
     assert_failure(
         &run("LoginGraceTime 45\n"),
         3,
@@ -461,6 +466,12 @@ fn the_wait_of_approve_is_compared_with_sshd() {
         seen,
         "sshd ends a login",
     );
+    setup.configure(
+        emulator.base_url(),
+        "[approve]\ndeadline = 60\nmessage = \"{nobody}\"",
+    );
+    assert_failure(&run(""), 3, "approve", "{nobody}", "approve --check");
+    setup.configure(emulator.base_url(), "[approve]\ndeadline = 60");
     fs::create_dir(setup.path("sshd_config.d")).unwrap();
     setup.write("sshd_config.d/1.conf", "LoginGraceTime 45\n");
     let included = "Include sshd_config.d/*.conf\nLoginGraceTime 2m\n";

@@ -1,5 +1,7 @@
-//! Tests of the program `autharmor`, each a real process.
+//! The program `autharmor` as a process, against the emulator.
 
+#[cfg(unix)]
+mod approve;
 #[cfg(unix)]
 mod checking;
 #[cfg(unix)]

@@ -121,7 +121,10 @@ impl Settings {
             Some("v4") => Some(ApiVersion::V4),
             Some(_) => return Err(Failure::Config("api_version is neither v3 nor v4".into())),
         };
-        if file.timeout.is_some_and(|seconds| !(1..=86_400).contains(&seconds)) {
+        if file
+            .timeout
+            .is_some_and(|seconds| !(1..=86_400).contains(&seconds))
+        {
             return Err(Failure::Config("timeout is not 1 to 86400 seconds".into()));
         }
         Ok(Self {
@@ -131,7 +134,9 @@ impl Settings {
                     layers.text("AUTHARMOR_CLIENT_ID")?,
                     file.client_id,
                 )
-                .ok_or_else(|| not_set(&layers, "client_id", "--client-id", "AUTHARMOR_CLIENT_ID"))?,
+                .ok_or_else(|| {
+                    not_set(&layers, "client_id", "--client-id", "AUTHARMOR_CLIENT_ID")
+                })?,
             client_secret,
             api_url: layers.pick(
                 ("--api-url", args.api_url.clone()),
@@ -235,7 +240,11 @@ fn client_secret(
             });
         }
     }
-    let path = match layers.pick((OPTION, args.client_secret_file.clone()), in_environment, None) {
+    let path = match layers.pick(
+        (OPTION, args.client_secret_file.clone()),
+        in_environment,
+        None,
+    ) {
         Some(path) => path,
         None => layers
             .of_file(secret_file(layers, file)?)
@@ -288,5 +297,7 @@ fn not_set(layers: &Layers<'_>, key: &str, option: &str, variable: &str) -> Fail
         Some(file) => file.display().to_string(),
         None => "a configuration file".to_owned(),
     };
-    Failure::Config(format!("{key} is not set: use {places}, or {key} in {file}"))
+    Failure::Config(format!(
+        "{key} is not set: use {places}, or {key} in {file}"
+    ))
 }

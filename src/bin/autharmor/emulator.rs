@@ -127,7 +127,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     print_line(&format!("API and token endpoint  {url}"));
     print_line(&format!("control page            {url}/_emulator/"));
     print_line(&format!("client id               {}", emulator.client_id()));
-    print_line(&format!("client secret           {}", emulator.client_secret()));
+    print_line(&format!(
+        "client secret           {}",
+        emulator.client_secret()
+    ));
     if !options.http {
         let file = match (&options.ca_file, &options.ca_key) {
             (Some(file), Some(_)) => file.clone(),

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg_attr(not(unix), path = "approve/settings.rs")]
 mod approve;
 mod completions;
 mod config;
@@ -86,12 +87,19 @@ enum Command {
     Invite(invite::Options),
     Probe(probe::Options),
     Emulator(emulator::Options),
+    #[cfg(unix)]
+    Approve(approve::Options),
     Completions(completions::Completions),
     Man(completions::ManPage),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(unix)]
+    if approve::has_more_than_caller() && !matches!(cli.command, Command::Approve(_)) {
+        eprintln!("autharmor: with more rights than its caller it does nothing but approve");
+        return ExitCode::from(2);
+    }
     let result: Result<(), Failure> = match &cli.command {
         Command::Doctor(options) => doctor::run(options),
         Command::Users(command) => users::run(command),
@@ -100,6 +108,8 @@ fn main() -> ExitCode {
         Command::Invite(options) => invite::run(options),
         Command::Probe(options) => probe::run(options),
         Command::Emulator(options) => emulator::run(options),
+        #[cfg(unix)]
+        Command::Approve(options) => return approve::run(options),
         Command::Completions(options) => completions::completions(options, Cli::command()),
         Command::Man(options) => completions::man(options, Cli::command()),
     };

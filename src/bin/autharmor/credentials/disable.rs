@@ -148,7 +148,11 @@ impl Row for Outcome {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let client = Settings::load(&options.config, Trust::Caller)?.client()?;
     let targets = targets(options, &client)?;
-    let journal = options.done_file.as_deref().map(Journal::open).transpose()?;
+    let journal = options
+        .done_file
+        .as_deref()
+        .map(Journal::open)
+        .transpose()?;
     let (done, targets): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| {
         let state = journal.as_ref().and_then(|journal| journal.state(target));
         state == Some(State::Disabled)
@@ -195,9 +199,8 @@ fn targets(options: &Options, client: &Client) -> Result<Vec<Target>, Failure> {
             report("reading credentials from the terminal, until Ctrl-D");
         }
         for (n, line) in io::stdin().lock().lines().enumerate() {
-            let line = line.map_err(|error| {
-                Failure::Failed(format!("cannot read standard input: {error}"))
-            })?;
+            let line = line
+                .map_err(|error| Failure::Failed(format!("cannot read standard input: {error}")))?;
             let line = line.trim();
             if !line.is_empty() && !line.starts_with('#') {
                 add(line, &|| format!("standard input, line {}", n + 1))?;
@@ -275,15 +278,20 @@ impl Run {
         }
         match tally.end {
             Some(failure) => Err(failure),
-            None if tally.failed > 0 => {
-                Err(Failure::Failed("some credentials were not disabled".to_owned()))
-            }
+            None if tally.failed > 0 => Err(Failure::Failed(
+                "some credentials were not disabled".to_owned(),
+            )),
             None => Ok(()),
         }
     }
 
     /// Prints results as they come, and counts them.
-    fn print(&self, results: &Receiver<(Target, Result<(), Failed>)>, format: Format, tally: &mut Tally) {
+    fn print(
+        &self,
+        results: &Receiver<(Target, Result<(), Failed>)>,
+        format: Format,
+        tally: &mut Tally,
+    ) {
         let progress = output::progress("credentials disabled");
         progress.set_length(self.remaining().len() as u64);
         let mut printer = Printer::stdout(format);
@@ -476,6 +484,9 @@ mod tests {
         assert_eq!(tally.summary(), "2 disabled");
         tally.done = 1;
         tally.left = 3;
-        assert_eq!(tally.summary(), "2 disabled, 1 disabled before, 3 not tried");
+        assert_eq!(
+            tally.summary(),
+            "2 disabled, 1 disabled before, 3 not tried"
+        );
     }
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 use autharmor::{ApiVersion, FileTokenStore, Secret, StoredToken};
 
 use super::report::{Finding, shown_path};
-use super::{Doctor, network, service, sshd};
+#[cfg(unix)]
+use super::sshd;
+use super::{Doctor, network, service};
 use crate::config::{Setting, Settings, Source, Trust};
 use crate::failure::Failure;
 use crate::link::{API_URL, LOGIN_URL, Place};
@@ -24,11 +26,12 @@ pub(super) const CHECKS: [(&str, Check); 8] = [
     ("clock", network::clock),
     ("credentials", service::credentials),
     ("read", service::read),
-    ("sshd", login_grace_time),
+    ("approve", approve),
 ];
 
 /// The time that a person has for everything but the wait, such as typing a
 /// password.
+#[cfg(unix)]
 const LOGIN_MARGIN: Duration = Duration::from_secs(20);
 
 /// Reads the settings and shows where each comes from.
@@ -95,6 +98,24 @@ fn values(settings: &Settings) -> Vec<Finding> {
             settings.api_version.as_ref(),
             ApiVersion::default().as_str(),
             |version| version.as_str().to_owned(),
+        ),
+        show(
+            "username_in_query",
+            settings.username_in_query.as_ref(),
+            "false",
+            ToString::to_string,
+        ),
+        show(
+            "non_ascii_usernames",
+            settings.non_ascii_usernames.as_ref(),
+            "false",
+            ToString::to_string,
+        ),
+        show(
+            "registration_redirect_url",
+            settings.registration_redirect_url.as_ref(),
+            "none",
+            url,
         ),
         show("ca_file", settings.ca_file.as_ref(), "bundled roots", path),
         show("token_file", settings.token_file.as_ref(), "none", path),
@@ -173,18 +194,50 @@ fn stored_token(path: &Path) -> io::Result<Result<Option<StoredToken>, String>> 
     Ok(Ok(StoredToken::decode(&content["token"].to_string())))
 }
 
-/// Compares the wait of `autharmor approve` with sshd's `LoginGraceTime`.
-fn login_grace_time(doctor: &mut Doctor) -> Vec<Finding> {
-    vec![compare_with_sshd(doctor)]
+/// Checks the settings of `autharmor approve`, and whether sshd waits for it.
+#[cfg(unix)]
+fn approve(doctor: &mut Doctor) -> Vec<Finding> {
+    const NAME: &str = "approve";
+    let Some(settings) = &doctor.settings else {
+        return Vec::new();
+    };
+    let file = &settings.approve;
+    match file.check() {
+        Err(failure) => vec![Finding::fail(
+            NAME,
+            Failure::Config,
+            failure.to_string(),
+            "Correct the table [approve] of the configuration file. `autharmor approve --check` \
+             then checks a login.",
+        )],
+        Ok(deadline) => {
+            let seen = format!(
+                "deadline {} s, failmode {:?}, unenrolled {:?}",
+                deadline.as_secs(),
+                file.failmode,
+                file.unenrolled
+            );
+            let settings = Finding::ok(NAME, seen.to_lowercase());
+            vec![
+                settings,
+                login_grace_time(deadline, &doctor.options.sshd_config),
+            ]
+        }
+    }
 }
 
-fn compare_with_sshd(doctor: &Doctor) -> Finding {
+#[cfg(not(unix))]
+fn approve(_: &mut Doctor) -> Vec<Finding> {
+    vec![Finding::skipped(
+        "approve",
+        "there is no approve on this system",
+    )]
+}
+
+/// Compares the deadline of `autharmor approve` with sshd's `LoginGraceTime`.
+#[cfg(unix)]
+fn login_grace_time(wait: Duration, file: &Path) -> Finding {
     const NAME: &str = "sshd";
-    let file = &doctor.options.sshd_config;
-    let Some(wait) = doctor.settings.as_ref().and_then(|s| s.approve.deadline) else {
-        return Finding::skipped(NAME, "no deadline is set in [approve]");
-    };
-    let wait = Duration::from_secs(wait);
     let grace = match sshd::login_grace_time(file) {
         Ok(Some(grace)) => grace,
         Ok(None) => return Finding::ok(NAME, "LoginGraceTime has no limit"),
@@ -199,7 +252,7 @@ fn compare_with_sshd(doctor: &Doctor) -> Finding {
         }
     };
     let seen = format!(
-        "approve waits {} s, LoginGraceTime is {} s",
+        "approve takes up to {} s, LoginGraceTime is {} s",
         wait.as_secs(),
         grace.as_secs()
     );

@@ -5,6 +5,7 @@ mod checks;
 mod network;
 mod report;
 mod service;
+#[cfg(unix)]
 mod sshd;
 
 use std::path::PathBuf;
@@ -25,7 +26,8 @@ const CHECK_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// Prints one line for each check, and what to do about a failure: settings and
 /// where each comes from, token store, proxy, name resolution, TLS and its
-/// certificates, clock, credentials, one read, and sshd's login time. A check
+/// certificates, clock, credentials, one read, the settings of `autharmor approve`, and whether
+/// sshd waits long enough for it. A check
 /// that needs another one which failed is skipped.
 ///
 /// Nothing is changed, at the service or on this machine. The output has no
@@ -63,7 +65,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     deadline: u64,
 
-    /// Configuration of sshd, for its LoginGraceTime
+    /// Configuration of sshd, for its `LoginGraceTime`
+    ///
+    /// A login ends after that time, so `autharmor approve` must be faster.
+    #[cfg(unix)]
     #[arg(long, value_name = "FILE", default_value = "/etc/ssh/sshd_config")]
     sshd_config: PathBuf,
 }
