@@ -15,6 +15,7 @@
 //! [errors](#errors), [retries and timeouts](#retries-and-timeouts),
 //! [the access token](#the-access-token), [TLS and proxies](#tls-and-proxies),
 //! [logging and secrets](#logging-and-secrets),
+//! [finding out what is wrong](#finding-out-what-is-wrong),
 //! [testing your login](#testing-your-login),
 //! [your own transport](#bring-your-own-transport),
 //! [threads, async and fork](#threads-async-and-fork),
@@ -33,6 +34,7 @@
 #![doc = include_str!("guide/token.md")]
 #![doc = include_str!("guide/tls-and-proxies.md")]
 #![doc = include_str!("guide/logging.md")]
+#![doc = include_str!("guide/doctor.md")]
 #![cfg_attr(feature = "emulator", doc = include_str!("guide/testing.md"))]
 #![cfg_attr(not(feature = "emulator"), doc = include_str!("guide/testing-off.md"))]
 #![doc = include_str!("guide/transport.md")]

@@ -145,7 +145,7 @@ fn all_is_well_as_text() {
     let checks: Vec<_> = run
         .stdout
         .lines()
-        .map(|line| line[9..24].trim_end())
+        .map(|line| line[9..34].trim_end())
         .collect();
     assert_eq!(checks, ALL);
     assert_eq!((run.status, &*run.stderr), (0, ""));
@@ -156,8 +156,8 @@ fn a_failure_has_its_advice_below_it() {
     let (emulator, setup) = start();
     emulator.fault(Fault::status(403).on("list_users"));
     let run = setup.run(&["doctor"]);
-    let text = "FAIL     read             list_users: forbidden (status 403)\n\
-                \u{20}                         The API client may not make this call: check its scopes.\n";
+    let text = "FAIL     read                       list_users: forbidden (status 403)\n\
+                \u{20}                                   The API client may not make this call: check its scopes.\n";
     assert!(run.stdout.contains(text), "{}", run.stdout);
     assert_eq!(run.stderr, "autharmor: 1 of 22 checks failed\n");
     assert_eq!(run.status, 1);

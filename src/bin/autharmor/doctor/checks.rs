@@ -77,7 +77,7 @@ fn values(settings: &Settings) -> Vec<Finding> {
         Finding::ok(
             name,
             match setting {
-                None => format!("{default} (default)"),
+                None => format!("{default} ({})", Source::Default),
                 Some(Setting { value, source }) => {
                     format!("{} (from {})", shown(value), shown_source(source))
                 }

@@ -37,9 +37,9 @@ const CHECK_LIMIT: Duration = Duration::from_secs(10);
 #[command(after_long_help = "\
 Exit status:
   0  all checks passed, perhaps with warnings
-  1  a check failed, for example because the credentials are refused
+  1  a check failed for another reason, such as a certificate or the clock
   2  the command line is wrong
-  3  a setting or a file is wrong
+  3  a setting or a file is wrong, or the credentials are refused
   4  the service cannot be reached
   If several checks failed, the first one counts.
 

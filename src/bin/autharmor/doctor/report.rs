@@ -132,10 +132,10 @@ impl Report {
                 advice,
                 ..
             } = &finding;
-            let line = format!("{:<7}  {check:<15}  {seen}", verdict.label());
+            let line = format!("{:<7}  {check:<25}  {seen}", verdict.label());
             match advice {
                 None => line,
-                Some(advice) => format!("{line}\n{:<26}{advice}", ""),
+                Some(advice) => format!("{line}\n{:<36}{advice}", ""),
             }
         };
         // Whoever reads may have seen enough.

@@ -13,9 +13,10 @@ const USUAL_SIZES: [u64; 9] = [10, 15, 20, 25, 50, 100, 200, 500, 1000];
 const COLUMNS: [&str; 4] = ["user_id", "username", "email_address", "date_created"];
 
 pub(super) fn paging(session: &mut Session) -> Reading {
+    let version = session.reads;
     let mut page = |name: &str, query: PageQuery| {
-        let name = format!("v3 list_users, {name}");
-        session.call_as(&name, ApiVersion::V3, &list_users(query), |http| http)
+        let name = format!("{} list_users, {name}", version.as_str());
+        session.call_as(&name, version, &list_users(query), |http| http)
     };
     let one = PageQuery::new().page_size(1);
     let Some(default) = page("page size 1", one.clone()) else {
@@ -52,11 +53,11 @@ pub(super) fn paging(session: &mut Session) -> Reading {
                 largest = format!("{size} is granted");
             }
             Some(seen) if seen.is_ok() => {
-                largest += &format!(", {size} is reduced");
+                largest = format!("{largest}, {size} is reduced");
                 break;
             }
             Some(seen) => {
-                largest += &format!(", {size} is refused (status {})", seen.status);
+                largest = format!("{largest}, {size} is refused (status {})", seen.status);
                 break;
             }
             None => break,

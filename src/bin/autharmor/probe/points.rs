@@ -170,18 +170,21 @@ fn v3_served(session: &mut Session) -> Reading {
 
 fn refused_validate(session: &mut Session) -> Reading {
     let unknown = ValidateAuth::new(random_id(), Secret::from("probe"));
-    let Some(seen) = session.call(ApiVersion::V3, &validate_authenticator_auth(&unknown)) else {
+    let Some(seen) = session.call(session.reads, &validate_authenticator_auth(&unknown)) else {
         return no_response();
     };
-    let mut reading = format!("an unknown request: {}", verdict(&seen));
+    let reading = format!("an unknown request: {}", verdict(&seen));
     // With consent, and if the person declines or does nothing.
     let validated = session.sign_in().and_then(|made| made.validated[0].clone());
     if let Some(seen) = validated.filter(|seen| authorized(&seen.body) != Some(true)) {
-        reading += &format!("; a sign-in that was not approved: {}", verdict(&seen));
-        return Settled(reading);
+        let declined = verdict(&seen);
+        return Settled(format!(
+            "{reading}; a sign-in that was not approved: {declined}"
+        ));
     }
-    let more = "; for one that is declined, use --sign-in and decline";
-    Settled(reading + more)
+    Settled(format!(
+        "{reading}; for one that is declined, use --sign-in and decline"
+    ))
 }
 
 /// Describes the response to a validate call.
@@ -281,7 +284,7 @@ fn non_ascii_names(session: &mut Session) -> Reading {
 fn null_fields(session: &mut Session) -> Reading {
     let mut missing = Vec::new();
     if let Some(user) = session.users().first() {
-        let details = session.call(ApiVersion::V3, &get_user(user.id));
+        let details = session.call(session.reads, &get_user(user.id));
         if let Some(seen) = details.filter(Seen::is_ok) {
             let keys = [
                 "user_id",
@@ -299,9 +302,12 @@ fn null_fields(session: &mut Session) -> Reading {
         );
         session.call(ApiVersion::V4, &get_user_auth_history(user.id, page));
     }
-    let list = |keys: Vec<&str>| match keys.is_empty() {
-        true => "none".to_owned(),
-        false => keys.join(", "),
+    let list = |keys: Vec<&str>| {
+        if keys.is_empty() {
+            "none".to_owned()
+        } else {
+            keys.join(", ")
+        }
     };
     let nulls = list(session.nulls.iter().map(String::as_str).collect());
     let dates = list(session.dates.iter().copied().collect());
@@ -340,7 +346,7 @@ fn auth_history_id(session: &mut Session) -> Reading {
             id.as_str().map(str::to_owned)
         });
         if let Some(Some(id)) = details {
-            return Settled(if id.parse() == Ok(made.request_id) {
+            return Settled(if id.parse() == Ok(made.id) {
                 "it is the request's id".to_owned()
             } else {
                 "it differs from the request's id".to_owned()
@@ -349,13 +355,13 @@ fn auth_history_id(session: &mut Session) -> Reading {
     }
     for user in session.users().iter().take(3) {
         let page = PageQuery::new().page_size(1);
-        let history = session.call(ApiVersion::V3, &get_user_auth_history(user.id, page));
+        let history = session.call(session.reads, &get_user_auth_history(user.id, page));
         let id = history.and_then(|seen| {
             let id = &seen.body["auth_history_records"][0]["auth_response"]["auth_history_id"];
             id.as_str()?.parse().ok()
         });
         if let Some(id) = id {
-            return match session.call(ApiVersion::V3, &get_auth_info(id)) {
+            return match session.call(session.reads, &get_auth_info(id)) {
                 Some(seen) if seen.is_ok() => {
                     Settled("get_auth_info takes it for the request's id".to_owned())
                 }

@@ -89,7 +89,8 @@ pub(super) struct User {
 /// What a sign-in with a push showed.
 #[derive(Clone)]
 pub(super) struct SignIn {
-    pub(super) request_id: Uuid,
+    /// The id of the request.
+    pub(super) id: Uuid,
     pub(super) user_id: Option<Uuid>,
     pub(super) start: Seen,
     /// The validate calls: the first and the second.
@@ -120,7 +121,10 @@ pub(super) struct Session<'a> {
     /// Unknown values of enums by key.
     pub(super) unknown: BTreeMap<String, BTreeSet<String>>,
     users: Option<Vec<User>>,
-    sign_in: Option<Option<SignIn>>,
+    sign_in: Option<SignIn>,
+    has_tried_sign_in: bool,
+    /// The version for what both can do.
+    pub(super) reads: ApiVersion,
 }
 
 impl<'a> Session<'a> {
@@ -170,6 +174,8 @@ impl<'a> Session<'a> {
             unknown: BTreeMap::new(),
             users: None,
             sign_in: None,
+            has_tried_sign_in: false,
+            reads: ApiVersion::V3,
         })
     }
 
@@ -207,14 +213,14 @@ impl<'a> Session<'a> {
     pub(super) fn guard(&self, entry: &mut Entry) {
         const WITHHELD: &str = "(withheld: it may hold a name)";
         if self.hidden.iter().any(|it| contains(&entry.reading, it)) {
-            entry.reading = WITHHELD.to_owned();
+            WITHHELD.clone_into(&mut entry.reading);
         }
         for call in &mut entry.calls {
             for header in &mut call.headers {
                 *header = shown_word(header, &self.hidden).to_owned();
             }
             if holds_part(&call.body, &self.hidden) {
-                call.body = WITHHELD.to_owned();
+                WITHHELD.clone_into(&mut call.body);
             }
         }
     }
@@ -395,7 +401,13 @@ impl<'a> Session<'a> {
         let seen = self.call(ApiVersion::V3, &list_users(query.clone()));
         let seen = match seen {
             Some(seen) if seen.is_ok() => Some(seen),
-            _ => self.call(ApiVersion::V4, &list_users(query)),
+            _ => {
+                let seen = self.call(ApiVersion::V4, &list_users(query));
+                if seen.as_ref().is_some_and(Seen::is_ok) {
+                    self.reads = ApiVersion::V4;
+                }
+                seen
+            }
         };
         let records = seen
             .as_ref()
@@ -415,11 +427,11 @@ impl<'a> Session<'a> {
 
     /// Makes the sign-in, once. `None` without consent, or if it did not start.
     pub(super) fn sign_in(&mut self) -> Option<SignIn> {
-        if self.sign_in.is_none() {
-            let made = self.sign_in_user.and_then(|user| self.make_sign_in(user));
-            self.sign_in = Some(made);
+        if !self.has_tried_sign_in {
+            self.has_tried_sign_in = true;
+            self.sign_in = self.sign_in_user.and_then(|user| self.make_sign_in(user));
         }
-        self.sign_in.clone().flatten()
+        self.sign_in.clone()
     }
 
     fn make_sign_in(&mut self, user: &str) -> Option<SignIn> {
@@ -433,10 +445,14 @@ impl<'a> Session<'a> {
             .timeout_in_seconds(SIGN_IN_SECONDS);
         let start = self.call(version, &start_authenticator_auth(&request))?;
         let text = |key: &str| start.body[key].as_str();
-        let request_id: Uuid = text("auth_request_id")?.parse().ok()?;
-        let user_id = text("user_id").and_then(|id| id.parse().ok());
+        let id: Uuid = text("auth_request_id")?.parse().ok()?;
+        let user_id = text("user_id").and_then(|user| user.parse().ok());
         let token = Secret::from(text("auth_validation_token")?);
-        eprintln!("A push was sent. Approve it within {SIGN_IN_SECONDS} s.");
+        if start.body["push_message_sent"] == true {
+            eprintln!("A push was sent. Approve it within {SIGN_IN_SECONDS} s.");
+        } else {
+            eprintln!("The service has sent no push. Open the app within {SIGN_IN_SECONDS} s.");
+        }
         let end = Instant::now() + Duration::from_secs(u64::from(SIGN_IN_SECONDS) + 5);
         while Instant::now() < end.min(self.deadline) {
             // Only the first and the last look are of interest.
@@ -444,17 +460,17 @@ impl<'a> Session<'a> {
                 let mut first = true;
                 move |call| !call.call.ends_with("get_auth_info") || std::mem::take(&mut first)
             });
-            let info = self.call(version, &get_auth_info(request_id))?;
+            let info = self.call(version, &get_auth_info(id))?;
             if info.body["auth_request_status_id"] != 3 {
                 break;
             }
             std::thread::sleep(POLL);
         }
-        let validate = ValidateAuth::new(request_id, token);
+        let validate = ValidateAuth::new(id, token);
         let first = self.call(version, &validate_authenticator_auth(&validate));
         let second = self.call(version, &validate_authenticator_auth(&validate));
         Some(SignIn {
-            request_id,
+            id,
             user_id,
             start,
             validated: [first, second],

@@ -221,9 +221,11 @@ pub(super) fn holds_part(text: &str, hidden: &[String]) -> bool {
         .any(|part| contains(text, part) && !is_known_word(part))
 }
 
-/// Whether a name is a part of a key of the API, so that it cannot be hidden.
-pub(super) fn is_known_word(text: &str) -> bool {
-    KEYS.iter().any(|key| contains(key, text))
+/// Whether a name is a part of a key of the API or of the words of a shape, so
+/// that it cannot be hidden.
+fn is_known_word(text: &str) -> bool {
+    const WORDS: &str = "null bool int number text empty uuid date with without zone offset body";
+    contains(WORDS, text) || KEYS.iter().any(|key| contains(key, text))
 }
 
 /// Whether `text` holds a hidden text, in any case of its letters.

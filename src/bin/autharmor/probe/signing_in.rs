@@ -99,7 +99,7 @@ pub(super) fn signed_bytes(session: &mut Session) -> Reading {
     if let Some(reading) = signature::read(&validated.body) {
         return reading;
     }
-    match session.call(ApiVersion::V3, &get_auth_info(made.request_id)) {
+    match session.call(session.reads, &get_auth_info(made.id)) {
         None => no_response(),
         Some(seen) => signature::read(&seen.body)
             .unwrap_or_else(|| Open("there is no signed message".to_owned())),
