@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use autharmor::{ApiVersion, FileTokenStore, Secret, StoredToken};
 
-use super::report::{Finding, shown_path};
+use super::report::Finding;
 #[cfg(unix)]
 use super::sshd;
 use super::{Doctor, network, service};
@@ -54,7 +54,7 @@ pub(super) fn configuration(doctor: &mut Doctor) -> Vec<Finding> {
     let mut findings = vec![Finding::ok(
         NAME,
         match &settings.file {
-            Some(file) => format!("read from {}", shown_path(file)),
+            Some(file) => format!("read from {}", file.display()),
             None => "no file; options and environment only".to_owned(),
         },
     )];
@@ -79,13 +79,13 @@ fn values(settings: &Settings) -> Vec<Finding> {
             match setting {
                 None => format!("{default} ({})", Source::Default),
                 Some(Setting { value, source }) => {
-                    format!("{} (from {})", shown(value), shown_source(source))
+                    format!("{} (from {})", shown(value), source)
                 }
             },
         )
     }
     let url = |url: &String| Place::of(url).map_or("not a URL".into(), |place| place.url());
-    let path = |path: &PathBuf| shown_path(path);
+    let path = |path: &PathBuf| path.display().to_string();
     vec![
         show("client_id", Some(&settings.client_id), "", |_| "set".into()),
         show("client_secret", Some(&settings.client_secret), "", |_| {
@@ -131,13 +131,6 @@ fn values(settings: &Settings) -> Vec<Finding> {
     ]
 }
 
-pub(super) fn shown_source(source: &Source) -> String {
-    match source {
-        Source::File(path) => shown_path(path),
-        source => source.to_string(),
-    }
-}
-
 /// Checks whether the token file can be trusted and written.
 fn token_store(doctor: &mut Doctor) -> Vec<Finding> {
     const NAME: &str = "token store";
@@ -149,9 +142,7 @@ fn token_store(doctor: &mut Doctor) -> Vec<Finding> {
         Err(error) => Finding::fail(
             NAME,
             Failure::Config,
-            error
-                .to_string()
-                .replace(&*path.to_string_lossy(), &shown_path(path)),
+            error.to_string(),
             "Remove the file, or give it to this user with mode 0600. The token in it may be \
              known to others: rotate the client secret if they are not trusted.",
         ),
@@ -247,7 +238,7 @@ fn login_grace_time(wait: Duration, file: &Path) -> Finding {
         Err(error) => {
             let advice = "Run doctor as a user who can read the file, or name it with \
                           --sshd-config.";
-            let seen = format!("{}: {error}", shown_path(file));
+            let seen = format!("{}: {error}", file.display());
             return Finding::warn(NAME, seen, advice);
         }
     };

@@ -9,7 +9,6 @@ use time::OffsetDateTime;
 
 use super::Doctor;
 use super::certificate::Certificate;
-use super::checks::shown_source;
 use super::report::{Finding, Kind};
 use crate::failure::Failure;
 use crate::link::{self, Chain, LinkError, Place, Route, Step, proxy_variable};
@@ -41,7 +40,7 @@ pub(super) fn proxy(doctor: &mut Doctor) -> Vec<Finding> {
         }
     };
     let source = match &settings.proxy {
-        Some(setting) => shown_source(&setting.source),
+        Some(setting) => setting.source.to_string(),
         None => proxy_variable().map_or(String::new(), |(name, _)| name.to_owned()),
     };
     doctor.routes = routes;
@@ -131,15 +130,11 @@ pub(super) fn tls(doctor: &mut Doctor) -> Vec<Finding> {
         findings.push(match shown.link {
             Ok(link) => {
                 doctor.links.push(link);
-                let seen = format!("{host}: {}; {chain}", shown.version);
-                match ends {
-                    _ if !route.place.tls => Finding::ok(NAME, format!("{host}: without TLS")),
-                    Some(end) if end - OffsetDateTime::now_utc() < RENEWAL => Finding::warn(
-                        NAME,
-                        seen,
-                        "A certificate ends soon. Whoever runs the host must renew it.",
-                    ),
-                    _ => Finding::ok(NAME, seen),
+                if route.place.tls {
+                    let seen = format!("{host}: {}; {chain}", shown.version);
+                    judge_expiry(seen, ends, OffsetDateTime::now_utc())
+                } else {
+                    Finding::ok(NAME, format!("{host}: without TLS"))
                 }
             }
             Err(error) => {
@@ -156,6 +151,16 @@ pub(super) fn tls(doctor: &mut Doctor) -> Vec<Finding> {
         });
     }
     findings
+}
+
+fn judge_expiry(seen: String, ends: Option<OffsetDateTime>, now: OffsetDateTime) -> Finding {
+    const NAME: &str = "tls";
+    if ends.is_some_and(|end| end - now < RENEWAL) {
+        let advice = "A certificate ends soon. Whoever runs the host must renew it.";
+        Finding::warn(NAME, seen, advice)
+    } else {
+        Finding::ok(NAME, seen)
+    }
 }
 
 /// Lists subjects and expiry, the server's first, and returns when the first of
@@ -271,4 +276,20 @@ pub(super) fn clock(doctor: &mut Doctor) -> Vec<Finding> {
     } else {
         Finding::ok(NAME, seen)
     }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Verdict;
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_ends_within_two_weeks_is_a_warning() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        for (days, verdict) in [(13, Verdict::Warn), (15, Verdict::Ok)] {
+            let ends = now + time::Duration::days(days);
+            let finding = judge_expiry(String::new(), Some(ends), now);
+            assert_eq!(finding.verdict(), verdict, "{days} days");
+        }
+    }
 }

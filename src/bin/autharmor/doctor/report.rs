@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{self, Write as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -88,8 +88,8 @@ impl Finding {
         }
     }
 
-    pub(super) fn is_failure(&self) -> bool {
-        self.verdict == Verdict::Fail
+    pub(super) fn verdict(&self) -> Verdict {
+        self.verdict
     }
 }
 
@@ -118,7 +118,7 @@ impl Report {
         finding.seen = self.clean(&finding.seen);
         finding.advice = finding.advice.map(|advice| self.clean(&advice));
         self.checks += 1;
-        if finding.is_failure() {
+        if finding.verdict() == Verdict::Fail {
             self.failures += 1;
             self.kind = self.kind.or(finding.kind);
         }
@@ -153,8 +153,7 @@ impl Report {
         }
     }
 
-    /// Puts a text on one line, and `~` in place of the home directory, which
-    /// has a person's name.
+    /// Puts a text on one line, without the names in home directories.
     fn clean(&self, text: &str) -> String {
         let mut line: String = text
             .chars()
@@ -164,28 +163,40 @@ impl Report {
         if let Some(home) = home.filter(|home| home.len() > 1) {
             line = line.replace(home, "~");
         }
-        line
+        without_homes(&line)
     }
 }
 
-/// Shows a path without the name of a person's home directory.
-pub(super) fn shown_path(path: &Path) -> String {
-    let mut shown = PathBuf::new();
-    let mut in_homes = false;
-    for part in path.components() {
-        if in_homes {
-            shown.push("*");
-        } else {
-            shown.push(part);
-        }
-        in_homes = matches!(part, Component::Normal(name) if shown.components().count() == 2
-            && (name == "home" || name == "Users"));
+/// Hides the names of home directories.
+fn without_homes(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    let next = |rest: &str| {
+        let places = ["/home/", "/Users/"].map(|folder| Some(rest.find(folder)? + folder.len()));
+        places.into_iter().flatten().min()
+    };
+    while let Some((folder, name)) = next(rest).and_then(|at| rest.split_at_checked(at)) {
+        shown += folder;
+        shown.push('*');
+        let end = name.find(|c: char| c == '/' || c == ':' || c.is_whitespace());
+        rest = end.and_then(|end| name.get(end..)).unwrap_or_default();
     }
-    match env::var_os("HOME").map(PathBuf::from) {
-        Some(home) if home != Path::new("/") => match path.strip_prefix(home) {
-            Ok(rest) => Path::new("~").join(rest).display().to_string(),
-            Err(_) => shown.display().to_string(),
-        },
-        _ => shown.display().to_string(),
+    shown + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn homes_have_no_names() {
+        for (text, expected) in [
+            ("/home/ada/.config/a: bad", "/home/*/.config/a: bad"),
+            ("from /Users/ada, /home/bob/x", "from /Users/* /home/*/x"),
+            ("/home/ada", "/home/*"),
+            ("/etc/autharmor", "/etc/autharmor"),
+        ] {
+            assert_eq!(without_homes(text), expected);
+        }
     }
 }

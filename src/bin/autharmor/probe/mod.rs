@@ -15,7 +15,7 @@ use clap::Args;
 use serde::Serialize;
 
 use self::points::{POINTS, Point, Reading};
-use self::session::{Call, Session};
+use self::session::{Exchange, Session};
 use crate::config::{ConfigArgs, Settings, Trust};
 use crate::failure::Failure;
 
@@ -79,7 +79,7 @@ struct Entry {
     question: &'static str,
     settled: bool,
     reading: String,
-    calls: Vec<Call>,
+    calls: Vec<Exchange>,
 }
 
 /// Makes all calls and prints the report.

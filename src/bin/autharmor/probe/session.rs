@@ -43,7 +43,7 @@ const FORM: &AsciiSet = &NON_ALPHANUMERIC
 
 /// A call in the report: no value of request or response.
 #[derive(Debug, Serialize)]
-pub(super) struct Call {
+pub(super) struct Exchange {
     pub(super) call: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<u16>,
@@ -100,7 +100,8 @@ pub(super) struct SignIn {
 /// The service, and what was seen so far.
 pub(super) struct Session<'a> {
     settings: &'a Settings,
-    pub(super) sign_in_user: Option<&'a str>,
+    /// The users that the options name.
+    pub(super) pushed_user: Option<&'a str>,
     pub(super) register_user: Option<&'a str>,
     api: Route,
     login: Route,
@@ -109,7 +110,7 @@ pub(super) struct Session<'a> {
     token: Secret,
     deadline: Instant,
     /// The calls since the last [`take_calls`](Self::take_calls).
-    calls: Vec<Call>,
+    calls: Vec<Exchange>,
     /// Texts that no output may hold.
     hidden: Vec<String>,
     pub(super) total: usize,
@@ -156,7 +157,7 @@ impl<'a> Session<'a> {
         hidden.extend([users.0, users.1].into_iter().flatten().map(str::to_owned));
         Ok(Self {
             settings,
-            sign_in_user: users.0,
+            pushed_user: users.0,
             register_user: users.1,
             api: api.clone(),
             login: login.clone(),
@@ -199,7 +200,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    pub(super) fn take_calls(&mut self) -> Vec<Call> {
+    pub(super) fn take_calls(&mut self) -> Vec<Exchange> {
         std::mem::take(&mut self.calls)
     }
 
@@ -315,7 +316,7 @@ impl<'a> Session<'a> {
             Err(error) => Err(error),
         };
         self.total += 1;
-        let mut call = Call {
+        let mut call = Exchange {
             call: name.to_owned(),
             status: None,
             headers: Vec::new(),
@@ -332,7 +333,7 @@ impl<'a> Session<'a> {
         seen
     }
 
-    fn note(&mut self, response: &Response, call: &mut Call) -> Seen {
+    fn note(&mut self, response: &Response, call: &mut Exchange) -> Seen {
         let body: Option<Value> = serde_json::from_slice(&response.body).ok();
         let value = body.clone().unwrap_or_default();
         self.collect("", "", &value);
@@ -372,7 +373,9 @@ impl<'a> Session<'a> {
                 self.dates.extend(date_kind(text));
             }
             Value::Array(elements) => {
-                elements.iter().for_each(|it| self.collect(parent, key, it));
+                for element in elements {
+                    self.collect(parent, key, element);
+                }
             }
             Value::Object(fields) => {
                 for (name, value) in fields {
@@ -429,7 +432,7 @@ impl<'a> Session<'a> {
     pub(super) fn sign_in(&mut self) -> Option<SignIn> {
         if !self.has_tried_sign_in {
             self.has_tried_sign_in = true;
-            self.sign_in = self.sign_in_user.and_then(|user| self.make_sign_in(user));
+            self.sign_in = self.pushed_user.and_then(|user| self.make_sign_in(user));
         }
         self.sign_in.clone()
     }

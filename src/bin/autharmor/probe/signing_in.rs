@@ -16,7 +16,7 @@ use super::signature;
 
 /// Returns the sign-in, or the reading without one.
 fn sign_in(session: &mut Session) -> Result<SignIn, Reading> {
-    if session.sign_in_user.is_none() {
+    if session.pushed_user.is_none() {
         return Err(Open("needs --sign-in USER".to_owned()));
     }
     let refused = || Open("the sign-in could not be started".to_owned());
