@@ -27,9 +27,9 @@ use crate::files::{self, Readers};
 const SECRET_HELP: &str = "\
 File that holds the client secret [env: AUTHARMOR_CLIENT_SECRET_FILE]
 
-Only its owner may be able to read it. Instead, AUTHARMOR_CLIENT_SECRET can hold
-the secret, or client_secret_credential in the configuration file can name a
-credential of systemd.";
+Only its owner may be able to read it. Instead, AUTHARMOR_CLIENT_SECRET can hold the \
+secret, or client_secret_credential in the configuration file can name a credential of \
+systemd.";
 
 /// The options of each command that calls the service.
 #[derive(Args, Clone, Debug, Default)]
@@ -46,7 +46,7 @@ pub(crate) struct ConfigArgs {
     #[arg(long, value_name = "ID")]
     pub(crate) client_id: Option<String>,
 
-    #[arg(long, value_name = "FILE", help = SECRET_HELP.split('\n').next(), long_help = SECRET_HELP)]
+    #[arg(long, value_name = "FILE", help = SECRET_HELP.lines().next(), long_help = SECRET_HELP)]
     pub(crate) client_secret_file: Option<PathBuf>,
 
     /// URL of the API [env: AUTHARMOR_API_URL]
@@ -121,7 +121,10 @@ impl Settings {
             Some("v4") => Some(ApiVersion::V4),
             Some(_) => return Err(Failure::Config("api_version is neither v3 nor v4".into())),
         };
-        if file.timeout.is_some_and(|seconds| !(1..=86_400).contains(&seconds)) {
+        if file
+            .timeout
+            .is_some_and(|seconds| !(1..=86_400).contains(&seconds))
+        {
             return Err(Failure::Config("timeout is not 1 to 86400 seconds".into()));
         }
         Ok(Self {
@@ -131,7 +134,9 @@ impl Settings {
                     layers.text("AUTHARMOR_CLIENT_ID")?,
                     file.client_id,
                 )
-                .ok_or_else(|| not_set(&layers, "client_id", "--client-id", "AUTHARMOR_CLIENT_ID"))?,
+                .ok_or_else(|| {
+                    not_set(&layers, "client_id", "--client-id", "AUTHARMOR_CLIENT_ID")
+                })?,
             client_secret,
             api_url: layers.pick(
                 ("--api-url", args.api_url.clone()),
@@ -235,7 +240,11 @@ fn client_secret(
             });
         }
     }
-    let path = match layers.pick((OPTION, args.client_secret_file.clone()), in_environment, None) {
+    let path = match layers.pick(
+        (OPTION, args.client_secret_file.clone()),
+        in_environment,
+        None,
+    ) {
         Some(path) => path,
         None => layers
             .of_file(secret_file(layers, file)?)
@@ -288,5 +297,7 @@ fn not_set(layers: &Layers<'_>, key: &str, option: &str, variable: &str) -> Fail
         Some(file) => file.display().to_string(),
         None => "a configuration file".to_owned(),
     };
-    Failure::Config(format!("{key} is not set: use {places}, or {key} in {file}"))
+    Failure::Config(format!(
+        "{key} is not set: use {places}, or {key} in {file}"
+    ))
 }

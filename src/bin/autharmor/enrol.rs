@@ -67,9 +67,9 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         }
         client.begin_authenticator_registration(&request)?
     };
-    let code = started.qr_code_data.ok_or_else(|| {
-        Failure::Failed("the response of the service has no QR code".to_owned())
-    })?;
+    let code = started
+        .qr_code_data
+        .ok_or_else(|| Failure::Failed("the response of the service has no QR code".to_owned()))?;
     if options.link {
         print_line(&printable(code.expose()))?;
     } else {
@@ -133,7 +133,9 @@ fn qr_code(data: &str, is_terminal: bool) -> Result<String, Failure> {
         return Ok(lines);
     }
     // Black on white, whatever the terminal's colours are.
-    let lines = lines.lines().map(|line| format!("\x1b[30;107m{line}\x1b[0m"));
+    let lines = lines
+        .lines()
+        .map(|line| format!("\x1b[30;107m{line}\x1b[0m"));
     Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 

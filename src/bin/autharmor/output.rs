@@ -151,7 +151,8 @@ impl<W: Write> Printer<W> {
     /// Prints a row. A table appears part by part, CSV and JSON at once on a
     /// terminal.
     pub(crate) fn print<R: Row>(&mut self, row: &R) -> Result<(), Failure> {
-        self.print_row(row).map_err(|error| Failure::of_output(&error))
+        self.print_row(row)
+            .map_err(|error| Failure::of_output(&error))
     }
 
     /// Prints what is left. A list without rows has its header.
@@ -167,7 +168,10 @@ impl<W: Write> Printer<W> {
             return Ok(());
         }
         match self.format {
-            Format::Table => self.table.rows.push(R::COLUMNS.iter().map(ToString::to_string).collect()),
+            Format::Table => self
+                .table
+                .rows
+                .push(R::COLUMNS.iter().map(ToString::to_string).collect()),
             Format::Csv => write_csv(&mut self.out, R::COLUMNS)?,
             Format::Json => {}
         }
@@ -185,7 +189,9 @@ impl<W: Write> Printer<W> {
             }
             Format::Table => {
                 let cells = row.cells();
-                self.table.rows.push(cells.iter().map(|cell| table_cell(cell)).collect());
+                self.table
+                    .rows
+                    .push(cells.iter().map(|cell| table_cell(cell)).collect());
                 if self.table.rows.len() < TABLE_PART {
                     return Ok(());
                 }
@@ -264,7 +270,9 @@ fn table_cell(text: &str) -> String {
 
 fn write_csv(out: &mut impl Write, cells: &[impl AsRef<str>]) -> io::Result<()> {
     // No buffer larger than a line is needed.
-    let mut writer = csv::WriterBuilder::new().buffer_capacity(256).from_writer(out);
+    let mut writer = csv::WriterBuilder::new()
+        .buffer_capacity(256)
+        .from_writer(out);
     writer.write_record(cells.iter().map(|cell| cell.as_ref().as_bytes()))?;
     writer.flush()
 }
@@ -395,10 +403,12 @@ mod tests {
 
     #[test]
     fn later_parts_of_a_table_keep_the_columns() {
-        let rows: Vec<Line> = (0..250).map(|n| match n {
-            0 => Line("a long name", "x"),
-            _ => Line("a", "x"),
-        }).collect();
+        let rows: Vec<Line> = (0..250)
+            .map(|n| match n {
+                0 => Line("a long name", "x"),
+                _ => Line("a", "x"),
+            })
+            .collect();
         let table = printed(Format::Table, &rows);
         assert_eq!(table.lines().count(), 251);
         assert!(table.lines().skip(1).all(|line| line.find('x') == Some(13)));

@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 
 use autharmor::auth::{AuthInfo, AuthOutcome, AuthRequestStatus};
-use autharmor::users::{AuthMethodId, UpdateUser, UpdateUserResponse, User, UserDetails, UserQuery};
+use autharmor::users::{
+    AuthMethodId, UpdateUser, UpdateUserResponse, User, UserDetails, UserQuery,
+};
 use autharmor::{Client, Timestamp, UserKey};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -27,7 +29,7 @@ pub(crate) enum Users {
 #[command(after_help = "\
 Examples:
   autharmor users list
-  autharmor users list --name example.com --sort date_created --descending
+  autharmor users list --name ada --sort date_created --descending
   autharmor users list --since 2026-01-01 --format csv >users.csv
   autharmor users list --format json | jq -r .user_id")]
 pub(crate) struct ListUsers {
@@ -52,7 +54,7 @@ pub(crate) struct ListUsers {
 #[command(after_help = "\
 Examples:
   autharmor users show ada@example.com
-  autharmor users show 7f3c1f0e-2f5e-4c39-8a0e-0d5f5a7e9b11 --format json")]
+  autharmor users show 7f3c1f0e-2f5e-4c39-8a0e-0d5f5a7e9b11")]
 pub(crate) struct ShowUser {
     /// Username or id
     #[arg(value_name = "USER", value_parser = user_key)]
@@ -95,7 +97,7 @@ pub(crate) struct RenameUser {
 #[command(after_help = "\
 Examples:
   autharmor users history ada@example.com --limit 20
-  autharmor users history ada@example.com --outcome declined --since 2026-01-01
+  autharmor users history ada@example.com --outcome declined
   autharmor users history ada@example.com --format json | jq -r .device")]
 pub(crate) struct History {
     /// Username or id
@@ -189,9 +191,14 @@ pub(crate) fn run(command: &Users) -> Result<(), Failure> {
                 query = query.username(name);
             }
             let client = client(&options.config)?;
-            options.list.print("users", client.users(query), |user: User| {
-                options.dates.include(user.date_created.as_ref()).then_some(user)
-            })
+            options
+                .list
+                .print("users", client.users(query), |user: User| {
+                    options
+                        .dates
+                        .include(user.date_created.as_ref())
+                        .then_some(user)
+                })
         }
         Users::Show(options) => {
             let user = client(&options.config)?.get_user(&options.user)?;
@@ -271,14 +278,15 @@ impl Row for UserDetails {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let methods = self.enrolled_auth_methods.iter().map(|enrolled| {
-            match enrolled.method() {
+        let methods = self
+            .enrolled_auth_methods
+            .iter()
+            .map(|enrolled| match enrolled.method() {
                 Some(AuthMethodId::Authenticator) => "phone".to_owned(),
                 Some(AuthMethodId::MagiclinkEmail) => "magic link".to_owned(),
                 Some(AuthMethodId::Webauthn) => "passkey".to_owned(),
                 _ => text(enrolled.auth_method_name.as_ref()),
-            }
-        });
+            });
         let mut methods: Vec<String> = methods.collect();
         // A user can have many passkeys.
         methods.sort();
@@ -330,7 +338,10 @@ impl SignInRow {
             .and_then(|response| response.mobile_device_details.as_ref());
         let device = phone.map(|phone| {
             let parts = [&phone.platform, &phone.model];
-            let parts: Vec<&str> = parts.into_iter().filter_map(|part| part.as_deref()).collect();
+            let parts: Vec<&str> = parts
+                .into_iter()
+                .filter_map(|part| part.as_deref())
+                .collect();
             parts.join(" ")
         });
         Self {
@@ -347,8 +358,14 @@ impl SignInRow {
 }
 
 impl Row for SignInRow {
-    const COLUMNS: &'static [&'static str] =
-        &["date", "outcome", "method", "device", "ended", "auth_history_id"];
+    const COLUMNS: &'static [&'static str] = &[
+        "date",
+        "outcome",
+        "method",
+        "device",
+        "ended",
+        "auth_history_id",
+    ];
 
     fn cells(&self) -> Vec<String> {
         let outcome = self.outcome.to_possible_value();
@@ -376,7 +393,14 @@ mod tests {
 
     #[test]
     fn dates_limit_a_list() {
-        for wrong in ["", "2026", "2026-1-31", "2026-01-31 12:00", "31.01.2026", "today"] {
+        for wrong in [
+            "",
+            "2026",
+            "2026-1-31",
+            "2026-01-31 12:00",
+            "31.01.2026",
+            "today",
+        ] {
             assert!(date(wrong).is_err(), "{wrong}");
         }
         let dates = |since: &str, before: &str| Dates {
@@ -394,7 +418,11 @@ mod tests {
             ("2026-01-01", "2026-12-31", true),
         ] {
             let dates = dates(since, before);
-            assert_eq!(dates.include(Some(&created)), is_included, "{since} {before}");
+            assert_eq!(
+                dates.include(Some(&created)),
+                is_included,
+                "{since} {before}"
+            );
             assert!(!dates.include(None));
         }
         assert!(dates("", "").include(None));

@@ -109,7 +109,10 @@ mod tests {
             variables: &variables,
         };
         let places = places(&layers);
-        places.iter().map(|path| path.display().to_string()).collect()
+        places
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect()
     }
 
     #[test]

@@ -51,7 +51,9 @@ impl World {
 
     fn refusal(&self, trust: Trust) -> String {
         match self.load(trust) {
-            Err(Failure::Config(text)) => text.replace(&self.folder.path().display().to_string(), ""),
+            Err(Failure::Config(text)) => {
+                text.replace(&self.folder.path().display().to_string(), "")
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -110,12 +112,18 @@ fn pair(value: &str, source: &str) -> (String, String) {
 fn options_come_before_the_environment_and_that_before_the_file() {
     let mut world = World::full();
     let settings = world.load(Trust::Caller).unwrap();
-    assert_eq!(shown(&settings.client_id), pair("env-id", "AUTHARMOR_CLIENT_ID"));
+    assert_eq!(
+        shown(&settings.client_id),
+        pair("env-id", "AUTHARMOR_CLIENT_ID")
+    );
     assert_eq!(settings.client_secret.value.expose(), "in-the-environment");
     let api = settings.api_url.as_ref().unwrap();
     assert_eq!(shown(api), pair("https://env-api", "AUTHARMOR_API_URL"));
     let login = settings.login_url.as_ref().unwrap();
-    assert_eq!(shown(login), pair("https://env-login", "AUTHARMOR_LOGIN_URL"));
+    assert_eq!(
+        shown(login),
+        pair("https://env-login", "AUTHARMOR_LOGIN_URL")
+    );
     let ca = shown_path(settings.ca_file.as_ref());
     assert_eq!(ca, pair("/env-ca", "AUTHARMOR_CA_FILE"));
     // No variable has these.
@@ -182,7 +190,10 @@ fn the_secret_has_many_sources_and_one_at_a_time() {
     let in_variable = world.file("variable", "of-variable\n", 0o600);
     world.config("client_id = \"x\"\nclient_secret_credential = \"credential\"");
     let text = world.refusal(Trust::Caller);
-    assert!(text.ends_with("systemd has passed no credentials"), "{text}");
+    assert!(
+        text.ends_with("systemd has passed no credentials"),
+        "{text}"
+    );
     world.variable("CREDENTIALS_DIRECTORY", credential.parent().unwrap());
     let secret = |world: &World| {
         let settings = world.load(Trust::Caller).unwrap();
@@ -228,7 +239,11 @@ fn a_missing_setting_is_named_with_its_places() {
 #[test]
 fn a_variable_that_is_not_utf_8_is_named() {
     use std::os::unix::ffi::OsStringExt as _;
-    for name in ["AUTHARMOR_CLIENT_ID", "AUTHARMOR_CLIENT_SECRET", "AUTHARMOR_API_URL"] {
+    for name in [
+        "AUTHARMOR_CLIENT_ID",
+        "AUTHARMOR_CLIENT_SECRET",
+        "AUTHARMOR_API_URL",
+    ] {
         let mut world = World::full();
         world.variable(name, OsString::from_vec(vec![b's', 0xff]));
         assert_eq!(world.refusal(Trust::Caller), format!("{name} is not UTF-8"));
@@ -239,10 +254,19 @@ fn a_variable_that_is_not_utf_8_is_named() {
 fn a_wrong_file_is_named_with_its_line_and_without_secrets() {
     let world = World::new();
     for (text, expected) in [
-        ("client_id = \"x\"\nclient_secret = \"s3cr3t\"", "/config.toml, line 2: unknown field `client_secret`"),
+        (
+            "client_id = \"x\"\nclient_secret = \"s3cr3t\"",
+            "/config.toml, line 2: unknown field `client_secret`",
+        ),
         ("client_id = \"s3cr3t", "/config.toml, line 1: "),
-        ("\n\ntimeout = \"soon\"", "/config.toml, line 3: invalid type: string \"soon\", expected u64"),
-        ("[approve]\nnonsense = 1", "/config.toml, line 2: unknown field `nonsense`"),
+        (
+            "\n\ntimeout = \"soon\"",
+            "/config.toml, line 3: invalid type: string \"soon\", expected u64",
+        ),
+        (
+            "[approve]\nnonsense = 1",
+            "/config.toml, line 2: unknown field `nonsense`",
+        ),
     ] {
         world.config(text);
         let refusal = world.refusal(Trust::Caller);
@@ -254,7 +278,9 @@ fn a_wrong_file_is_named_with_its_line_and_without_secrets() {
         ("timeout = 0", "timeout is not 1 to 86400 seconds"),
     ] {
         world.file("secret", "s3cr3t", 0o600);
-        world.config(&format!("client_id = \"x\"\nclient_secret_file = \"secret\"\n{line}"));
+        world.config(&format!(
+            "client_id = \"x\"\nclient_secret_file = \"secret\"\n{line}"
+        ));
         assert_eq!(world.refusal(Trust::Caller), expected);
     }
 }
@@ -274,7 +300,11 @@ fn files_that_others_can_change_or_read_are_refused() {
         "/config.toml: others can write it (mode 0666)"
     );
     world.args.config = Some(world.folder.path().join("nowhere"));
-    assert!(world.refusal(Trust::Caller).starts_with("/nowhere: No such file"));
+    assert!(
+        world
+            .refusal(Trust::Caller)
+            .starts_with("/nowhere: No such file")
+    );
 }
 
 #[test]

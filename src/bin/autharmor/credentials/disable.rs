@@ -33,10 +33,14 @@ use crate::users::{text, user_key};
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  autharmor credentials disable ada@example.com 0e9c6f0a-76f4-4d0c-9a5f-2f2b3c1d4e5f
-  autharmor credentials disable --done-file done.txt --parallel 8 --yes <lost-phones.txt
-  autharmor credentials list ada@example.com --type phone --enabled --format json |
-      autharmor credentials disable --yes")]
+  autharmor credentials disable ada@example.com phone-7
+
+  # Each line of the file is a user and an id.
+  autharmor credentials disable --yes --done-file done <lost-phones.txt
+
+  # All phones of a user.
+  autharmor credentials list ada@example.com --type phone --format json |
+    autharmor credentials disable --yes")]
 pub(crate) struct Options {
     /// Username or id of the user whose credentials they are
     #[arg(value_name = "USER")]
@@ -148,7 +152,11 @@ impl Row for Outcome {
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let client = Settings::load(&options.config, Trust::Caller)?.client()?;
     let targets = targets(options, &client)?;
-    let journal = options.done_file.as_deref().map(Journal::open).transpose()?;
+    let journal = options
+        .done_file
+        .as_deref()
+        .map(Journal::open)
+        .transpose()?;
     let (done, targets): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| {
         let state = journal.as_ref().and_then(|journal| journal.state(target));
         state == Some(State::Disabled)
@@ -195,9 +203,8 @@ fn targets(options: &Options, client: &Client) -> Result<Vec<Target>, Failure> {
             report("reading credentials from the terminal, until Ctrl-D");
         }
         for (n, line) in io::stdin().lock().lines().enumerate() {
-            let line = line.map_err(|error| {
-                Failure::Failed(format!("cannot read standard input: {error}"))
-            })?;
+            let line = line
+                .map_err(|error| Failure::Failed(format!("cannot read standard input: {error}")))?;
             let line = line.trim();
             if !line.is_empty() && !line.starts_with('#') {
                 add(line, &|| format!("standard input, line {}", n + 1))?;
@@ -275,15 +282,20 @@ impl Run {
         }
         match tally.end {
             Some(failure) => Err(failure),
-            None if tally.failed > 0 => {
-                Err(Failure::Failed("some credentials were not disabled".to_owned()))
-            }
+            None if tally.failed > 0 => Err(Failure::Failed(
+                "some credentials were not disabled".to_owned(),
+            )),
             None => Ok(()),
         }
     }
 
     /// Prints results as they come, and counts them.
-    fn print(&self, results: &Receiver<(Target, Result<(), Failed>)>, format: Format, tally: &mut Tally) {
+    fn print(
+        &self,
+        results: &Receiver<(Target, Result<(), Failed>)>,
+        format: Format,
+        tally: &mut Tally,
+    ) {
         let progress = output::progress("credentials disabled");
         progress.set_length(self.remaining().len() as u64);
         let mut printer = Printer::stdout(format);
@@ -476,6 +488,9 @@ mod tests {
         assert_eq!(tally.summary(), "2 disabled");
         tally.done = 1;
         tally.left = 3;
-        assert_eq!(tally.summary(), "2 disabled, 1 disabled before, 3 not tried");
+        assert_eq!(
+            tally.summary(),
+            "2 disabled, 1 disabled before, 3 not tried"
+        );
     }
 }

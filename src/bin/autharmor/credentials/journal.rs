@@ -49,7 +49,9 @@ impl Journal {
         options.read(true).append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path).map_err(|error| refuse(&error.to_string()))?;
+        let file = options
+            .open(path)
+            .map_err(|error| refuse(&error.to_string()))?;
         let mut file = lock(file).map_err(|why| refuse(&why))?;
         let mut text = String::new();
         file.read_to_string(&mut text)
