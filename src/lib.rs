@@ -15,7 +15,7 @@
 //! [errors](#errors), [retries and timeouts](#retries-and-timeouts),
 //! [the access token](#the-access-token), [TLS and proxies](#tls-and-proxies),
 //! [logging and secrets](#logging-and-secrets),
-//! [testing your login](#testing-your-login),
+//! [testing your login](#testing-your-login), [the program](#the-program),
 //! [your own transport](#bring-your-own-transport),
 //! [threads, async and fork](#threads-async-and-fork),
 //! [platforms, compilers, versions](#platforms-compilers-versions),
@@ -35,6 +35,7 @@
 #![doc = include_str!("guide/logging.md")]
 #![cfg_attr(feature = "emulator", doc = include_str!("guide/testing.md"))]
 #![cfg_attr(not(feature = "emulator"), doc = include_str!("guide/testing-off.md"))]
+#![doc = include_str!("guide/program.md")]
 #![doc = include_str!("guide/transport.md")]
 #![doc = include_str!("guide/threads.md")]
 #![doc = include_str!("guide/platforms.md")]
@@ -45,6 +46,7 @@
 //! | feature | what it adds |
 //! | --- | --- |
 //! | `emulator` | the module `emulator`: an emulator of the service, for tests |
+//! | `cli` | the program `autharmor`, and `emulator`; the library is the same |
 //! | `platform-verifier` | `ClientBuilder::platform_verifier`: the operating system checks the server's certificate |
 //! | `jiff` | `Timestamp::to_jiff`: parses the dates of responses |
 //!

@@ -1,6 +1,5 @@
 //! Lists: their formats, filters, order, pages and memory.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
@@ -185,8 +184,9 @@ fn crowd() -> Setup {
 }
 
 /// The largest memory that a process has used so far, in KiB.
+#[cfg(target_os = "linux")]
 fn peak_memory(process: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status
         .lines()
         .find(|line| line.starts_with("VmHWM:"))
@@ -194,6 +194,7 @@ fn peak_memory(process: u32) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn twenty_thousand_users_are_listed_in_flat_memory() {
     let setup = crowd();

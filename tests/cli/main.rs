@@ -1,5 +1,5 @@
 //! The program `autharmor`, as a real process against the embedded emulator.
-#![cfg(feature = "cli")]
+#![cfg(all(feature = "cli", unix))]
 
 mod disable;
 mod emulator;

@@ -2,7 +2,7 @@
 
 mod file;
 mod layers;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 
 use std::env;

@@ -214,7 +214,14 @@ pub(crate) fn run(command: &Users) -> Result<(), Failure> {
             let records = client.auth_history(&options.user, options.list.query());
             options.list.print("sign-ins", records, |info: AuthInfo| {
                 let row = SignInRow::of(&info);
-                let is_listed = options.dates.include(row.date.as_ref())
+                // Under v3 a pending sign-in has no date, and it is the newest.
+                let is_newest = row.outcome == Outcome::Pending && row.date.is_none();
+                let is_in_time = if is_newest {
+                    options.dates.before.is_none()
+                } else {
+                    options.dates.include(row.date.as_ref())
+                };
+                let is_listed = is_in_time
                     && (options.outcome.is_empty() || options.outcome.contains(&row.outcome));
                 is_listed.then_some(row)
             })
