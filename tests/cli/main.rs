@@ -1,10 +1,14 @@
-//! The program `autharmor` as a process, against the emulator.
+//! The program `autharmor`, as a real process against the embedded emulator.
+#![cfg(all(feature = "cli", unix))]
 
-#[cfg(unix)]
 mod approve;
-#[cfg(unix)]
 mod checking;
-#[cfg(unix)]
+mod disable;
 mod doctor;
-#[cfg(unix)]
+mod emulator;
+mod enrol;
+mod failures;
+mod harness;
+mod help;
+mod lists;
 mod probe;

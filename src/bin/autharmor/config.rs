@@ -2,7 +2,7 @@
 
 mod file;
 mod layers;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 
 use std::env;
@@ -27,9 +27,9 @@ use crate::files::{self, Readers};
 const SECRET_HELP: &str = "\
 File that holds the client secret [env: AUTHARMOR_CLIENT_SECRET_FILE]
 
-Only its owner may be able to read it. Instead, AUTHARMOR_CLIENT_SECRET can hold
-the secret, or client_secret_credential in the configuration file can name a
-credential of systemd.";
+Only its owner may be able to read it. Instead, AUTHARMOR_CLIENT_SECRET can hold the \
+secret, or client_secret_credential in the configuration file can name a credential of \
+systemd.";
 
 /// The options of each command that calls the service.
 #[derive(Args, Clone, Debug, Default)]
@@ -46,7 +46,7 @@ pub(crate) struct ConfigArgs {
     #[arg(long, value_name = "ID")]
     pub(crate) client_id: Option<String>,
 
-    #[arg(long, value_name = "FILE", help = SECRET_HELP.split('\n').next(), long_help = SECRET_HELP)]
+    #[arg(long, value_name = "FILE", help = SECRET_HELP.lines().next(), long_help = SECRET_HELP)]
     pub(crate) client_secret_file: Option<PathBuf>,
 
     /// URL of the API [env: AUTHARMOR_API_URL]

@@ -27,7 +27,7 @@ pub(crate) enum Credentials {
 Examples:
   autharmor credentials list ada@example.com
   autharmor credentials list ada@example.com --type passkey --enabled
-  autharmor credentials list ada@example.com --format json | jq -r .credential_id")]
+  autharmor credentials list ada@example.com --format json | jq -r .name")]
 pub(crate) struct ListCredentials {
     /// Username or id
     #[arg(value_name = "USER", value_parser = user_key)]

@@ -26,10 +26,11 @@ type Error = Box<dyn std::error::Error>;
 Examples:
   autharmor emulator --user ada@example.com
   autharmor emulator --user ada@example.com --approve-after 2 --http
-  autharmor emulator --origin http://localhost:3000 --ca-file ca.pem --ca-key key.pem
+  autharmor emulator --origin http://localhost:3000 --seed seed.json
 
-In a container, with the name that other containers use:
-  autharmor emulator --listen 0.0.0.0:8443 --host emulator --dangerously-allow-remote-control")]
+  # In a container, with the name that other containers use.
+  autharmor emulator --listen 0.0.0.0:8443 --host emulator \\
+    --dangerously-allow-remote-control")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Options {
     /// Address and port to listen on; a loopback address, unless

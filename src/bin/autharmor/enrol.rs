@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use autharmor::flow::{RegisteredUser, Registration, WaitPolicy};
 use autharmor::registrations::StartAuthenticatorRegistration;
-use autharmor::{ApiVersion, Client, UserKey};
+use autharmor::{ApiVersion, UserKey};
 use clap::{Args, value_parser};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
+use uuid::Uuid;
 
 use crate::config::{ConfigArgs, Settings, Trust};
 use crate::failure::Failure;
@@ -19,8 +20,8 @@ use crate::users::user_key;
 /// Registers a phone: shows a QR code and waits until it is scanned
 ///
 /// Makes a new user, or with --existing adds a phone to a user. The person scans
-/// the code with the Auth Armor app. **Whoever scans it can sign in as the user**:
-/// show it to nobody else. Exits with status 0 once the phone is registered.
+/// the code with the Auth Armor app. Show it to nobody else: whoever scans it can
+/// sign in as the user. Exits with status 0 once the phone is registered.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -50,16 +51,14 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let settings = Settings::load(&options.config, Trust::Caller)?;
     let mut builder = settings.builder()?;
-    if settings.api_version.is_none() && !options.existing {
-        // v4 validates the registration of a phone; v3 does not. The name is in
-        // the body.
+    if settings.api_version.is_none() {
+        // v4 validates the registration of a phone; v3 does not.
         builder = builder.api_version(ApiVersion::V4);
     }
     let client = builder.build()?;
     let started = if options.existing {
-        match user_key(&options.user) {
-            Ok(user) => client.begin_authenticator_registration_for_user(id_of(&client, user)?)?,
-        }
+        let user = existing(&settings, &options.user)?;
+        client.begin_authenticator_registration_for_user(user)?
     } else {
         let mut request = StartAuthenticatorRegistration::new(&options.user);
         if let Some(seconds) = options.wait {
@@ -85,12 +84,12 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     registered(&started.pending.wait(&client, &policy)?)
 }
 
-/// Under v4 a name would be in the URL: then only an id works, or the
-/// configuration allows it.
-fn id_of(client: &Client, user: UserKey) -> Result<UserKey, Failure> {
-    match user {
-        UserKey::Username(_) => Ok(UserKey::Id(client.get_user(user)?.user_id)),
-        id => Ok(id),
+/// Returns the user's id. It is looked up with the version of the settings: v4
+/// would have the name in the URL.
+fn existing(settings: &Settings, user: &str) -> Result<Uuid, Failure> {
+    match user_key(user) {
+        Ok(UserKey::Id(id)) => Ok(id),
+        Ok(name) => Ok(settings.client()?.get_user(name)?.user_id),
     }
 }
 

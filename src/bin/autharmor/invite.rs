@@ -20,8 +20,8 @@ use crate::users::user_key;
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  autharmor invite --email ada@example.com --redirect-url https://example.com/welcome
-  autharmor invite 7f3c1f0e-2f5e-4c39-8a0e-0d5f5a7e9b11 --email ada@example.com --complete")]
+  autharmor invite --email ada@example.com --redirect-url https://example.com
+  autharmor invite grace --email grace@example.com --complete")]
 pub(crate) struct Options {
     /// Username or id of a user who exists and gets the address
     #[arg(value_parser = user_key)]

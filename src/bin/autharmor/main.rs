@@ -33,27 +33,32 @@ use crate::failure::Failure;
 const HELP: &str = "\
 Configuration:
   Options come first, then environment variables, then the configuration file:
-  --config, or else autharmor/config.toml in $XDG_CONFIG_HOME or ~/.config, or else
-  /etc/autharmor/config.toml. It is TOML, and only its owner may be able to write it:
+  --config, or else autharmor/config.toml in $XDG_CONFIG_HOME or ~/.config, or
+  else /etc/autharmor/config.toml. Only its owner may be able to write it.
 
     client_id = \"my-client-id\"
-    client_secret_file = \"secret\"      # only its owner may be able to read it
-    # client_secret_credential = \"autharmor\"  # in place of the file: LoadCredential
-    # token_file = \"/var/cache/autharmor/token\"
-    # timeout = 30                      # seconds that a call may take
-    # proxy = \"http://proxy.example:3128\"
-    # ca_file = \"ca.pem\"                # trusts only these certificates
-    # api_url = \"https://api.autharmor.com\"
-    # login_url = \"https://login.autharmor.com\"
-    # api_version = \"v3\"                # or v4
-    # username_in_query = false         # v4 would put usernames into URLs
-    # non_ascii_usernames = false
-    # registration_redirect_url = \"https://example.com/welcome\"  # for invite
+    client_secret_file = \"secret\"    # only its owner may be able to read it
+
+  Optional keys, with examples:
+
+    client_secret_credential = \"autharmor\"   # of systemd, in place of the file
+    token_file = \"/var/cache/autharmor/token\"    # keeps the access token
+    timeout = 30                      # seconds that a call may take
+    proxy = \"http://proxy.example:3128\"
+    ca_file = \"ca.pem\"               # trusts only these certificates
+    api_url = \"https://api.autharmor.com\"
+    login_url = \"https://login.autharmor.com\"
+    api_version = \"v3\"               # or v4
+    username_in_query = false         # v4 puts usernames into URLs
+    non_ascii_usernames = false
+    registration_redirect_url = \"https://example.com/welcome\"    # for invite
 
   Paths are relative to the folder of the file. Environment variables:
-  AUTHARMOR_CLIENT_ID, AUTHARMOR_CLIENT_SECRET or AUTHARMOR_CLIENT_SECRET_FILE,
-  AUTHARMOR_API_URL, AUTHARMOR_LOGIN_URL, AUTHARMOR_CA_FILE, and HTTPS_PROXY,
-  ALL_PROXY, NO_PROXY.
+
+    AUTHARMOR_CLIENT_ID
+    AUTHARMOR_CLIENT_SECRET or AUTHARMOR_CLIENT_SECRET_FILE
+    AUTHARMOR_API_URL, AUTHARMOR_LOGIN_URL, AUTHARMOR_CA_FILE
+    HTTPS_PROXY, ALL_PROXY, NO_PROXY
 
 Exit status:
   0  success

@@ -29,7 +29,7 @@ pub(crate) enum Users {
 #[command(after_help = "\
 Examples:
   autharmor users list
-  autharmor users list --name example.com --sort date_created --descending
+  autharmor users list --name ada --sort date_created --descending
   autharmor users list --since 2026-01-01 --format csv >users.csv
   autharmor users list --format json | jq -r .user_id")]
 pub(crate) struct ListUsers {
@@ -54,7 +54,7 @@ pub(crate) struct ListUsers {
 #[command(after_help = "\
 Examples:
   autharmor users show ada@example.com
-  autharmor users show 7f3c1f0e-2f5e-4c39-8a0e-0d5f5a7e9b11 --format json")]
+  autharmor users show 7f3c1f0e-2f5e-4c39-8a0e-0d5f5a7e9b11")]
 pub(crate) struct ShowUser {
     /// Username or id
     #[arg(value_name = "USER", value_parser = user_key)]
@@ -97,7 +97,7 @@ pub(crate) struct RenameUser {
 #[command(after_help = "\
 Examples:
   autharmor users history ada@example.com --limit 20
-  autharmor users history ada@example.com --outcome declined --since 2026-01-01
+  autharmor users history ada@example.com --outcome declined
   autharmor users history ada@example.com --format json | jq -r .device")]
 pub(crate) struct History {
     /// Username or id
@@ -214,7 +214,14 @@ pub(crate) fn run(command: &Users) -> Result<(), Failure> {
             let records = client.auth_history(&options.user, options.list.query());
             options.list.print("sign-ins", records, |info: AuthInfo| {
                 let row = SignInRow::of(&info);
-                let is_listed = options.dates.include(row.date.as_ref())
+                // Under v3 a pending sign-in has no date, and it is the newest.
+                let is_newest = row.outcome == Outcome::Pending && row.date.is_none();
+                let is_in_time = if is_newest {
+                    options.dates.before.is_none()
+                } else {
+                    options.dates.include(row.date.as_ref())
+                };
+                let is_listed = is_in_time
                     && (options.outcome.is_empty() || options.outcome.contains(&row.outcome));
                 is_listed.then_some(row)
             })

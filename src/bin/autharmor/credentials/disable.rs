@@ -33,10 +33,14 @@ use crate::users::{text, user_key};
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  autharmor credentials disable ada@example.com 0e9c6f0a-76f4-4d0c-9a5f-2f2b3c1d4e5f
-  autharmor credentials disable --done-file done.txt --parallel 8 --yes <lost-phones.txt
-  autharmor credentials list ada@example.com --type phone --enabled --format json |
-      autharmor credentials disable --yes")]
+  autharmor credentials disable ada@example.com phone-7
+
+  # Each line of the file is a user and an id.
+  autharmor credentials disable --yes --done-file done <lost-phones.txt
+
+  # All phones of a user.
+  autharmor credentials list ada@example.com --type phone --format json |
+    autharmor credentials disable --yes")]
 pub(crate) struct Options {
     /// Username or id of the user whose credentials they are
     #[arg(value_name = "USER")]
