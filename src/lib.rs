@@ -18,6 +18,7 @@
 //! [testing your login](#testing-your-login),
 //! [your own transport](#bring-your-own-transport),
 //! [threads, async and fork](#threads-async-and-fork),
+//! [for administrators](#for-administrators),
 //! [platforms, compilers, versions](#platforms-compilers-versions),
 //! [features](#features), [what is unverified](#what-is-unverified).
 //!
@@ -37,6 +38,7 @@
 #![cfg_attr(not(feature = "emulator"), doc = include_str!("guide/testing-off.md"))]
 #![doc = include_str!("guide/transport.md")]
 #![doc = include_str!("guide/threads.md")]
+#![doc = include_str!("guide/administrators.md")]
 #![doc = include_str!("guide/platforms.md")]
 //! # Features
 //!

@@ -3,106 +3,13 @@
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use autharmor::emulator::{Decision, Emulator, Fault, NewUser};
-use autharmor_test_support::{BlackHole, Folder};
+use autharmor_test_support::BlackHole;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_autharmor");
-const USER: &str = "ada@example.com";
-
-/// An emulator, and the configuration of a client for it.
-struct Setup {
-    emulator: Emulator,
-    folder: Folder,
-    /// Lines of the configuration file.
-    top: String,
-    approve: String,
-}
-
-impl Setup {
-    fn new() -> Self {
-        Self::with(Emulator::builder().user(USER).start().unwrap())
-    }
-
-    fn with(emulator: Emulator) -> Self {
-        let folder = Folder::new();
-        let secret = folder.path().join("secret");
-        write(&secret, emulator.client_secret(), 0o600);
-        let ca = folder.path().join("ca.pem");
-        write(&ca, emulator.ca_pem(), 0o644);
-        let top = format!(
-            "client_id = {:?}\nclient_secret_file = {secret:?}\nca_file = {ca:?}\n\
-             api_url = {:?}\nlogin_url = {:?}\n",
-            emulator.client_id(),
-            emulator.api_url(),
-            emulator.login_url(),
-        );
-        Self {
-            emulator,
-            folder,
-            top,
-            approve: "user = \"{user}@example.com\"\n".to_owned(),
-        }
-    }
-
-    /// Replaces the API's URL and the token endpoint's.
-    fn at(mut self, url: &str) -> Self {
-        for known in [self.emulator.api_url(), self.emulator.login_url()] {
-            self.top = self.top.replace(&format!("{known:?}"), &format!("{url:?}"));
-        }
-        self
-    }
-
-    fn approve(mut self, lines: &str) -> Self {
-        self.approve += lines;
-        self
-    }
-
-    fn decides(self, decision: Decision) -> Self {
-        self.emulator.on_sign_in(move |_| decision);
-        self
-    }
-
-    fn config(&self) -> PathBuf {
-        let path = self.folder.path().join("config.toml");
-        let text = format!("{}[approve]\n{}", self.top, self.approve);
-        write(&path, &text, 0o644);
-        path
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command
-            .args(["approve", "--log", "stderr", "--config"])
-            .arg(self.config())
-            .args(arguments)
-            .env_clear()
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn pushes(&self) -> usize {
-        let requests = self.emulator.requests();
-        let is_push = |endpoint| endpoint == Some("start_authenticator_auth");
-        requests.iter().filter(|it| is_push(it.endpoint())).count()
-    }
-}
-
-fn write(path: &Path, text: &str, mode: u32) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
+use crate::approve_setup::{Setup, USER, text, write};
 
 /// Checks the exit status and how the only line begins. Standard output is
 /// empty: somebody may read a file transfer from it.

@@ -2,3 +2,5 @@
 
 #[cfg(unix)]
 mod approve;
+#[cfg(unix)]
+mod approve_setup;

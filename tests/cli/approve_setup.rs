@@ -1,0 +1,104 @@
+//! An emulator, and the configuration of the program for it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use autharmor::emulator::{Decision, Emulator};
+use autharmor_test_support::Folder;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_autharmor");
+pub(crate) const USER: &str = "ada@example.com";
+
+/// An emulator, and the configuration of a client for it.
+pub(crate) struct Setup {
+    pub(crate) emulator: Emulator,
+    pub(crate) folder: Folder,
+    /// Lines of the configuration file.
+    pub(crate) top: String,
+    /// Lines of the table `approve`.
+    pub(crate) approve: String,
+}
+
+impl Setup {
+    pub(crate) fn new() -> Self {
+        Self::with(Emulator::builder().user(USER).start().unwrap())
+    }
+
+    pub(crate) fn with(emulator: Emulator) -> Self {
+        let folder = Folder::new();
+        let secret = folder.path().join("secret");
+        write(&secret, emulator.client_secret(), 0o600);
+        let ca = folder.path().join("ca.pem");
+        write(&ca, emulator.ca_pem(), 0o644);
+        let top = format!(
+            "client_id = {:?}\nclient_secret_file = {secret:?}\nca_file = {ca:?}\n\
+             api_url = {:?}\nlogin_url = {:?}\n",
+            emulator.client_id(),
+            emulator.api_url(),
+            emulator.login_url(),
+        );
+        Self {
+            emulator,
+            folder,
+            top,
+            approve: "user = \"{user}@example.com\"\n".to_owned(),
+        }
+    }
+
+    /// Replaces the API's URL and the token endpoint's.
+    pub(crate) fn at(mut self, url: &str) -> Self {
+        for known in [self.emulator.api_url(), self.emulator.login_url()] {
+            self.top = self.top.replace(&format!("{known:?}"), &format!("{url:?}"));
+        }
+        self
+    }
+
+    pub(crate) fn approve(mut self, lines: &str) -> Self {
+        self.approve += lines;
+        self
+    }
+
+    pub(crate) fn decides(self, decision: Decision) -> Self {
+        self.emulator.on_sign_in(move |_| decision);
+        self
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        let path = self.folder.path().join("config.toml");
+        let text = format!("{}[approve]\n{}", self.top, self.approve);
+        write(&path, &text, 0o644);
+        path
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["approve", "--log", "stderr", "--config"])
+            .arg(self.config())
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    pub(crate) fn pushes(&self) -> usize {
+        let requests = self.emulator.requests();
+        let is_push = |endpoint| endpoint == Some("start_authenticator_auth");
+        requests.iter().filter(|it| is_push(it.endpoint())).count()
+    }
+}
+
+pub(crate) fn write(path: &Path, text: &str, mode: u32) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+pub(crate) fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
