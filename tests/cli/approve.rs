@@ -1,15 +1,39 @@
 //! `autharmor approve` as a process, against the emulator.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use autharmor::emulator::{Decision, Emulator, Fault, NewUser};
 use autharmor_test_support::BlackHole;
 
-use crate::approve_setup::{Setup, USER, text, write};
+use crate::approve_setup::{PROGRAM, Setup, USER, set_mode, text, write};
+
+impl Setup {
+    /// Replaces the API's URL and the token endpoint's.
+    fn at(mut self, url: &str) -> Self {
+        for known in [self.emulator.api_url(), self.emulator.login_url()] {
+            self.top = self.top.replace(&format!("{known:?}"), &format!("{url:?}"));
+        }
+        self
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(["approve", "--log", "stderr", "--config"])
+            .arg(self.config())
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+}
 
 /// Checks the exit status and how the only line begins. Standard output is
 /// empty: somebody may read a file transfer from it.
@@ -331,7 +355,7 @@ fn files_that_others_can_write_or_secrets_that_they_can_read_are_refused() {
         let setup = setup.approve(&format!("users_file = {users:?}\n"));
         let mut command = setup.command(&["ada", "--failmode", "safe"]);
         let path = setup.folder.path().join(file);
-        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        set_mode(&path, mode);
         let output = command.output().unwrap();
         assert_ends(&output, 3, "refused: wrong configuration");
         assert!(

@@ -3,7 +3,6 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use autharmor::emulator::{Decision, Emulator};
 use autharmor_test_support::Folder;
@@ -47,14 +46,6 @@ impl Setup {
         }
     }
 
-    /// Replaces the API's URL and the token endpoint's.
-    pub(crate) fn at(mut self, url: &str) -> Self {
-        for known in [self.emulator.api_url(), self.emulator.login_url()] {
-            self.top = self.top.replace(&format!("{known:?}"), &format!("{url:?}"));
-        }
-        self
-    }
-
     pub(crate) fn approve(mut self, lines: &str) -> Self {
         self.approve += lines;
         self
@@ -72,21 +63,6 @@ impl Setup {
         path
     }
 
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command
-            .args(["approve", "--log", "stderr", "--config"])
-            .arg(self.config())
-            .args(arguments)
-            .env_clear()
-            .stdin(Stdio::null());
-        command
-    }
-
-    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
     pub(crate) fn pushes(&self) -> usize {
         let requests = self.emulator.requests();
         let is_push = |endpoint| endpoint == Some("start_authenticator_auth");
@@ -96,6 +72,10 @@ impl Setup {
 
 pub(crate) fn write(path: &Path, text: &str, mode: u32) {
     fs::write(path, text).unwrap();
+    set_mode(path, mode);
+}
+
+pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
