@@ -345,7 +345,7 @@ fn files_that_others_can_write_or_secrets_that_they_can_read_are_refused() {
         ("config.toml", 0o666),
         ("config.toml", 0o664),
         ("secret", 0o644),
-        ("secret", 0o640),
+        ("secret", 0o660),
         ("ca.pem", 0o666),
         ("users", 0o666),
     ] {
