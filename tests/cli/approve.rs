@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use autharmor::emulator::{Decision, Emulator, Fault, NewUser};
 use autharmor_test_support::BlackHole;
+use autharmor_test_support::emulator::token_requests;
 
 use crate::approve_setup::{PROGRAM, Setup, USER, set_mode, text, write};
 
@@ -588,7 +589,9 @@ fn su_asks_the_caller_and_not_the_target() {
 
 #[test]
 fn check_does_everything_but_the_push() {
-    let setup = Setup::new();
+    let mut setup = Setup::new();
+    let token_file = setup.folder.path().join("token");
+    setup.top += &format!("token_file = {token_file:?}\n");
     for arguments in [["ada", "--check"].as_slice(), &["ada", "--check", "--pam"]] {
         let output = setup.run(arguments);
         let report = text(&output.stdout);
@@ -608,6 +611,10 @@ fn check_does_everything_but_the_push() {
         }
     }
     assert_eq!(setup.pushes(), 0);
+    // Each has stored a new token for the logins.
+    assert_eq!(token_requests(&setup.emulator), 2);
+    assert_ends(&setup.run(&["grace"]), 1, "refused: user without the app");
+    assert_eq!(token_requests(&setup.emulator), 2);
     let output = setup.run(&["grace", "--check"]);
     let report = text(&output.stdout);
     assert!(

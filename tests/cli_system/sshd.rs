@@ -37,6 +37,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_second_session_uses_the_stored_token,
         each_decision_is_in_the_log_of_the_system,
         failmode_safe_is_logged_as_an_alert,
+        nothing_is_forwarded_without_an_approval,
         a_lost_connection_ends_it,
         the_client_cannot_set_the_environment,
         a_setuid_program_keeps_the_secret_from_the_user,
@@ -239,13 +240,17 @@ fn free_port() -> u16 {
     })
 }
 
-/// Returns the line that has sshd run the program in place of each command.
+/// Returns the lines of the manual that have sshd run the program in place of
+/// each command.
 fn force_command(setup: &Setup) -> String {
-    let config = setup.config();
-    format!(
-        "ForceCommand {PROGRAM} approve --exec --config {}\n",
-        config.display()
-    )
+    let installed = "/usr/local/bin/autharmor approve --exec";
+    let ours = format!(
+        "{PROGRAM} approve --exec --config {}",
+        setup.config().display()
+    );
+    let lines = stacks::stack("sshd_config");
+    assert_eq!(lines.matches(installed).count(), 1);
+    lines.replace(installed, &ours)
 }
 
 fn assignments(command: &Command) -> String {
@@ -482,6 +487,24 @@ fn failmode_safe_is_logged_as_an_alert() {
     );
 }
 
+/// A forwarding needs no command that could be replaced.
+fn nothing_is_forwarded_without_an_approval() {
+    let server = server(Decision::Decline);
+    let mut command = server.client("ssh");
+    let target = format!("127.0.0.1:{}", server.port);
+    let output = command
+        .args(["-W", &target, "ada@127.0.0.1"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert_eq!(text(&output.stdout), "");
+    assert!(
+        text(&output.stderr).contains("forwarding failed"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
 fn a_lost_connection_ends_it() {
     let server = Server::start(Setup::new());
     let mut command = server.client("ssh");
@@ -630,6 +653,7 @@ fn after_a_key_the_account_lines_ask() {
     );
     let lines = "UsePAM yes\nAuthenticationMethods publickey\n";
     let server = Server::start_with(setup, lines, Some(&services));
+    // The client options have BatchMode.
     let output = server.ssh(&["echo done"]);
     assert_eq!(text(&output.stdout), "done\n", "{}", text(&output.stderr));
     assert!(sftp(&server).status.success());
