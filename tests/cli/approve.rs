@@ -567,6 +567,34 @@ fn what_pam_says_is_checked() {
     assert_eq!(setup.pushes(), 0);
 }
 
+/// Limits are inherited from whoever types `su`.
+#[test]
+fn limits_of_the_caller_are_no_outage() {
+    for limit in ["-n 3", "-n 4", "-n 5", "-n 6", "-v 400000", "-d 20000"] {
+        let setup = Setup::new().decides(Decision::Decline);
+        let known = setup.command(&["--pam", "--failmode", "safe"]);
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                &format!("ulimit {limit} && exec \"$@\""),
+                "sh",
+                PROGRAM,
+            ])
+            .args(known.get_args())
+            .env_clear()
+            .envs([
+                ("PAM_USER", "root"),
+                ("PAM_RUSER", "ada"),
+                ("PAM_SERVICE", "su"),
+            ]);
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{limit}: {errors}");
+        assert!(!errors.contains("let in"), "{limit}: {errors}");
+    }
+}
+
 #[test]
 fn su_asks_the_caller_and_not_the_target() {
     let setup = Setup::new().decides(Decision::Approve);
