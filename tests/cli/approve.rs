@@ -571,7 +571,11 @@ fn what_pam_says_is_checked() {
 #[test]
 fn limits_of_the_caller_are_no_outage() {
     for limit in ["-n 3", "-n 4", "-n 5", "-n 6", "-v 400000", "-d 20000"] {
-        let setup = Setup::new().decides(Decision::Decline);
+        let mut setup = Setup::new().decides(Decision::Decline);
+        // Two hosts need two connections.
+        let url = setup.emulator.login_url().replace("127.0.0.1", "localhost");
+        let line = format!("login_url = {:?}", setup.emulator.login_url());
+        setup.top = setup.top.replace(&line, &format!("login_url = {url:?}"));
         let known = setup.command(&["--pam", "--failmode", "safe"]);
         let mut command = Command::new("sh");
         command
