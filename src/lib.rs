@@ -19,6 +19,7 @@
 //! [finding out what is wrong](#finding-out-what-is-wrong),
 //! [your own transport](#bring-your-own-transport),
 //! [threads, async and fork](#threads-async-and-fork),
+//! [for administrators](#for-administrators),
 //! [platforms, compilers, versions](#platforms-compilers-versions),
 //! [features](#features), [what is unverified](#what-is-unverified).
 //!
@@ -40,6 +41,7 @@
 #![doc = include_str!("guide/doctor.md")]
 #![doc = include_str!("guide/transport.md")]
 #![doc = include_str!("guide/threads.md")]
+#![doc = include_str!("guide/administrators.md")]
 #![doc = include_str!("guide/platforms.md")]
 //! # Features
 //!

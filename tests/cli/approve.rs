@@ -1,76 +1,23 @@
 //! `autharmor approve` as a process, against the emulator.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use autharmor::emulator::{Decision, Emulator, Fault, NewUser};
-use autharmor_test_support::{BlackHole, Folder};
+use autharmor_test_support::BlackHole;
+use autharmor_test_support::emulator::token_requests;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_autharmor");
-const USER: &str = "ada@example.com";
-
-/// An emulator, and the configuration of a client for it.
-struct Setup {
-    emulator: Emulator,
-    folder: Folder,
-    /// Lines of the configuration file.
-    top: String,
-    approve: String,
-}
+use crate::approve_setup::{PROGRAM, Setup, USER, set_mode, text, write};
 
 impl Setup {
-    fn new() -> Self {
-        Self::with(Emulator::builder().user(USER).start().unwrap())
-    }
-
-    fn with(emulator: Emulator) -> Self {
-        let folder = Folder::new();
-        let secret = folder.path().join("secret");
-        write(&secret, emulator.client_secret(), 0o600);
-        let ca = folder.path().join("ca.pem");
-        write(&ca, emulator.ca_pem(), 0o644);
-        let top = format!(
-            "client_id = {:?}\nclient_secret_file = {secret:?}\nca_file = {ca:?}\n\
-             api_url = {:?}\nlogin_url = {:?}\n",
-            emulator.client_id(),
-            emulator.api_url(),
-            emulator.login_url(),
-        );
-        Self {
-            emulator,
-            folder,
-            top,
-            approve: "user = \"{user}@example.com\"\n".to_owned(),
-        }
-    }
-
     /// Replaces the API's URL and the token endpoint's.
     fn at(mut self, url: &str) -> Self {
         for known in [self.emulator.api_url(), self.emulator.login_url()] {
             self.top = self.top.replace(&format!("{known:?}"), &format!("{url:?}"));
         }
         self
-    }
-
-    fn approve(mut self, lines: &str) -> Self {
-        self.approve += lines;
-        self
-    }
-
-    fn decides(self, decision: Decision) -> Self {
-        self.emulator.on_sign_in(move |_| decision);
-        self
-    }
-
-    fn config(&self) -> PathBuf {
-        let path = self.folder.path().join("config.toml");
-        let text = format!("{}[approve]\n{}", self.top, self.approve);
-        write(&path, &text, 0o644);
-        path
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -87,21 +34,6 @@ impl Setup {
     fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
-
-    fn pushes(&self) -> usize {
-        let requests = self.emulator.requests();
-        let is_push = |endpoint| endpoint == Some("start_authenticator_auth");
-        requests.iter().filter(|it| is_push(it.endpoint())).count()
-    }
-}
-
-fn write(path: &Path, text: &str, mode: u32) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
 }
 
 /// Checks the exit status and how the only line begins. Standard output is
@@ -414,7 +346,7 @@ fn files_that_others_can_write_or_secrets_that_they_can_read_are_refused() {
         ("config.toml", 0o666),
         ("config.toml", 0o664),
         ("secret", 0o644),
-        ("secret", 0o640),
+        ("secret", 0o660),
         ("ca.pem", 0o666),
         ("users", 0o666),
     ] {
@@ -424,7 +356,7 @@ fn files_that_others_can_write_or_secrets_that_they_can_read_are_refused() {
         let setup = setup.approve(&format!("users_file = {users:?}\n"));
         let mut command = setup.command(&["ada", "--failmode", "safe"]);
         let path = setup.folder.path().join(file);
-        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        set_mode(&path, mode);
         let output = command.output().unwrap();
         assert_ends(&output, 3, "refused: wrong configuration");
         assert!(
@@ -635,6 +567,38 @@ fn what_pam_says_is_checked() {
     assert_eq!(setup.pushes(), 0);
 }
 
+/// Limits are inherited from whoever types `su`.
+#[test]
+fn limits_of_the_caller_are_no_outage() {
+    for limit in ["-n 3", "-n 4", "-n 5", "-n 6", "-v 400000", "-d 20000"] {
+        let mut setup = Setup::new().decides(Decision::Decline);
+        // Two hosts need two connections.
+        let url = setup.emulator.login_url().replace("127.0.0.1", "localhost");
+        let line = format!("login_url = {:?}", setup.emulator.login_url());
+        setup.top = setup.top.replace(&line, &format!("login_url = {url:?}"));
+        let known = setup.command(&["--pam", "--failmode", "safe"]);
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                &format!("ulimit {limit} && exec \"$@\""),
+                "sh",
+                PROGRAM,
+            ])
+            .args(known.get_args())
+            .env_clear()
+            .envs([
+                ("PAM_USER", "root"),
+                ("PAM_RUSER", "ada"),
+                ("PAM_SERVICE", "su"),
+            ]);
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{limit}: {errors}");
+        assert!(!errors.contains("let in"), "{limit}: {errors}");
+    }
+}
+
 #[test]
 fn su_asks_the_caller_and_not_the_target() {
     let setup = Setup::new().decides(Decision::Approve);
@@ -657,7 +621,9 @@ fn su_asks_the_caller_and_not_the_target() {
 
 #[test]
 fn check_does_everything_but_the_push() {
-    let setup = Setup::new();
+    let mut setup = Setup::new();
+    let token_file = setup.folder.path().join("token");
+    setup.top += &format!("token_file = {token_file:?}\n");
     for arguments in [["ada", "--check"].as_slice(), &["ada", "--check", "--pam"]] {
         let output = setup.run(arguments);
         let report = text(&output.stdout);
@@ -677,6 +643,10 @@ fn check_does_everything_but_the_push() {
         }
     }
     assert_eq!(setup.pushes(), 0);
+    // Each has stored a new token for the logins.
+    assert_eq!(token_requests(&setup.emulator), 2);
+    assert_ends(&setup.run(&["grace"]), 1, "refused: user without the app");
+    assert_eq!(token_requests(&setup.emulator), 2);
     let output = setup.run(&["grace", "--check"]);
     let report = text(&output.stdout);
     assert!(

@@ -2,6 +2,7 @@
 #![cfg(all(feature = "cli", unix))]
 
 mod approve;
+mod approve_setup;
 mod checking;
 mod disable;
 mod doctor;

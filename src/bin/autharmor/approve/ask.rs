@@ -7,9 +7,10 @@ use autharmor::flow::{AuthenticatorStarted, Registration, SignIn, WaitPolicy};
 use autharmor::registrations::StartAuthenticatorRegistration;
 use autharmor::users::AuthMethodId;
 use autharmor::{Client, Error, ErrorKind};
+use nix::errno::Errno;
 use uuid::Uuid;
 
-use super::decision::{Outcome, Stage, outcome_of_error};
+use super::decision::{Cause, Outcome, Stage, outcome_of_error};
 use super::message::Message;
 use super::terminal::Screen;
 use super::text::{MAX_NAME, printable};
@@ -67,7 +68,7 @@ impl Answer {
     }
 
     pub(crate) fn of_error(stage: Stage, error: &Error) -> Self {
-        let outcome = outcome_of_error(stage, error.kind(), proxy_is_down(error));
+        let outcome = outcome_of_error(stage, error.kind(), cause_of(error));
         Self::from(outcome).with_detail(error.to_string())
     }
 }
@@ -213,18 +214,24 @@ impl Question {
     }
 }
 
-/// Whether no connection to the proxy could be made.
-fn proxy_is_down(error: &Error) -> bool {
+/// Returns the failure of the system behind an error.
+fn cause_of(error: &Error) -> Cause {
     use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkDown, NetworkUnreachable};
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
-    while let Some(error) = cause {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            return matches!(
-                error.kind(),
-                ConnectionRefused | HostUnreachable | NetworkDown | NetworkUnreachable
-            );
+            let number = error.raw_os_error().map(Errno::from_raw);
+            return match (number, error.kind()) {
+                (Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS), _) => {
+                    Cause::Shortage
+                }
+                (_, ConnectionRefused | HostUnreachable | NetworkDown | NetworkUnreachable) => {
+                    Cause::NoConnection
+                }
+                _ => Cause::Other,
+            };
         }
-        cause = error.source();
+        source = error.source();
     }
-    false
+    Cause::Other
 }

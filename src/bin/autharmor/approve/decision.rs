@@ -110,21 +110,32 @@ pub(crate) enum Stage {
     AfterAsking,
 }
 
-/// Returns the outcome of a sign-in that ended with an error. A proxy is down
-/// if no connection to it could be made, so that it has not said anything.
-pub(crate) fn outcome_of_error(stage: Stage, kind: ErrorKind, proxy_is_down: bool) -> Outcome {
+/// The failure of the system behind an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// No connection could be made. So a proxy has not said anything.
+    NoConnection,
+    /// This machine or this process lacks something, such as memory. Whoever
+    /// has an account here may have used it up.
+    Shortage,
+    Other,
+}
+
+/// Returns the outcome of a sign-in that ended with an error.
+pub(crate) fn outcome_of_error(stage: Stage, kind: ErrorKind, cause: Cause) -> Outcome {
     let is_outage = match kind {
         ErrorKind::Unavailable
         | ErrorKind::Dns
         | ErrorKind::Connect
         | ErrorKind::Timeout
         | ErrorKind::Transport => true,
-        ErrorKind::Proxy => proxy_is_down,
+        ErrorKind::Proxy => cause == Cause::NoConnection,
         // A 429 is a refusal that anybody can provoke. A failure of TLS, of HTTP
         // or of JSON is the work of somebody else than the service.
         _ => false,
     };
     match (kind, stage) {
+        _ if cause == Cause::Shortage => Outcome::Broken,
         (_, Stage::BeforeAsking) if is_outage => Outcome::Unreachable,
         (_, Stage::AfterAsking) if is_outage => Outcome::Lost,
         (ErrorKind::Proxy, _) => Outcome::ProxyRefused,

@@ -7,6 +7,7 @@ mod ask;
 mod check;
 mod decision;
 mod exec;
+mod limits;
 mod log;
 mod message;
 mod origin;
@@ -47,7 +48,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Asks a user on the phone to approve a login
 ///
 /// Sends a push notification, waits, and exits with 0 only if the user approved
-/// and the service has verified it. See "For administrators" in the manual.
+/// and the service has verified it, or if the configuration lets in somebody who is
+/// not asked. See "For administrators" in the manual.
 ///
 /// Exit status: 0 approved, 1 not approved, 2 wrong usage, 3 wrong
 /// configuration, 4 service not reachable.
@@ -79,7 +81,8 @@ pub(crate) struct Options {
     #[arg(long)]
     check: bool,
 
-    /// Decision if the service cannot be asked [default: secure]
+    /// Decision if the service cannot be asked [default: that of the
+    /// configuration file, or else secure]
     #[arg(long, value_name = "MODE")]
     failmode: Option<Failmode>,
 
@@ -153,7 +156,12 @@ impl Login<'_> {
     }
 
     fn ask_user(&self, plan: &Plan, question: &Question, interrupts: &Interrupts) -> ExitCode {
-        let answer = wait(question, interrupts, Question::sign_in);
+        let has_enough = limits::raise();
+        let mut answer = wait(question, interrupts, Question::sign_in);
+        if answer.outcome == Outcome::Unreachable && !has_enough {
+            // The caller may have made it fail.
+            answer.outcome = Outcome::Broken;
+        }
         let decision = decide(answer.outcome, plan.failmode, plan.unenrolled);
         if decision.verdict != Verdict::Enrol {
             return self.end(&answer, decision);

@@ -135,18 +135,36 @@ fn only_an_outage_before_the_person_was_asked_counts_as_unreachable() {
         (ErrorKind::Mismatch, WrongUser, WrongUser),
     ] {
         assert_eq!(
-            outcome_of_error(BeforeAsking, kind, false),
+            outcome_of_error(BeforeAsking, kind, Cause::Other),
             before,
             "{kind}"
         );
-        assert_eq!(outcome_of_error(AfterAsking, kind, false), after, "{kind}");
+        assert_eq!(
+            outcome_of_error(AfterAsking, kind, Cause::Other),
+            after,
+            "{kind}"
+        );
+        for stage in [BeforeAsking, AfterAsking] {
+            assert_eq!(
+                outcome_of_error(stage, kind, Cause::Shortage),
+                Broken,
+                "{kind}"
+            );
+        }
         if kind != ErrorKind::Proxy {
-            assert_eq!(outcome_of_error(BeforeAsking, kind, true), before, "{kind}");
+            assert_eq!(
+                outcome_of_error(BeforeAsking, kind, Cause::NoConnection),
+                before,
+                "{kind}"
+            );
         }
     }
     assert_eq!(
-        outcome_of_error(BeforeAsking, ErrorKind::Proxy, true),
+        outcome_of_error(BeforeAsking, ErrorKind::Proxy, Cause::NoConnection),
         Unreachable
     );
-    assert_eq!(outcome_of_error(AfterAsking, ErrorKind::Proxy, true), Lost);
+    assert_eq!(
+        outcome_of_error(AfterAsking, ErrorKind::Proxy, Cause::NoConnection),
+        Lost
+    );
 }
