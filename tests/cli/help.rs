@@ -7,7 +7,7 @@ use autharmor_test_support::Folder;
 use crate::harness::{assert_golden, program, run};
 
 /// The commands whose help is compared.
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 12] = [
     "users list",
     "users show",
     "users rename",
@@ -16,6 +16,8 @@ const COMMANDS: [&str; 10] = [
     "credentials disable",
     "enrol",
     "invite",
+    "doctor",
+    "probe",
     "completions",
     "man",
 ];

@@ -51,9 +51,6 @@ Examples:
   autharmor doctor --json | jq -r 'select(.verdict == \"fail\") | .check'
       Prints the names of the checks that failed.")]
 pub(crate) struct Options {
-    #[command(flatten)]
-    config: ConfigArgs,
-
     /// Prints one JSON object a line, with check, verdict, seen and advice
     ///
     /// `verdict` is ok, warn, fail or skipped. `advice` is missing if there is
@@ -71,6 +68,9 @@ pub(crate) struct Options {
     #[cfg(unix)]
     #[arg(long, value_name = "FILE", default_value = "/etc/ssh/sshd_config")]
     sshd_config: PathBuf,
+
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 /// What the checks have found out so far.

@@ -51,9 +51,6 @@ Examples:
   autharmor probe --json | jq -r 'select(.settled) | .reading'
       Prints the questions that are settled.")]
 pub(crate) struct Options {
-    #[command(flatten)]
-    config: ConfigArgs,
-
     /// Sends one push notification to this user, and validates the sign-in
     ///
     /// Ask the user before. It also disables a credential of the user again that
@@ -70,6 +67,9 @@ pub(crate) struct Options {
     /// Prints one JSON object a line
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    config: ConfigArgs,
 }
 
 /// An open point, and what was found.
