@@ -89,7 +89,7 @@ pub(crate) fn run(command: &Credentials) -> Result<(), Failure> {
             // Otherwise the name would be looked up for every page.
             let user_id = match &options.user {
                 UserKey::Id(id) => *id,
-                name => client.get_user(name)?.user_id,
+                name @ UserKey::Username(_) => client.get_user(name)?.user_id,
             };
             let records = client.credentials(user_id, options.list.query());
             options.list.print("credentials", records, |credential| {

@@ -59,7 +59,7 @@ fn distrust(file: &File, readers: Readers) -> std::io::Result<Option<String>> {
     {
         use std::os::unix::fs::MetadataExt as _;
         let own = nix::unistd::geteuid().as_raw();
-        return Ok(distrust_mode(metadata.uid(), own, metadata.mode(), readers));
+        Ok(distrust_mode(metadata.uid(), own, metadata.mode(), readers))
     }
     #[cfg(not(unix))]
     {

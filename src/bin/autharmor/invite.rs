@@ -33,7 +33,7 @@ pub(crate) struct Options {
 
     /// Page that the link leads to; it has to be on the project's list
     ///
-    /// Defaults to `registration_redirect_url` of the configuration file.
+    /// Defaults to registration_redirect_url of the configuration file.
     #[arg(long, value_name = "URL")]
     redirect_url: Option<String>,
 

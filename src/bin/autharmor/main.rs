@@ -5,6 +5,10 @@
 //! prints lists, `failure.rs` decides the exit status.
 
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments are the help, which would show the backticks"
+)]
 
 #[cfg_attr(not(unix), path = "approve/settings.rs")]
 mod approve;

@@ -1,6 +1,7 @@
 //! Prints lists as a table, as JSON or as CSV.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
 
 use autharmor::{Error, PageQuery, Records, SortDirection};
@@ -45,7 +46,7 @@ pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) form: FormatArgs,
 
-    /// Field to sort by, such as username or `date_created`; the service decides
+    /// Field to sort by, such as username or date_created; the service decides
     /// which it accepts
     #[arg(long, value_name = "FIELD")]
     sort: Option<String>,
@@ -181,7 +182,7 @@ impl<W: Write> Printer<W> {
     fn print_row<R: Row>(&mut self, row: &R) -> io::Result<()> {
         self.start::<R>()?;
         match self.format {
-            Format::Json => return writeln!(self.out, "{}", json(row)?),
+            Format::Json => writeln!(self.out, "{}", json(row)?),
             Format::Csv => {
                 let cells = row.cells();
                 let cells: Vec<_> = cells.iter().map(|cell| printable(cell)).collect();
@@ -288,7 +289,7 @@ fn json(row: &impl Serialize) -> io::Result<String> {
     for c in text.chars() {
         if is_hidden(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(escaped, "\\u{unit:04x}");
             }
         } else {
             escaped.push(c);

@@ -166,7 +166,8 @@ fn options_come_before_the_environment_and_that_before_the_file() {
 #[test]
 fn the_environment_does_not_count_where_nobody_is_trusted() {
     let mut world = World::full();
-    world.variable("CREDENTIALS_DIRECTORY", world.folder.path());
+    let folder = world.folder.path().to_owned();
+    world.variable("CREDENTIALS_DIRECTORY", folder);
     let settings = world.load(Trust::Nobody).unwrap();
     assert_eq!(shown(&settings.client_id), pair("file-id", "config.toml"));
     assert_eq!(settings.client_secret.value.expose(), "in-the-file");

@@ -102,13 +102,11 @@ impl Target {
             let is_for = user.is_none_or(|user| user.eq_ignore_ascii_case(&listed.user_id));
             return Self::new(&listed.user_id, &listed.credential_id).filter(|_| is_for);
         }
-        match user {
-            Some(user) => Self::new(user, line),
-            None => {
-                let (user, credential) = line.rsplit_once([' ', '\t', ','])?;
-                Self::new(user.trim_end_matches([' ', '\t', ',']), credential)
-            }
+        if let Some(user) = user {
+            return Self::new(user, line);
         }
+        let (user, credential) = line.rsplit_once([' ', '\t', ','])?;
+        Self::new(user.trim_end_matches([' ', '\t', ',']), credential)
     }
 
     /// Returns the target as one line: neither part has a tab.
@@ -437,17 +435,17 @@ struct Tally {
 
 impl Tally {
     fn summary(&self) -> String {
-        let mut text = format!("{} disabled", self.disabled);
+        let mut parts = vec![format!("{} disabled", self.disabled)];
         for (count, what) in [
             (self.done, "disabled before"),
             (self.failed, "failed"),
             (self.left, "not tried"),
         ] {
             if count > 0 {
-                text += &format!(", {count} {what}");
+                parts.push(format!("{count} {what}"));
             }
         }
-        text
+        parts.join(", ")
     }
 }
 
