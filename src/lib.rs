@@ -8,41 +8,51 @@
 //! sign-in flows in [`flow`] do every security check for you. An emulator of the
 //! service is included, so that you can test your login.
 //!
-//! This page is the manual: [first call](#first-call),
-//! [configuration](#configuration), [users by name](#users-by-name),
-//! [versions](#versions), [signing in safely](#signing-in-safely),
-//! [web programs](#web-programs), [async programs](#async-programs),
-//! [errors](#errors), [retries and timeouts](#retries-and-timeouts),
-//! [the access token](#the-access-token), [TLS and proxies](#tls-and-proxies),
-//! [logging and secrets](#logging-and-secrets),
-//! [testing your login](#testing-your-login), [the program](#the-program),
-//! [finding out what is wrong](#finding-out-what-is-wrong),
-//! [your own transport](#bring-your-own-transport),
-//! [threads, async and fork](#threads-async-and-fork),
-//! [for administrators](#for-administrators),
-//! [platforms, compilers, versions](#platforms-compilers-versions),
-//! [features](#features), [what is unverified](#what-is-unverified).
+//! ```no_run
+//! use autharmor::auth::StartAuthenticatorAuth;
+//! use autharmor::flow::{SignIn, WaitPolicy};
+//! use autharmor::{Client, Error};
 //!
-#![doc = include_str!("guide/first-call.md")]
-#![doc = include_str!("guide/configuration.md")]
-#![doc = include_str!("guide/users-by-name.md")]
-#![doc = include_str!("guide/versions.md")]
-#![doc = include_str!("guide/signing-in.md")]
-#![doc = include_str!("guide/web.md")]
-#![doc = include_str!("guide/async.md")]
-#![doc = include_str!("guide/errors.md")]
-#![doc = include_str!("guide/retries-and-timeouts.md")]
-#![doc = include_str!("guide/token.md")]
-#![doc = include_str!("guide/tls-and-proxies.md")]
-#![doc = include_str!("guide/logging.md")]
-#![cfg_attr(feature = "emulator", doc = include_str!("guide/testing.md"))]
-#![cfg_attr(not(feature = "emulator"), doc = include_str!("guide/testing-off.md"))]
-#![doc = include_str!("guide/program.md")]
-#![doc = include_str!("guide/doctor.md")]
-#![doc = include_str!("guide/transport.md")]
-#![doc = include_str!("guide/threads.md")]
-#![doc = include_str!("guide/administrators.md")]
-#![doc = include_str!("guide/platforms.md")]
+//! fn main() -> Result<(), Error> {
+//!     // AUTHARMOR_CLIENT_ID and AUTHARMOR_CLIENT_SECRET
+//!     let client = Client::from_env()?;
+//!
+//!     // Sends one push notification.
+//!     let request = StartAuthenticatorAuth::new()
+//!         .user("ada@example.com")
+//!         .action_name("Sign in")
+//!         .short_msg("Somebody signs in to Example as you");
+//!     let started = client.begin_authenticator_sign_in(&request)?;
+//!
+//!     // Waits for the user, validates the sign-in, and checks whose it is.
+//!     match started.pending.wait(&client, &WaitPolicy::new())? {
+//!         SignIn::SignedIn(user) => println!("hello {}", user.user_id()),
+//!         other => println!("not signed in: {other:?}"),
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The flows in [`flow`] do every security check, so begin there. Each of the 31
+//! endpoints is also a method of [`Client`]; the request and response types are in
+//! [`auth`], [`users`], [`registrations`] and [`credentials`].
+//!
+//! **This is an unofficial client, and it was not tried against the live service**,
+//! which needs an account and a phone. What no public source settles is in [What is
+//! unverified](guide::unverified).
+//!
+//! # The manual
+//!
+//! | to do | chapters |
+//! | --- | --- |
+//! | sign users in | [signing in safely](guide::signing_in), [web programs](guide::web), [login helpers](guide::login_helpers), [async programs](guide::async_programs) |
+//! | call the API | [first call](guide::first_call), [configuration](guide::configuration), [users by name](guide::users_by_name), [versions](guide::versions), [endpoints](guide::endpoints) |
+//! | handle failures | [errors](guide::errors), [retries and timeouts](guide::retries_and_timeouts), [the access token](guide::token) |
+//! | test | [testing your login](guide::testing), [other languages](guide::other_languages) |
+//! | run it | [TLS and proxies](guide::tls_and_proxies), [logging and secrets](guide::logging), [your own transport](guide::transport), [threads, async and fork](guide::threads), [platforms, compilers, versions](guide::platforms) |
+//! | administer | [the program](guide::program), [finding out what is wrong](guide::doctor), [for administrators](guide::administrators), [PAM and ssh](guide::pam_and_ssh) |
+//! | know | [what is unverified](guide::unverified) |
+//!
 //! # Features
 //!
 //! None is on by default.
@@ -50,11 +60,10 @@
 //! | feature | what it adds |
 //! | --- | --- |
 //! | `emulator` | the module `emulator`: an emulator of the service, for tests |
-//! | `cli` | the program `autharmor`, and `emulator`; the library is the same |
+//! | `cli` | the program `autharmor`; includes `emulator` |
 //! | `platform-verifier` | `ClientBuilder::platform_verifier`: the operating system checks the server's certificate |
 //! | `jiff` | `Timestamp::to_jiff`: parses the dates of responses |
-//!
-#![doc = include_str!("guide/unverified.md")]
+
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
@@ -77,6 +86,8 @@ pub mod flow;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod http;
 mod observer;
 mod page;

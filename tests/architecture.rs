@@ -22,6 +22,7 @@ const LEVELS: &[&[&str]] = &[
     &["config"],
     &["endpoints"],
     &["flow", "emulator", "fuzzing"],
+    &["guide"],
 ];
 
 /// The levels within the emulator. Other modules there, and its root, are on top.
