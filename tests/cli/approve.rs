@@ -275,16 +275,18 @@ fn the_no_of_a_proxy_is_no_outage_but_a_proxy_that_is_down_is_one() {
                 let _ = write!(stream, "HTTP/1.1 {status}\r\n\r\n");
             }
         });
-        let mut setup = Setup::new().approve("deadline = 5\nfailmode = \"safe\"\n");
-        setup.top += &format!("proxy = \"http://{address}\"\n");
+        let setup = Setup::new()
+            .top(&format!("proxy = \"http://{address}\""))
+            .approve("deadline = 5\nfailmode = \"safe\"\n");
         assert_ends(&setup.run(&["ada"]), 1, "refused: refused by the proxy");
     }
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
-    let mut setup = Setup::new().approve("deadline = 5\nfailmode = \"safe\"\n");
-    setup.top += &format!("proxy = \"http://{closed}\"\n");
+    let setup = Setup::new()
+        .top(&format!("proxy = \"http://{closed}\""))
+        .approve("deadline = 5\nfailmode = \"safe\"\n");
     assert_ends(&setup.run(&["ada"]), 0, "let in: service not reachable");
 }
 
@@ -621,9 +623,9 @@ fn su_asks_the_caller_and_not_the_target() {
 
 #[test]
 fn check_does_everything_but_the_push() {
-    let mut setup = Setup::new();
+    let setup = Setup::new();
     let token_file = setup.folder.path().join("token");
-    setup.top += &format!("token_file = {token_file:?}\n");
+    let setup = setup.top(&format!("token_file = \"{}\"", token_file.display()));
     for arguments in [["ada", "--check"].as_slice(), &["ada", "--check", "--pam"]] {
         let output = setup.run(arguments);
         let report = text(&output.stdout);

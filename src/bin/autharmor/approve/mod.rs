@@ -54,6 +54,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Exit status: 0 approved, 1 not approved, 2 wrong usage, 3 wrong
 /// configuration, 4 service not reachable.
 #[derive(Args, Debug)]
+#[allow(clippy::doc_markdown, reason = "the help has no markup")]
 pub(crate) struct Options {
     /// Login name; yours by default
     ///
