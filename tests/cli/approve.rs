@@ -6,8 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use autharmor::emulator::{Decision, Emulator, Fault, NewUser};
-use autharmor_test_support::BlackHole;
 use autharmor_test_support::emulator::token_requests;
+use autharmor_test_support::{BlackHole, Folder};
 
 use crate::approve_setup::{PROGRAM, Setup, USER, set_mode, text, write};
 
@@ -275,16 +275,18 @@ fn the_no_of_a_proxy_is_no_outage_but_a_proxy_that_is_down_is_one() {
                 let _ = write!(stream, "HTTP/1.1 {status}\r\n\r\n");
             }
         });
-        let mut setup = Setup::new().approve("deadline = 5\nfailmode = \"safe\"\n");
-        setup.top += &format!("proxy = \"http://{address}\"\n");
+        let setup = Setup::new()
+            .top(&format!("proxy = \"http://{address}\""))
+            .approve("deadline = 5\nfailmode = \"safe\"\n");
         assert_ends(&setup.run(&["ada"]), 1, "refused: refused by the proxy");
     }
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
-    let mut setup = Setup::new().approve("deadline = 5\nfailmode = \"safe\"\n");
-    setup.top += &format!("proxy = \"http://{closed}\"\n");
+    let setup = Setup::new()
+        .top(&format!("proxy = \"http://{closed}\""))
+        .approve("deadline = 5\nfailmode = \"safe\"\n");
     assert_ends(&setup.run(&["ada"]), 0, "let in: service not reachable");
 }
 
@@ -472,6 +474,32 @@ fn the_file_of_users_and_the_exemptions() {
     assert_eq!(setup.pushes(), 1);
 }
 
+/// Whoever types `su` has chosen the current folder.
+#[test]
+fn a_relative_path_is_one_in_the_folder_of_the_configuration_file() {
+    let mallory = Folder::new();
+    write(
+        &mallory.path().join("users"),
+        "ada mallory@example.com\n",
+        0o644,
+    );
+    let mut setup = Setup::new().decides(Decision::Approve);
+    setup.emulator.add_user("mallory@example.com").unwrap();
+    setup.approve = "users_file = \"users\"\n".to_owned();
+    write(
+        &setup.folder.path().join("users"),
+        "ada ada@example.com\n",
+        0o644,
+    );
+    let mut command = setup.command(&["ada"]);
+    let output = command.current_dir(mallory.path()).output().unwrap();
+    assert_ends(
+        &output,
+        0,
+        "let in: approved login=\"ada\" user=\"ada@example.com\"",
+    );
+}
+
 #[test]
 fn the_environment_is_ignored_under_pam() {
     let mallory = Emulator::builder().user(USER).start().unwrap();
@@ -621,9 +649,9 @@ fn su_asks_the_caller_and_not_the_target() {
 
 #[test]
 fn check_does_everything_but_the_push() {
-    let mut setup = Setup::new();
+    let setup = Setup::new();
     let token_file = setup.folder.path().join("token");
-    setup.top += &format!("token_file = {token_file:?}\n");
+    let setup = setup.top(&format!("token_file = \"{}\"", token_file.display()));
     for arguments in [["ada", "--check"].as_slice(), &["ada", "--check", "--pam"]] {
         let output = setup.run(arguments);
         let report = text(&output.stdout);

@@ -32,9 +32,11 @@ impl Setup {
         let ca = folder.path().join("ca.pem");
         write(&ca, emulator.ca_pem(), 0o644);
         let top = format!(
-            "client_id = {:?}\nclient_secret_file = {secret:?}\nca_file = {ca:?}\n\
+            "client_id = {:?}\nclient_secret_file = \"{}\"\nca_file = \"{}\"\n\
              api_url = {:?}\nlogin_url = {:?}\n",
             emulator.client_id(),
+            secret.display(),
+            ca.display(),
             emulator.api_url(),
             emulator.login_url(),
         );
@@ -48,6 +50,13 @@ impl Setup {
 
     pub(crate) fn approve(mut self, lines: &str) -> Self {
         self.approve += lines;
+        self
+    }
+
+    /// Adds a line above the tables.
+    pub(crate) fn top(mut self, line: &str) -> Self {
+        self.top += line;
+        self.top.push('\n');
         self
     }
 

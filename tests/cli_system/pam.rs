@@ -67,9 +67,11 @@ impl Services {
     }
 
     fn module(word: &str) -> String {
-        let is_module = word.starts_with("pam_") && word.ends_with(".so");
+        let is_module = word
+            .strip_prefix("pam_")
+            .and_then(|it| it.strip_suffix(".so"));
         let file = match word {
-            _ if !is_module => return word.to_owned(),
+            _ if is_module.is_none() => return word.to_owned(),
             "pam_matrix.so" => find_library("pam_wrapper/pam_matrix.so"),
             _ => find_library(&format!("security/{word}")),
         };
@@ -85,20 +87,21 @@ impl Services {
         path
     }
 
-    /// Has a program use these services.
-    pub(crate) fn apply<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command
-            .env("LD_PRELOAD", find_library("libpam_wrapper.so").unwrap())
-            .env("PAM_WRAPPER", "1")
-            .env("PAM_WRAPPER_SERVICE_DIR", self.0.path())
+    /// The environment that has a program use these services.
+    pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 3] {
+        [
+            ("LD_PRELOAD", find_library("libpam_wrapper.so").unwrap()),
+            ("PAM_WRAPPER", PathBuf::from("1")),
+            ("PAM_WRAPPER_SERVICE_DIR", self.0.path().to_owned()),
+        ]
     }
 
     /// Begins to authenticate a login. The first password is `first`.
     pub(crate) fn start(&self, arguments: &[&str], first: &str) -> Child {
         let mut command = Command::new(find("pamtester").unwrap());
-        let mut child = self
-            .apply(&mut command)
+        let mut child = command
             .args(arguments)
+            .envs(self.environment())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -22,12 +22,12 @@ pub(crate) fn trials(
     missing: fn() -> Option<String>,
 ) -> Vec<Trial> {
     let to_trial = |(name, test): (&str, fn())| {
-        Trial::ignorable_test(format!("{group}::{name}"), move || match missing() {
-            Some(what) => Ok(Completion::ignored_with(what)),
-            None => {
-                test();
-                Ok(Completion::Completed)
+        Trial::ignorable_test(format!("{group}::{name}"), move || {
+            if let Some(what) = missing() {
+                return Ok(Completion::ignored_with(what));
             }
+            test();
+            Ok(Completion::Completed)
         })
     };
     tests.into_iter().map(to_trial).collect()

@@ -113,10 +113,12 @@ impl Server {
             keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]);
             assert!(keygen.arg(folder.join(name)).status().unwrap().success());
         }
-        let mut accounts = fs::read_to_string("/etc/passwd").unwrap();
-        let home_text = home.display();
-        accounts += &format!("ada:x:{ADA}:{ADA}::{home_text}:/bin/sh\n");
-        accounts += &format!("helper:x:{HELPER}:{HELPER}::/nonexistent:/usr/sbin/nologin\n");
+        let mut accounts = format!(
+            "{}ada:x:{ADA}:{ADA}::{}:/bin/sh\n\
+             helper:x:{HELPER}:{HELPER}::/nonexistent:/usr/sbin/nologin\n",
+            fs::read_to_string("/etc/passwd").unwrap(),
+            home.display()
+        );
         if !accounts.contains("\nsshd:") {
             accounts += "sshd:x:47113:47113::/run/sshd:/usr/sbin/nologin\n";
         }
@@ -137,11 +139,10 @@ impl Server {
              LogLevel ERROR\n{subsystem}{lines}"
         );
         write(&folder.join("sshd_config"), &config, 0o644);
-        let preload = services.map_or_else(String::new, |services| {
-            let mut command = Command::new("env");
-            services.apply(&mut command);
-            format!("env {}", assignments(&command))
-        });
+        let variables = services.map(Services::environment);
+        let variables = variables.iter().flatten();
+        let variables = variables.map(|(name, value)| format!("{name}={}", value.display()));
+        let preload = variables.fold("env".to_owned(), |all, it| all + " " + &it);
         // A syslog socket in /dev comes before the one in /run.
         let script = format!(
             "set -e; cd {folder_text}; mount -t tmpfs tmpfs /run; mkdir -p -m 755 /run/sshd; \
@@ -251,13 +252,6 @@ fn force_command(setup: &Setup) -> String {
     let lines = stacks::stack("sshd_config");
     assert_eq!(lines.matches(installed).count(), 1);
     lines.replace(installed, &ours)
-}
-
-fn assignments(command: &Command) -> String {
-    let pairs = command
-        .get_envs()
-        .map(|(name, value)| format!("{}={}", name.display(), value.unwrap_or_default().display()));
-    pairs.collect::<Vec<_>>().join(" ")
 }
 
 /// A server whose user decides so.
@@ -443,13 +437,13 @@ fn git_works() {
 }
 
 fn a_second_session_uses_the_stored_token() {
-    let mut setup = Setup::new().decides(Decision::Approve);
+    let setup = Setup::new().decides(Decision::Approve);
     let tokens = setup.folder.path().join("tokens");
     fs::create_dir(&tokens).unwrap();
     set_mode(&tokens, 0o700);
     chown(&tokens, Some(ADA), Some(ADA)).unwrap();
-    setup.top += &format!("token_file = {:?}\n", tokens.join("token"));
-    let server = Server::start(setup);
+    let line = format!("token_file = \"{}/token\"", tokens.display());
+    let server = Server::start(setup.top(&line));
     for _ in 0..2 {
         assert_output(&server.ssh(&["echo done"]), 0, "done\n");
     }

@@ -56,14 +56,13 @@ fn command(sftp_server: Option<&Path>) -> Result<Command, Failure> {
 fn shell_command(shell: &Path, ssh_command: Option<OsString>) -> Command {
     let name = shell.file_name().unwrap_or(shell.as_os_str());
     let mut command = Command::new(shell);
-    match ssh_command {
-        Some(ssh_command) => command.arg0(name).arg("-c").arg(ssh_command),
-        None => {
-            let mut login_name = OsString::from("-");
-            login_name.push(name);
-            command.arg0(login_name)
-        }
-    };
+    if let Some(ssh_command) = ssh_command {
+        command.arg0(name).arg("-c").arg(ssh_command);
+    } else {
+        let mut login_name = OsString::from("-");
+        login_name.push(name);
+        command.arg0(login_name);
+    }
     command
 }
 

@@ -66,6 +66,8 @@ impl ConfigFile {
                 &mut file.client_secret_file,
                 &mut file.ca_file,
                 &mut file.token_file,
+                &mut file.approve.users_file,
+                &mut file.approve.sftp_server,
             ] {
                 *path = path.take().map(|path| folder.join(path));
             }
