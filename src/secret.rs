@@ -1,10 +1,11 @@
 //! [`Secret`] and [`Private`]: text that `Debug` does not print.
 
 use std::fmt;
+use std::mem;
 use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 /// A secret: a token, a client secret, a nonce, QR data.
 ///
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 /// assert_eq!(token.expose(), "s3cr3t");
 /// ```
 #[derive(Clone, Default)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(String);
 
 impl Secret {
     /// Returns the text. Do not print or log it.
@@ -49,7 +50,7 @@ impl Secret {
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {
-        Self(Zeroizing::new(text))
+        Self(text)
     }
 }
 
@@ -63,6 +64,19 @@ impl From<&String> for Secret {
     fn from(text: &String) -> Self {
         Self::from(text.as_str())
     }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        wipe(mem::take(&mut self.0).into_bytes());
+    }
+}
+
+/// Overwrites bytes and frees their memory.
+pub(crate) fn wipe(mut bytes: Vec<u8>) {
+    // `zeroize` overwrites spare capacity at once, but elements one by one.
+    bytes.clear();
+    bytes.zeroize();
 }
 
 impl PartialEq for Secret {

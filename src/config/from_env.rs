@@ -4,8 +4,6 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 use super::ClientBuilder;
 use crate::environment::Environment;
 use crate::error::Error;
@@ -90,7 +88,7 @@ fn client_secret(env: &Environment) -> Result<Secret, Error> {
 }
 
 /// Reads the file that a variable names.
-fn read(path: &Path, variable: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
+fn read(path: &Path, variable: &str) -> Result<WipedBuffer, Error> {
     let mut content = WipedBuffer::with_capacity(4096);
     File::open(path)
         .and_then(|file| content.read_from(file, MAX_FILE))
@@ -100,7 +98,7 @@ fn read(path: &Path, variable: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
         })?;
     let why = match content.len() {
         0 => "empty",
-        1..=MAX_FILE => return Ok(content.into_inner()),
+        1..=MAX_FILE => return Ok(content),
         _ => "larger than 1 MiB",
     };
     Err(Error::config(format!("{variable}: the file is {why}")))

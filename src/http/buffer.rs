@@ -1,20 +1,19 @@
 //! [`WipedBuffer`]: a growing buffer that leaves no copies behind.
 
 use std::io::{self, Read, Write};
+use std::mem;
+use std::ops::Deref;
 
-use zeroize::Zeroizing;
+use crate::secret::wipe;
 
 /// Bytes that are wiped when dropped, and whenever they move to a larger place.
 /// A `Vec` that grows by itself frees its old memory as it is.
-pub(crate) struct WipedBuffer(Zeroizing<Vec<u8>>);
+#[derive(Clone)]
+pub(crate) struct WipedBuffer(Vec<u8>);
 
 impl WipedBuffer {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self(Zeroizing::new(Vec::with_capacity(capacity)))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        Self(Vec::with_capacity(capacity))
     }
 
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
@@ -39,8 +38,9 @@ impl WipedBuffer {
         Ok(())
     }
 
-    pub(crate) fn into_inner(self) -> Zeroizing<Vec<u8>> {
-        self.0
+    /// Returns the bytes, which are then wiped no more.
+    pub(crate) fn into_vec(mut self) -> Vec<u8> {
+        mem::take(&mut self.0)
     }
 
     /// Makes room for so many more bytes.
@@ -55,9 +55,29 @@ impl WipedBuffer {
     fn grow(&mut self, more: usize) {
         let needed = self.len().saturating_add(more);
         let larger = needed.max(self.0.capacity().saturating_mul(2));
-        let mut grown = Zeroizing::new(Vec::with_capacity(larger));
-        grown.extend_from_slice(&self.0);
-        self.0 = grown;
+        let mut grown = Self::with_capacity(larger);
+        grown.0.extend_from_slice(&self.0);
+        *self = grown;
+    }
+}
+
+impl Drop for WipedBuffer {
+    fn drop(&mut self) {
+        wipe(mem::take(&mut self.0));
+    }
+}
+
+impl Deref for WipedBuffer {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for WipedBuffer {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
     }
 }
 
@@ -83,7 +103,7 @@ mod tests {
         for piece in expected.chunks(7) {
             buffer.write_all(piece).unwrap();
         }
-        assert_eq!(*buffer.into_inner(), expected);
+        assert_eq!(*buffer, expected);
     }
 
     #[test]

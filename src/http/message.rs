@@ -3,7 +3,8 @@
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use zeroize::Zeroizing;
+
+use super::buffer::WipedBuffer;
 
 /// A complete HTTP request.
 ///
@@ -14,7 +15,7 @@ pub struct HttpRequest {
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) body: Option<WipedBuffer>,
 }
 
 impl HttpRequest {
@@ -47,8 +48,8 @@ impl HttpRequest {
     /// That type's `Debug` prints header values and the body, and its body is
     /// not wiped.
     #[must_use]
-    pub fn into_http(mut self) -> http::Request<Vec<u8>> {
-        let body = self.body.as_mut().map(|body| std::mem::take(&mut **body));
+    pub fn into_http(self) -> http::Request<Vec<u8>> {
+        let body = self.body.map(WipedBuffer::into_vec);
         let mut request = http::Request::new(body.unwrap_or_default());
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
@@ -78,9 +79,9 @@ impl fmt::Debug for HttpRequest {
 /// Its `Debug` shows the status and the names of the headers, but not the values
 /// of the headers and not the body. The body is wiped from memory when dropped.
 pub struct HttpResponse {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Zeroizing<Vec<u8>>,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: WipedBuffer,
 }
 
 impl HttpResponse {
@@ -109,7 +110,7 @@ impl From<http::Response<Vec<u8>>> for HttpResponse {
         Self {
             status: parts.status,
             headers: parts.headers,
-            body: Zeroizing::new(body),
+            body: body.into(),
         }
     }
 }
@@ -135,7 +136,7 @@ mod tests {
             method: Method::GET,
             uri: Uri::from_static("https://api.example/v4/users/0?username=ada"),
             headers,
-            body: Some(Zeroizing::new(b"ada".to_vec())),
+            body: Some(b"ada".to_vec().into()),
         };
         let text = format!("{request:?}");
         assert!(

@@ -8,7 +8,6 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::buffer::WipedBuffer;
 use super::endpoint::{ApiVersion, Endpoint};
@@ -47,7 +46,7 @@ pub(crate) trait Payload: Serialize {
 
 #[derive(Clone)]
 struct Body {
-    json: Zeroizing<Vec<u8>>,
+    json: WipedBuffer,
     v3_only: Option<&'static str>,
     v4_only: Option<&'static str>,
 }
@@ -129,7 +128,7 @@ impl<T> Request<T> {
         match payload.check().and(written) {
             Ok(()) => {
                 self.body = Some(Body {
-                    json: json.into_inner(),
+                    json,
                     v3_only: payload.v3_only(),
                     v4_only: payload.v4_only(),
                 });
@@ -294,7 +293,7 @@ impl<T> Request<T> {
         }
     }
 
-    fn encode_body(&self, version: ApiVersion) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    fn encode_body(&self, version: ApiVersion) -> Result<Option<WipedBuffer>, Error> {
         let Some(body) = &self.body else {
             return Ok(None);
         };
@@ -316,7 +315,7 @@ impl<T> Request<T> {
                 json.extend(&[*brace]);
                 json.extend(id.as_bytes());
                 json.extend(rest);
-                Ok(Some(json.into_inner()))
+                Ok(Some(json))
             }
             _ => Ok(Some(body.json.clone())),
         }

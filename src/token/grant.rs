@@ -167,7 +167,7 @@ impl Grant {
             method: Method::POST,
             uri: url.clone(),
             headers,
-            body: Some(Zeroizing::new(std::mem::take(&mut *form).into_bytes())),
+            body: Some(std::mem::take(&mut *form).into_bytes().into()),
         })
     }
 }

@@ -164,7 +164,11 @@ impl AgentTransport {
         let (parts, body) = response.map_err(explain)?.into_parts();
         check_encoding(&parts.headers)?;
         let body = read_body(body, max_response_body)?;
-        Ok(http::Response::from_parts(parts, body).into())
+        Ok(HttpResponse {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        })
     }
 }
 
@@ -245,7 +249,7 @@ fn check_encoding(headers: &HeaderMap) -> Result<(), TransportError> {
     }
 }
 
-fn read_body(mut body: ureq::Body, limit: usize) -> Result<Vec<u8>, TransportError> {
+fn read_body(mut body: ureq::Body, limit: usize) -> Result<WipedBuffer, TransportError> {
     let too_large = || {
         TransportError::new(TransportErrorKind::Protocol, true)
             .with_detail("the response is too large")
@@ -265,7 +269,7 @@ fn read_body(mut body: ureq::Body, limit: usize) -> Result<Vec<u8>, TransportErr
     if bytes.len() > limit {
         return Err(too_large());
     }
-    Ok(std::mem::take(&mut *bytes.into_inner()))
+    Ok(bytes)
 }
 
 /// Translates an error of ureq. Its texts are left out: they may hold URLs, or

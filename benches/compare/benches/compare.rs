@@ -3,14 +3,14 @@
 //!     cargo bench --manifest-path benches/compare/Cargo.toml --bench compare
 
 use std::net::Ipv4Addr;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use autharmor_compare::canned::Canned;
-use autharmor_compare::clients::{Call, ClientKind, RunningClient, arg};
+use autharmor_compare::clients::{Call, ClientKind, RunningClient};
 use autharmor_compare::measure::{median, pin};
 use autharmor_compare::{Servers, check_bound, exit_code};
 use clap::{Parser, ValueEnum};
@@ -20,13 +20,11 @@ use clap::{Parser, ValueEnum};
 ///
 /// All client threads run on one core, the server on another. The clients take turns
 /// in short slices, so that other load on the machine affects all of them; the tables
-/// show medians of the slices, and of the ratios within each turn. Instructions are
-/// those of the whole client process outside the kernel, counted by valgrind's
-/// callgrind: the difference between a long and a short run. Allocations are counted
-/// by the allocator.
+/// show medians of the slices, and of the ratios within each turn. Instructions and
+/// allocations are counted by the package in `guard`.
 #[derive(Parser)]
 struct Cli {
-    /// Run only these parts, such as counts,speed
+    /// Run only these parts, such as speed,threads
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::value_variants().to_vec())]
     only: Vec<Part>,
     /// Turns of each client in `speed` and `threads`
@@ -45,7 +43,6 @@ struct Cli {
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Part {
-    Counts,
     Speed,
     Threads,
     Bursts,
@@ -68,9 +65,6 @@ fn main() -> ExitCode {
     }
     let servers = Servers::of(&server);
     let mut bounds = Vec::new();
-    if cli.only.contains(&Part::Counts) {
-        counts(&servers, &mut bounds);
-    }
     if cli.only.contains(&Part::Speed) {
         speed(&servers, &cli, &mut bounds);
     }
@@ -90,118 +84,6 @@ fn main() -> ExitCode {
 
 /// Whether a bound was kept, the bound, and the measured value.
 type Bounds = Vec<(bool, String, String)>;
-
-// ---- counts ----------------------------------------------------------------
-
-struct Counts {
-    instructions: Option<f64>,
-    allocations: f64,
-    bytes: f64,
-}
-
-impl Counts {
-    fn of(servers: &Servers, kind: ClientKind, call: Call) -> Self {
-        let output = Command::new(env!("CARGO_BIN_EXE_caller_counted"))
-            .args(["call", &arg(kind), call.key(), "200"])
-            .envs(servers.to_env())
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("the program was built");
-        let text = String::from_utf8(output.stdout).expect("numbers");
-        let mut numbers = text
-            .split_whitespace()
-            .map(|n| n.parse().expect("a number"));
-        let mut next = || numbers.next().expect("two numbers");
-        Self {
-            allocations: next(),
-            bytes: next(),
-            instructions: instructions(servers, kind, call),
-        }
-    }
-}
-
-/// Counts the instructions of one call. `None` without valgrind.
-fn instructions(servers: &Servers, kind: ClientKind, call: Call) -> Option<f64> {
-    const FEW: u32 = 50;
-    const MANY: u32 = 550;
-    let collected = |count: u32| {
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(env!("CARGO_BIN_EXE_caller"))
-            .args([&arg(kind), call.key(), &count.to_string()])
-            .envs(servers.to_env())
-            .output()
-            .ok()?;
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let Some((_, rest)) = text.split_once("Collected : ") else {
-            panic!("valgrind printed no count: {text}");
-        };
-        rest.split_whitespace().next()?.parse::<f64>().ok()
-    };
-    Some((collected(MANY)? - collected(FEW)?) / f64::from(MANY - FEW))
-}
-
-fn counts(servers: &Servers, bounds: &mut Bounds) {
-    println!("## Instructions, allocations and bytes allocated per warm call\n");
-    for call in Call::ALL {
-        println!(
-            "| {} | instructions | ratio | allocations | ratio | bytes | ratio |",
-            call.name()
-        );
-        println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
-        let mut kinds = ClientKind::MAIN.to_vec();
-        if call == Call::ByName {
-            kinds.extend(ClientKind::DEADLINES);
-        }
-        let rows: Vec<_> = kinds
-            .into_iter()
-            .map(|kind| (kind, Counts::of(servers, kind, call)))
-            .collect();
-        let row_of = |wanted| {
-            let row = rows.iter().find(|(kind, _)| *kind == wanted);
-            &row.expect("a row").1
-        };
-        let bare = row_of(ClientKind::Ureq);
-        let instructions = |counts: &Counts| counts.instructions.unwrap_or(f64::NAN);
-        for (kind, counts) in &rows {
-            println!(
-                "| {} | {:.0} | {:.2} | {:.1} | {:.2} | {:.0} | {:.2} |",
-                kind.name(),
-                instructions(counts),
-                instructions(counts) / instructions(bare),
-                counts.allocations,
-                counts.allocations / bare.allocations,
-                counts.bytes,
-                counts.bytes / bare.bytes,
-            );
-        }
-        println!();
-        let ours = row_of(ClientKind::Autharmor);
-        let (most, most_allocations) = match call {
-            Call::ByName | Call::Validate => (0.90, 0.85),
-            Call::Start => (0.85, 0.85),
-            Call::ById | Call::List => (1.00, 1.00),
-        };
-        // Not a number, and so not within the bound, without valgrind.
-        let ratio = instructions(ours) / instructions(bare);
-        bounds.push((
-            ratio <= most,
-            format!("{}, instructions, at most {most} of bare ureq", call.name()),
-            format!("{ratio:.2}"),
-        ));
-        let ratio = ours.allocations / bare.allocations;
-        bounds.push((
-            ratio <= most_allocations,
-            format!(
-                "{}, allocations, at most {most_allocations} of bare ureq",
-                call.name()
-            ),
-            format!("{ratio:.2}"),
-        ));
-    }
-}
-
-// ---- times -----------------------------------------------------------------
 
 /// Calls per second of each client in each turn.
 struct Turns(Vec<(ClientKind, Vec<f64>)>);
@@ -287,7 +169,7 @@ fn speed(servers: &Servers, cli: &Cli, bounds: &mut Bounds) {
             bounds.push((
                 time <= *most,
                 format!("{}, time, at most {most} of {}", call.name(), other.name()),
-                format!("{time:.2}"),
+                format!("{time:.3}"),
             ));
         }
     }
@@ -401,7 +283,7 @@ fn threads(servers: &Servers, cli: &Cli, bounds: &mut Bounds) {
         bounds.push((
             ratio >= 1.0,
             format!("{count} threads, at least the throughput of bare ureq with a large pool"),
-            format!("{ratio:.2}"),
+            format!("{ratio:.3}"),
         ));
     }
     println!();

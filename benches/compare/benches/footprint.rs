@@ -269,8 +269,8 @@ fn connections(login: &Canned) -> u64 {
         ClientKind::Reqwest,
     ] {
         let opened = server.opened();
-        let output = Command::new(env!("CARGO_BIN_EXE_caller_counted"))
-            .args(["connections", &arg(kind), &CONNECTIONS.to_string()])
+        let output = Command::new(env!("CARGO_BIN_EXE_connections"))
+            .args([arg(kind), CONNECTIONS.to_string()])
             .envs(servers.to_env())
             .stderr(Stdio::inherit())
             .output()

@@ -10,7 +10,7 @@ pub use autharmor_guard::Call;
 use autharmor_guard::{
     JSON, NAME_HEADER, USER_AGENT, bearer, ureq_config, with_autharmor, with_ureq,
 };
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -117,28 +117,6 @@ impl ClientKind {
             inner,
             servers: servers.clone(),
         }
-    }
-}
-
-/// The arguments of a program that makes calls.
-#[derive(Args)]
-pub struct CallArgs {
-    client: ClientKind,
-    call: Call,
-    /// How many calls to make
-    pub count: usize,
-}
-
-impl CallArgs {
-    /// Starts the client and makes some calls with it.
-    pub fn warm_caller(&self) -> Box<dyn FnMut() + Send> {
-        const WARM_UP: usize = 20;
-        let client = self.client.start(&Servers::from_env());
-        let mut caller = client.caller(self.call);
-        for _ in 0..WARM_UP {
-            caller();
-        }
-        caller
     }
 }
 

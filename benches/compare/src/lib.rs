@@ -72,7 +72,7 @@ impl Drop for TempFile {
 /// Returns `passed`.
 pub fn check_bound(passed: bool, bound: &str, measured: &str) -> bool {
     println!(
-        "{}  {bound}: {measured}",
+        "- {}: {bound}: {measured}",
         if passed { "pass" } else { "FAIL" }
     );
     passed

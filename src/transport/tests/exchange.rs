@@ -102,7 +102,7 @@ fn a_large_body_goes_out_whole() {
     let ca = Ca::new();
     let server = server(&ca, vec![Act::Read, Act::write(OK)]);
     let mut large = request(Method::POST, &server.https("/"));
-    large.body = Some(Zeroizing::new(vec![b'x'; 300_000]));
+    large.body = Some(vec![b'x'; 300_000].into());
     trusting(&ca).send(large, within(PATIENT)).unwrap();
     assert_eq!(server.requests()[0].body.len(), 300_000);
 }
@@ -316,7 +316,7 @@ fn a_server_that_does_not_read_ends_at_the_deadline() {
     let ca = Ca::new();
     let server = server(&ca, vec![Act::Stall]);
     let mut large = request(Method::POST, &server.https("/"));
-    large.body = Some(Zeroizing::new(vec![b'x'; 20_000_000]));
+    large.body = Some(vec![b'x'; 20_000_000].into());
     let result = trusting(&ca).send(large, within(Duration::from_millis(500)));
     assert_eq!(kind(result), (Timeout, true));
 }

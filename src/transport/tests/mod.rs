@@ -87,7 +87,7 @@ fn request(method: Method, uri: &str) -> HttpRequest {
         HeaderValue::from_static("Bearer s3cr3t"),
     );
     HttpRequest {
-        body: (method == Method::POST).then(|| Zeroizing::new(b"code=s3cr3t".to_vec())),
+        body: (method == Method::POST).then(|| b"code=s3cr3t".to_vec().into()),
         method,
         uri: format!("{uri}?username=ada").parse().unwrap(),
         headers,

@@ -1,52 +1,28 @@
-//! Makes calls and counts heap allocations of all threads:
-//! `caller_counted call CLIENT CALL COUNT` prints allocations and bytes per call;
-//! `caller_counted connections CLIENT COUNT` prints the bytes that an idle
-//! connection keeps, of the heap and of resident memory.
+//! Prints the bytes that an idle connection keeps, of the heap and of resident
+//! memory: `connections CLIENT COUNT`.
 
 use std::alloc::System;
 use std::sync::{Arc, Barrier};
 use std::{process, thread};
 
 use autharmor_compare::Servers;
-use autharmor_compare::clients::{Call, CallArgs, ClientKind, RunningClient};
+use autharmor_compare::clients::{Call, ClientKind, RunningClient};
 use autharmor_compare::measure::status_kib;
 use clap::Parser;
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 #[derive(Parser)]
-enum Cli {
-    Call(CallArgs),
-    Connections { client: ClientKind, count: usize },
+struct Cli {
+    client: ClientKind,
+    /// Calls at the same time, each on a connection of its own
+    count: usize,
 }
 
 fn main() {
-    match Cli::parse() {
-        Cli::Call(args) => calls(&args),
-        Cli::Connections { client, count } => connections(client, count),
-    }
-}
-
-fn calls(args: &CallArgs) {
-    let mut caller = args.warm_caller();
-    let region = Region::new(HEAP);
-    for _ in 0..args.count {
-        caller();
-    }
-    let change = region.change();
-    #[expect(clippy::cast_precision_loss, reason = "the numbers are small")]
-    let per_call = |total: usize| total as f64 / args.count as f64;
-    println!(
-        "{} {}",
-        per_call(change.allocations + change.reallocations),
-        per_call(change.bytes_allocated)
-    );
-}
-
-/// Opens one connection, then `count` connections at the same time.
-fn connections(client: ClientKind, count: usize) {
+    let Cli { client, count } = Cli::parse();
     let client = client.start(&Servers::from_env());
     let rss = || status_kib(process::id(), "VmRSS").unwrap_or(0) * 1024;
     // What the first call and its thread allocate is not counted.
