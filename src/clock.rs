@@ -105,6 +105,24 @@ mod tests {
     #[test]
     fn deadlines_do_not_overflow() {
         assert!(SystemClock.deadline(Duration::MAX) > SystemClock.now());
+        let clock = ManualClock::new();
+        let year = Duration::from_secs(31_536_000);
+        for (after, ahead) in [
+            (Duration::MAX, year),
+            (year + Duration::from_nanos(1), year),
+            (year, year),
+            (Duration::from_secs(1), Duration::from_secs(1)),
+        ] {
+            assert_eq!(clock.deadline(after) - clock.now(), ahead);
+        }
+    }
+
+    #[test]
+    fn a_thread_that_waits_does_not_spin() {
+        let deadline = SystemClock.now() + Duration::from_secs(3600);
+        assert!(SystemClock.wait_slice(deadline) > Duration::from_secs(60));
+        let clock = ManualClock::new();
+        assert!(!clock.wait_slice(clock.now()).is_zero());
     }
 
     #[test]

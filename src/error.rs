@@ -428,6 +428,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn debug_shows_what_the_accessors_return() {
+        let error = Error::new(ErrorKind::NotFound, "")
+            .in_area("get_user")
+            .with_status(404);
+        let debug = format!("{error:?}");
+        for part in ["NotFound", "get_user", "404", "may_have_been_sent"] {
+            assert!(debug.contains(part), "{debug}");
+        }
+    }
+
+    #[test]
     fn one_pointer_wide() {
         assert_eq!(size_of::<Error>(), size_of::<usize>());
     }

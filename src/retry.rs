@@ -260,6 +260,12 @@ mod tests {
         let policy = RetryPolicy::new().first_pause(Duration::from_secs(1));
         assert_eq!(pauses(&policy, &Budget::new(), 1, &broken), [0; 0]);
         assert_eq!(pauses(&policy, &Budget::new(), 2, &broken), [1000]);
+
+        // A pause that oversleeps leaves no time either.
+        let (clock, budget) = (ManualClock::new(), Budget::new());
+        let deadline = clock.deadline(Duration::from_secs(2));
+        let retries = Retries::new(&policy, &budget, &clock, deadline);
+        assert!(!retries.pause(Duration::from_secs(2)));
     }
 
     #[test]

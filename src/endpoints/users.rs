@@ -477,6 +477,18 @@ mod tests {
     }
 
     #[test]
+    fn only_an_entry_with_an_id_is_told_from_others_by_it() {
+        let entry = |id: u128| -> AuthInfo {
+            let response = format!(r#"{{"auth_history_id":"{}"}}"#, Uuid::from_u128(id));
+            serde_json::from_str(&format!(r#"{{"auth_response":{response}}}"#)).unwrap()
+        };
+        assert!(entry(7).identity().is_some());
+        // A sign-in that is still pending.
+        assert!(entry(0).identity().is_none());
+        assert!(AuthInfo::default().identity().is_none());
+    }
+
+    #[test]
     fn update_serialises_as_its_body() {
         let json = serde_json::to_string(&UpdateUser::new("ada")).unwrap();
         assert_eq!(json, r#"{"new_username":"ada"}"#);

@@ -107,6 +107,13 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_that_is_just_large_enough_does_not_grow() {
+        let mut buffer = WipedBuffer::with_capacity(10);
+        buffer.extend(b"0123456789");
+        assert_eq!(buffer.into_inner().capacity(), 10);
+    }
+
+    #[test]
     fn reading_ends_with_the_reader_or_one_byte_behind_the_limit() {
         for (capacity, length, limit, read) in [
             (0, 0, 0, 0),

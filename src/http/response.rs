@@ -297,6 +297,64 @@ mod tests {
     }
 
     #[test]
+    fn a_web_page_is_named() {
+        for (content_type, is_named) in [
+            ("text/html", true),
+            ("text/html; charset=utf-8", true),
+            ("application/json", false),
+        ] {
+            let page = http::Response::builder()
+                .header(CONTENT_TYPE, content_type)
+                .body(b"<html>".to_vec());
+            let error = decode::<Outer>(&page.unwrap().into()).unwrap_err();
+            let named = error.to_string().contains("but a web page");
+            assert_eq!(named, is_named, "{error}");
+        }
+        let error = decode::<Outer>(&response(200, "<html>")).unwrap_err();
+        assert!(!error.to_string().contains("web page"), "{error}");
+    }
+
+    #[test]
+    fn statuses_that_the_api_does_not_have_are_named() {
+        for (status, detail) in [
+            (302, "a redirect, which is not followed"),
+            (399, "a redirect, which is not followed"),
+            (700, "an unknown status"),
+        ] {
+            let error = refusal(&response(status, ""));
+            assert_eq!(error.kind(), ErrorKind::Protocol);
+            assert!(error.to_string().contains(detail), "{error}");
+        }
+        for status in [400, 401, 404, 429, 503] {
+            let text = refusal(&response(status, "")).to_string();
+            assert!(
+                !text.contains("redirect") && !text.contains("unknown"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_field_makes_an_error_body() {
+        for body in [
+            r#"{"error_code":"1"}"#,
+            r#"{"error_message":"no"}"#,
+            r#"{"tracking_id":"t-1"}"#,
+        ] {
+            assert!(ErrorBody::read(body.as_bytes()).is_some(), "{body}");
+        }
+        assert!(ErrorBody::read(br#"{"username":"ada"}"#).is_none());
+    }
+
+    #[test]
+    fn the_log_has_status_or_kind() {
+        let outcome = |result| Outcome(&result).to_string();
+        assert_eq!(outcome(Ok(response(204, ""))), "status 204");
+        let error = Error::new(ErrorKind::Timeout, "");
+        assert_eq!(outcome(Err(error)), "Timeout");
+    }
+
+    #[test]
     fn nesting_is_bounded() {
         let error = decode::<serde_json::Value>(&response(200, &"[".repeat(200_000))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Decode);

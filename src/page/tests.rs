@@ -197,6 +197,16 @@ fn servers_that_report_wrong_pages_are_read_to_an_end() {
 }
 
 #[test]
+fn counts_of_zero_do_not_end_a_list_with_records() {
+    let serve = |number: Option<u32>| {
+        let number = number.map_or(1, u64::from);
+        let ids = if number > 3 { 0..0 } else { ten(number) };
+        page(ids, [Some(0), Some(0), None])
+    };
+    assert_eq!(read(Some(1), serve).0.len(), 30);
+}
+
+#[test]
 fn a_server_that_repeats_its_pages_is_read_to_an_end() {
     for period in [1, 2, 3, 19] {
         let (mut ids, asked, end) = read(None, |number| {
@@ -235,8 +245,15 @@ fn records_without_an_identity_are_no_repeat() {
         page.records.push(Item(None));
         page
     };
-    let (ids, asked, _) = read(None, serve);
-    assert_eq!((ids.len(), asked.len()), (3, 3));
+    for (pages, total) in [(Some(3), Some(3)), (Some(3), None), (None, Some(3))] {
+        let (ids, asked, _) = read(None, |number| {
+            let mut page = serve(number);
+            page.page_info.total_page_count = pages;
+            page.page_info.total_record_count = total;
+            page
+        });
+        assert_eq!((ids.len(), asked.len()), (3, 3), "{pages:?} {total:?}");
+    }
     // A page number that stays the same is a repeat.
     let (ids, asked, _) = read(None, |_| serve(Some(1)));
     assert_eq!((ids.len(), asked.len()), (1, 2));

@@ -1,6 +1,5 @@
 //! [`TokenCache`]: the access token of a client and all its clones.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
@@ -271,12 +270,6 @@ impl TokenCache {
             self.fetcher.save(credentials, &token, life);
         }
         Ok((token, life, Source::Endpoint))
-    }
-}
-
-impl fmt::Debug for TokenCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenCache").finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,5 @@
 //! [`Fetcher`]: gets a token from the store or the token endpoint.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,12 +49,6 @@ impl Token {
     pub(crate) fn bearer(&self) -> &str {
         let value = self.header.to_str().unwrap_or_default();
         value.strip_prefix("Bearer ").unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Token").finish_non_exhaustive()
     }
 }
 

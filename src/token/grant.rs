@@ -79,15 +79,20 @@ impl Credentials {
         [secret, self.basic()]
     }
 
-    /// `id:secret` for HTTP Basic, form-encoded as OAuth2 wants it.
+    /// `id:secret` in Base64 for HTTP Basic.
     fn basic(&self) -> Zeroizing<String> {
+        Zeroizing::new(BASE64_STANDARD.encode(self.pair().as_bytes()))
+    }
+
+    /// `id:secret`, each form-encoded as OAuth2 wants it.
+    fn pair(&self) -> Zeroizing<String> {
         // Sized so that it never grows: growing would leave copies behind.
         let room = 1 + 3 * (self.id.len() + self.secret.expose().len());
         let mut pair = Zeroizing::new(String::with_capacity(room));
         push_form(&mut pair, &self.id);
         pair.push(':');
         push_form(&mut pair, self.secret.expose());
-        Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()))
+        pair
     }
 
     /// Adds to a refusal what the cause may be.
@@ -294,6 +299,48 @@ mod tests {
             .unwrap();
         assert!(body.len() > 6000);
         assert_eq!(body.capacity(), 128 + 3 + 3 * 2000);
+        let pair = credentials.pair();
+        assert_eq!((pair.len(), pair.capacity()), (6001, 6001));
+    }
+
+    #[test]
+    fn only_quotes_on_both_sides_are_named() {
+        for (secret, named) in [
+            ("\"secret\"", true),
+            ("''", true),
+            ("\"secret", false),
+            ("secret\"", false),
+            ("\"", false),
+            ("secret", false),
+        ] {
+            let credentials = Credentials::new("id", secret).unwrap();
+            let error = credentials.explain(Error::new(ErrorKind::Auth, "refused"));
+            let is_named = error.to_string().contains("in quotes");
+            assert_eq!(is_named, named, "{secret}: {error}");
+        }
+    }
+
+    #[test]
+    fn tokens_of_up_to_seven_kibibytes_are_taken() {
+        bearer(&"x".repeat(7168).into()).unwrap();
+        let error = bearer(&"x".repeat(7169).into()).unwrap_err();
+        assert!(error.to_string().contains("longer than 7 KiB"), "{error}");
+    }
+
+    #[test]
+    fn a_token_endpoint_that_is_not_there_is_no_missing_user() {
+        for (status, kind) in [
+            (400, ErrorKind::Auth),
+            (401, ErrorKind::Auth),
+            (403, ErrorKind::Auth),
+            (404, ErrorKind::Api),
+            (503, ErrorKind::Unavailable),
+        ] {
+            let mut response = http::Response::new(Vec::new());
+            *response.status_mut() = status.try_into().unwrap();
+            let error = TokenResponse::read(&response.into()).err().unwrap();
+            assert_eq!(error.kind(), kind, "{status}");
+        }
     }
 
     #[test]

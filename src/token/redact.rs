@@ -248,6 +248,16 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_the_secret_goes_whatever_its_length() {
+        // The second doubles in length when it is decoded.
+        for secret in ["x", "\u{f6}\u{f6}\u{f6}\u{f6}", "a%41", "%41"] {
+            assert_eq!(redacted(secret, &[secret]), REDACTED, "{secret}");
+            assert_eq!(text(secret, secret), REDACTED, "{secret}");
+        }
+        assert_eq!(text("a b%20c d", "b c"), format!("a {REDACTED} d"));
+    }
+
+    #[test]
     fn nothing_else_changes() {
         let text = "not J\u{d6}SON: %2b+";
         assert_eq!(redacted(text, &["secret", ""]), text);

@@ -7,15 +7,17 @@ use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::Grant;
+use crate::http::buffer::WipedBuffer;
 use crate::secret::Secret;
 
 pub use self::file::FileTokenStore;
 
 /// The version of the text that [`StoredToken::encode`] writes.
 const FORMAT: u8 = 1;
+/// Room for most tokens and what is stored with them.
+const ROOM: usize = 4096;
 
 /// Keeps an access token for other processes and later runs.
 ///
@@ -113,11 +115,9 @@ impl StoredToken {
     /// Returns one line of text to store. It holds the token.
     #[must_use]
     pub fn encode(&self) -> Secret {
-        // Sized so that it never grows: growing would leave copies behind.
-        let room = 128 + 2 * self.token.expose().len();
-        let mut text = Zeroizing::new(Vec::with_capacity(room));
-        match serde_json::to_writer(&mut *text, &self.entry()) {
-            Ok(()) => String::from_utf8(std::mem::take(&mut *text))
+        let mut text = WipedBuffer::with_capacity(ROOM);
+        match serde_json::to_writer(&mut text, &self.entry()) {
+            Ok(()) => String::from_utf8(std::mem::take(&mut *text.into_inner()))
                 .unwrap_or_default()
                 .into(),
             Err(_) => Secret::default(),

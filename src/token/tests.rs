@@ -150,12 +150,26 @@ fn a_stalled_renewal_leaves_time_for_the_call() {
                 return token(number, 600);
             }
             let clock = shared.get().unwrap();
-            clock.advance(limits.deadline.saturating_duration_since(clock.now()));
+            let left = limits.deadline.saturating_duration_since(clock.now());
+            assert_eq!(left, seconds(20) / 2);
+            clock.advance(left);
             Err(TransportError::new(TransportErrorKind::Timeout, true))
         },
         |_, _, _| respond(200, "{}"),
     );
     clock.set(Arc::clone(&test.clock)).unwrap();
+    call(&test.client).unwrap();
+    test.clock.advance(seconds(570));
+    call(&test.client.with_timeout(seconds(20))).unwrap();
+    assert_eq!(test.token_requests(), 2);
+}
+
+#[test]
+fn a_renewed_token_that_is_over_at_once_is_used_once() {
+    let test = TestClient::new(
+        move |number, _, _| token(number, if number == 0 { 600 } else { 0 }),
+        |_, _, _| respond(200, "{}"),
+    );
     call(&test.client).unwrap();
     test.clock.advance(seconds(570));
     call(&test.client).unwrap();
@@ -828,21 +842,24 @@ fn a_token_response_that_repeats_our_secret_leaves_none_of_it_in_the_error() {
 
 #[test]
 fn an_api_response_that_repeats_the_bearer_leaves_none_of_it_in_the_error() {
-    let test = TestClient::new(
-        |_, _, _| respond(200, r#"{"access_token":"b34rer-token"}"#),
-        |_, _, _| {
-            respond(
-                403,
-                r#"{"error_code":"b34rer-token","error_message":"no b34rer-token"}"#,
-            )
-        },
-    );
-    let error = call(&test.client).unwrap_err();
-    assert_eq!(
-        (error.code(), error.server_message()),
-        (None, Some("no [redacted]"))
-    );
-    assert!(!format!("{error:#} {error:?}").contains("b34rer"));
+    for status in [403, 200] {
+        let test = TestClient::new(
+            |_, _, _| respond(200, r#"{"access_token":"b34rer-token"}"#),
+            move |_, _, _| {
+                respond(
+                    status,
+                    r#"{"error_code":"b34rer-token","error_message":"no b34rer-token"}"#,
+                )
+            },
+        );
+        let error = call(&test.client).unwrap_err();
+        assert_eq!(
+            (error.code(), error.server_message()),
+            (None, Some("no [redacted]")),
+            "{status}"
+        );
+        assert!(!format!("{error:#} {error:?}").contains("b34rer"));
+    }
 }
 
 #[test]

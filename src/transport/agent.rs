@@ -295,3 +295,64 @@ fn explain(error: ureq::Error) -> TransportError {
         _ => TransportError::new(Protocol, true),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(uri: &str) -> Uri {
+        uri.parse().unwrap()
+    }
+
+    #[test]
+    fn the_host_header_has_the_port_unless_it_is_the_scheme_s_own() {
+        for (url, host) in [
+            ("https://api.example/v3", "api.example"),
+            ("https://api.example:443/", "api.example"),
+            ("https://api.example:80/", "api.example:80"),
+            ("http://127.0.0.1/", "127.0.0.1"),
+            ("http://127.0.0.1:80/", "127.0.0.1"),
+            ("http://127.0.0.1:443/", "127.0.0.1:443"),
+            ("http://[::1]:8080/", "[::1]:8080"),
+        ] {
+            assert_eq!(host_header(&uri(url)).unwrap(), host, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_the_same_with_scheme_and_port() {
+        let api = uri("https://api.example/a");
+        assert!(is_same_host(&api, &uri("https://api.example/b")));
+        for other in [
+            "https://api.example:444/a",
+            "https://login.example/a",
+            "http://api.example/a",
+        ] {
+            assert!(!is_same_host(&api, &uri(other)), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_request_line_that_just_fits_is_sent() {
+        let longest = OUTPUT - 32;
+        for (length, fits) in [(longest, true), (longest + 1, false)] {
+            let path = "/".repeat(length);
+            let result = check_size(&uri(&path), &HeaderMap::new());
+            assert_eq!(result.is_ok(), fits, "{length}");
+        }
+    }
+
+    #[test]
+    fn errors_of_ureq_say_whether_anything_was_sent() {
+        let http = http::Uri::try_from("http://[").unwrap_err();
+        for (error, was_sent, part) in [
+            (ureq::Error::LargeResponseHeader(2, 1), true, "headers"),
+            (ureq::Error::Http(http.into()), false, "put into HTTP"),
+            (ureq::Error::BadUri(String::new()), false, "put into HTTP"),
+        ] {
+            let error = Error::from(explain(error));
+            assert_eq!(error.may_have_been_sent(), was_sent, "{error}");
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+}

@@ -204,3 +204,73 @@ impl Write for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// Runs one step under a timeout of the system that is set already. Returns
+    /// the timeouts that are set besides.
+    fn armed_besides(armed: Option<Duration>, left: Duration) -> Vec<Duration> {
+        let waits = RefCell::new(Vec::new());
+        let arm = |wait| {
+            waits.borrow_mut().push(wait);
+            Ok(())
+        };
+        until(Instant::now() + left, &mut armed.clone(), arm, || Ok(())).unwrap();
+        waits.into_inner()
+    }
+
+    #[test]
+    fn a_timeout_longer_than_the_time_left_is_replaced() {
+        for armed in [None, Some(2 * MINUTE)] {
+            let [wait] = armed_besides(armed, MINUTE)[..] else {
+                panic!("it is set once");
+            };
+            assert!(wait < MINUTE && wait.subsec_nanos() == 0, "{wait:?}");
+        }
+        assert!(armed_besides(Some(MINUTE), 2 * MINUTE).is_empty());
+    }
+
+    #[test]
+    fn only_a_step_that_may_succeed_later_is_repeated() {
+        use io::ErrorKind::*;
+
+        let deadline = Instant::now() + MINUTE;
+        for (kind, waits) in [(WouldBlock, 2), (TimedOut, 2), (Interrupted, 1)] {
+            let mut steps = vec![Ok(7), Err(kind.into())];
+            let armed = RefCell::new(0);
+            let arm = |_| {
+                *armed.borrow_mut() += 1;
+                Ok(())
+            };
+            let result = until(deadline, &mut None, arm, || steps.pop().unwrap());
+            assert_eq!((result.unwrap(), armed.into_inner()), (7, waits), "{kind}");
+        }
+        let mut steps = vec![Ok(7), Err(ConnectionReset.into())];
+        let result = until(deadline, &mut None, |_| Ok(()), || steps.pop().unwrap());
+        assert_eq!(result.unwrap_err().kind(), ConnectionReset);
+    }
+
+    #[test]
+    fn nothing_is_done_after_the_deadline() {
+        let now = Instant::now();
+        let unexpected = |_| panic!("a timeout was set");
+        let result: io::Result<()> = until(now, &mut None, unexpected, || panic!("it ran"));
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[cfg(not(target_os = "macos"))]
+    #[test]
+    fn a_timeout_that_cannot_be_set_is_an_error() {
+        for kind in [io::ErrorKind::InvalidInput, io::ErrorKind::Other] {
+            let deadline = Instant::now() + MINUTE;
+            let result = until(deadline, &mut None, |_| Err(kind.into()), || Ok(()));
+            assert_eq!(result.unwrap_err().kind(), kind);
+        }
+    }
+}

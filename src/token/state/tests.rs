@@ -771,3 +771,54 @@ fn everything_at_once() {
         ],
     );
 }
+
+#[test]
+fn who_has_no_time_left_does_not_fetch() {
+    let mut state: State<&str, &str> = State::new(false);
+    for late in [at(0).mono, at(0).mono - Duration::from_secs(1)] {
+        assert_eq!(state.next(at(0), late), Next::OutOfTime);
+        let renewed = state.fetch_or_wait(at(0), late, Source::Endpoint);
+        assert_eq!(renewed, Next::OutOfTime);
+    }
+}
+
+#[test]
+fn a_failed_renewal_is_repeated_after_exactly_five_seconds() {
+    let mut state = State::new(false);
+    let deadline = at(1000).mono;
+    let fetched = FetchOutcome::Fetched("token", life(0), Source::Endpoint);
+    let Next::Fetch(ticket) = state.next(at(0), deadline) else {
+        panic!("{state:?}");
+    };
+    state.fetch_done(ticket, at(0).mono, &fetched);
+    let Next::Renew(ticket) = state.next(at(91), deadline) else {
+        panic!("{state:?}");
+    };
+    state.fetch_done(ticket, at(91).mono, &FetchOutcome::Failed("down"));
+    let almost = Moment {
+        mono: at(96).mono - Duration::from_nanos(1),
+        ..at(96)
+    };
+    assert_eq!(state.next(almost, deadline), Next::Use("token"));
+    assert!(matches!(state.next(at(96), deadline), Next::Renew(_)));
+}
+
+#[test]
+fn after_an_invalidation_the_store_is_asked_again_once_the_endpoint_gave_a_token() {
+    let mut state: State<&str, &str> = State::new(true);
+    let mut fetch = |now: u64, source| {
+        let Next::Fetch(ticket) = state.next(at(now), at(1000).mono) else {
+            panic!("{state:?}");
+        };
+        let fetched = FetchOutcome::Fetched("token", life(now), source);
+        assert!(state.fetch_done(ticket, at(now).mono, &fetched));
+        let asked = ticket.source;
+        if now == 0 {
+            state.invalidate();
+        }
+        asked
+    };
+    assert_eq!(fetch(0, Source::StoreOrEndpoint), Source::StoreOrEndpoint);
+    assert_eq!(fetch(1, Source::Endpoint), Source::Endpoint);
+    assert_eq!(fetch(200, Source::StoreOrEndpoint), Source::StoreOrEndpoint);
+}

@@ -2,19 +2,17 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use super::{Entry, StoredToken, TokenKey, TokenStore};
+use super::{Entry, ROOM, StoredToken, TokenKey, TokenStore};
+use crate::http::buffer::WipedBuffer;
 use crate::secret::Secret;
 
 /// A longer file is not one of ours.
-const MAX_FILE_LEN: u64 = 64 * 1024;
-/// Room for what is read and written, so that growing leaves no copies behind.
-const ROOM: usize = 64 * 1024;
+const MAX_FILE_LEN: usize = 64 * 1024;
 
 /// Keeps one token in a file.
 ///
@@ -107,9 +105,9 @@ impl TokenStore for FileTokenStore {
         let Some(file) = self.open()? else {
             return Ok(None);
         };
-        let mut text = Zeroizing::new(Vec::with_capacity(ROOM));
-        file.take(MAX_FILE_LEN).read_to_end(&mut text)?;
-        let content: Option<Content> = serde_json::from_slice(&text).ok();
+        let mut text = WipedBuffer::with_capacity(ROOM);
+        text.read_from(file, MAX_FILE_LEN)?;
+        let content: Option<Content> = serde_json::from_slice(&text.into_inner()).ok();
         Ok(content
             .filter(|content| content.key == *key)
             .and_then(|content| StoredToken::from_entry(content.token)))
@@ -120,10 +118,11 @@ impl TokenStore for FileTokenStore {
             key: key.clone(),
             token: token.entry(),
         };
-        let mut text = Zeroizing::new(Vec::with_capacity(ROOM));
-        serde_json::to_writer(&mut *text, &content)?;
+        let mut text = WipedBuffer::with_capacity(ROOM);
+        serde_json::to_writer(&mut text, &content)?;
         let beside = self.beside();
-        let written = write_new(&beside, &text).and_then(|()| fs::rename(&beside, &self.path));
+        let written =
+            write_new(&beside, &text.into_inner()).and_then(|()| fs::rename(&beside, &self.path));
         if written.is_err() {
             // It may not even exist.
             let _ = fs::remove_file(&beside);

@@ -257,6 +257,31 @@ mod unix {
 }
 
 #[test]
+fn the_longest_token_is_stored_as_well() {
+    let folder = Folder::new("long");
+    let store = folder.store();
+    let long = "x".repeat(7 * 1024);
+    store.save(&key("a"), &stored(&long)).unwrap();
+    assert_eq!(store.load(&key("a")).unwrap(), Some(stored(&long)));
+    let text = stored(&long).encode();
+    assert_eq!(StoredToken::decode(text.expose()), Some(stored(&long)));
+}
+
+/// No file can be removed by this name.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_cannot_be_removed_is_an_error() {
+    use std::os::fd::AsRawFd;
+
+    let folder = Folder::new("no-removal");
+    folder.store().save(&key("a"), &stored("one")).unwrap();
+    let file = fs::File::open(folder.0.join("token")).unwrap();
+    let store = FileTokenStore::new(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    assert_eq!(store.load(&key("a")).unwrap(), Some(stored("one")));
+    assert!(store.remove(&key("a"), &"one".into()).is_err());
+}
+
+#[test]
 fn concurrent_writers_leave_one_whole_token() {
     let folder = Folder::new("writers");
     let store = folder.store();

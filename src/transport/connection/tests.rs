@@ -117,3 +117,63 @@ fn the_buffers_of_an_idle_connection_hold_nothing() {
         "{left_behind:?}"
     );
 }
+
+#[test]
+fn a_small_head_waits_for_its_body_and_more_does_not() {
+    let server = Server::start(vec![vec![Act::Stall]]);
+    let tcp = std::net::TcpStream::connect(server.address()).unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let stream = Stream::Plain(super::super::stream::Socket::new(tcp, deadline));
+    let mut connection = Connection::new(stream);
+    assert!(!connection.is_tls());
+    let timeout = NextTimeout {
+        after: Duration::from_secs(60).into(),
+        reason: ureq::Timeout::Global,
+        per_read: None,
+        per_write: None,
+    };
+    for (amount, pending) in [(1000, 1000), (1048, 2048), (1, 0), (2049, 0)] {
+        connection.buffers().output()[..amount].fill(b'x');
+        connection.transmit_output(amount, timeout).unwrap();
+        assert_eq!(connection.buffers.pending, pending, "{amount}");
+    }
+}
+
+/// Reads as a socket does: as much as there is room for, at most `amount`.
+fn fill(buffers: &mut WipedBuffers, amount: usize) -> usize {
+    let room = buffers.input_append_buf();
+    let amount = amount.min(room.len());
+    room[..amount].fill(b'r');
+    buffers.input_appended(amount);
+    amount
+}
+
+#[test]
+fn the_buffer_of_a_response_makes_room_and_leaves_nothing_behind() {
+    let mut buffers = WipedBuffers::default();
+    assert_eq!(fill(&mut buffers, 1_000_000), 16_384);
+
+    // What is left moves to the front.
+    buffers.input_consume(16_000);
+    assert_eq!(fill(&mut buffers, 1_000), 1_000);
+    assert_eq!(buffers.input.len(), 16_384);
+    assert_eq!(buffers.input(), [b'r'; 1384]);
+    assert!(buffers.input[1384..].iter().all(|byte| *byte == 0));
+
+    // Nothing was consumed: it grows for a larger head, and not for ever.
+    while fill(&mut buffers, 1_000_000) > 0 {}
+    assert_eq!(buffers.input(), [b'r'; 131_072]);
+
+    // The usual size is enough for the next response.
+    buffers.input_consume(1);
+    assert_eq!(buffers.input.len(), 131_072);
+    buffers.input_consume(1_000_000);
+    assert!(buffers.input.is_empty());
+    assert_eq!(fill(&mut buffers, 1_000_000), 16_384);
+    buffers.input_consume(1_000_000);
+    assert_eq!(
+        buffers.input.len(),
+        16_384,
+        "it is kept for the next response"
+    );
+}

@@ -1,6 +1,6 @@
 //! Idle TLS connections on which the peer has sent something.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 
 use super::super::stream::{Socket, Stream};
@@ -68,4 +68,29 @@ fn a_closed_connection_is_not_open() {
     server.release();
     server.wait_until_idle();
     assert!(!stream.is_open());
+}
+
+#[test]
+fn what_could_not_be_sent_fails_the_flush() {
+    let (server, mut stream) = connect(vec![Act::Stall]);
+    server.wait_until_stalled(1);
+    assert!(stream.is_tls());
+    stream.set_deadline(Instant::now() + Duration::from_millis(300));
+    // Until the buffers of the system are full.
+    let error = loop {
+        if let Err(error) = stream.write(&[0; 16 * 1024]) {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(stream.flush().unwrap_err().kind(), io::ErrorKind::TimedOut);
+}
+
+#[test]
+fn each_read_ends_at_the_latest_deadline() {
+    let (server, mut stream) = connect(vec![Act::Stall]);
+    server.wait_until_stalled(1);
+    stream.set_deadline(Instant::now());
+    let error = stream.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
 }
