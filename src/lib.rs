@@ -45,6 +45,7 @@
 //! | feature | what it adds |
 //! | --- | --- |
 //! | `emulator` | the module `emulator`: an emulator of the service, for tests |
+//! | `proof` | the module `proof`: verifies the signed message of a sign-in |
 //! | `platform-verifier` | `ClientBuilder::platform_verifier`: the operating system checks the server's certificate |
 //! | `jiff` | `Timestamp::to_jiff`: parses the dates of responses |
 //!
@@ -74,6 +75,9 @@ pub mod fuzzing;
 mod http;
 mod observer;
 mod page;
+#[cfg(feature = "proof")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proof")))]
+pub mod proof;
 mod retry;
 mod secret;
 mod single_flight;
@@ -83,6 +87,8 @@ mod token;
 mod transport;
 mod types;
 mod user_key;
+#[cfg(any(feature = "emulator", feature = "proof"))]
+mod webauthn;
 
 #[cfg(feature = "emulator")]
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]

@@ -13,6 +13,7 @@ use crate::auth::{
     ResultCode, ValidateAuthResponse,
 };
 use crate::error::{Error, ErrorKind};
+use crate::flow::proof::{Evidence, Requirement};
 use crate::flow::wait::Outage;
 use crate::secret::{Private, Secret};
 use crate::types::{ContextData, Timestamp};
@@ -91,6 +92,7 @@ pub struct SignedInUser {
     auth_request_id: Uuid,
     context_data: ContextData,
     signed_in_at: Option<Timestamp>,
+    pub(super) evidence: Evidence,
 }
 
 impl SignedInUser {
@@ -157,6 +159,7 @@ pub(super) struct Expected {
     pub(super) auth_request_id: Uuid,
     /// The nonce of the request, if it had one.
     pub(super) nonce: Option<Secret>,
+    pub(super) proof: Requirement,
 }
 
 /// Decides the outcome from the response of a validate call. Fails with
@@ -202,6 +205,13 @@ pub(super) fn judge(response: ValidateAuthResponse, expected: &Expected) -> Resu
     let username = known_text(profile.username.as_ref());
     check_user(user_id, username, &expected.identity)?;
     check_signed_message(&response, expected)?;
+    let evidence = Evidence::collect(
+        response.secure_signed_message,
+        &expected.proof,
+        expected.auth_request_id,
+        user_id,
+        expected.nonce.as_ref(),
+    )?;
     let (method, use_type) = response
         .auth_method
         .map_or((None, None), |method| (method.name, method.usetype));
@@ -213,6 +223,7 @@ pub(super) fn judge(response: ValidateAuthResponse, expected: &Expected) -> Resu
         auth_request_id: expected.auth_request_id,
         context_data: details.context_data,
         signed_in_at: response.date,
+        evidence,
     })))
 }
 
