@@ -41,6 +41,8 @@ impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let bytes = BASE64URL.decode(text);
-        bytes.map(Self).map_err(|_| D::Error::custom("no base64url"))
+        bytes
+            .map(Self)
+            .map_err(|_| D::Error::custom("no base64url"))
     }
 }

@@ -11,7 +11,7 @@ use ring::signature::{
 use serde::{Deserialize, Serialize};
 
 use super::MAX_LEN;
-use super::error::{Check, ProofError};
+use super::error::ProofError;
 use super::format::{Bytes, Format};
 use crate::webauthn::{Attestation, AuthenticatorData, CoseKey, ES256};
 
@@ -128,13 +128,9 @@ impl PinnedKey {
         self.kind == other.kind && self.public_key == other.public_key
     }
 
-    /// Checks the signature over `message`.
-    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), ProofError> {
-        if self.parsed()?.verify(message, signature) {
-            Ok(())
-        } else {
-            Err(ProofError::Failed(Check::Signature))
-        }
+    /// Returns whether this is a signature over `message`.
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> Result<bool, ProofError> {
+        Ok(self.parsed()?.verifies(message, signature))
     }
 
     fn parsed(&self) -> Result<PublicKey, ProofError> {
@@ -246,7 +242,7 @@ impl PublicKey {
         }
     }
 
-    fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+    fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         match self {
             Self::Curve(algorithm, point) => UnparsedPublicKey::new(*algorithm, point)
                 .verify(message, signature)

@@ -11,6 +11,7 @@ mod config;
 mod emulator;
 mod failure;
 mod files;
+mod proof;
 
 use std::process::ExitCode;
 
@@ -31,12 +32,14 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Emulator(emulator::Options),
+    Proof(proof::Options),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result: Result<(), Failure> = match &cli.command {
         Command::Emulator(options) => emulator::run(options),
+        Command::Proof(options) => proof::run(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

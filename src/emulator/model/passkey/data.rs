@@ -3,8 +3,8 @@
 use minicbor::Decoder;
 
 use super::{ES256, PasskeyError, USER_PRESENT, USER_VERIFIED, sha256};
-use crate::webauthn::{CoseKey, once};
 pub(crate) use crate::webauthn::{Attestation, AuthenticatorData};
+use crate::webauthn::{CoseKey, once};
 
 impl<'a> Attestation<'a> {
     pub(crate) fn parse(raw: &'a [u8]) -> Result<Self, PasskeyError> {
