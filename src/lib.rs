@@ -11,7 +11,7 @@
 //! This page is the manual: [first call](#first-call),
 //! [configuration](#configuration), [users by name](#users-by-name),
 //! [versions](#versions), [signing in safely](#signing-in-safely),
-//! [web programs](#web-programs), [async programs](#async-programs),
+//! [proof of a sign-in](#proof-of-a-sign-in), [web programs](#web-programs), [async programs](#async-programs),
 //! [errors](#errors), [retries and timeouts](#retries-and-timeouts),
 //! [the access token](#the-access-token), [TLS and proxies](#tls-and-proxies),
 //! [logging and secrets](#logging-and-secrets),
@@ -26,6 +26,8 @@
 #![doc = include_str!("guide/users-by-name.md")]
 #![doc = include_str!("guide/versions.md")]
 #![doc = include_str!("guide/signing-in.md")]
+#![cfg_attr(feature = "proof", doc = include_str!("guide/proof.md"))]
+#![cfg_attr(not(feature = "proof"), doc = include_str!("guide/proof-off.md"))]
 #![doc = include_str!("guide/web.md")]
 #![doc = include_str!("guide/async.md")]
 #![doc = include_str!("guide/errors.md")]

@@ -1,6 +1,6 @@
 //! `autharmor proof verify`.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use autharmor::auth::StartAuthenticatorAuth;
 use autharmor::emulator::Emulator;
 use autharmor::proof::Expectation;
-use autharmor_test_support::folder::Folder;
+use autharmor_test_support::Folder;
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -57,13 +57,14 @@ impl SignedIn {
         self.set_mode(name, 0o644);
     }
 
-    #[cfg_attr(not(unix), expect(unused_variables, clippy::unused_self))]
     fn set_mode(&self, name: &str, mode: u32) {
         #[cfg(unix)]
         {
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
-            fs::set_permissions(self.path(name), Permissions::clone(&mode)).unwrap();
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
         }
+        #[cfg(not(unix))]
+        let _ = (self, name, mode);
     }
 
     fn verify(&self, arguments: &[&str]) -> Output {
