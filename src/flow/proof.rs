@@ -1,12 +1,13 @@
 //! Proofs of sign-ins: what a flow keeps for them, and what it can require.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::verify::{SignedInUser, mismatch};
 use crate::auth::SecureSignedMessage;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::proof::{Expectation, Proof, ProofError, VerifiedProof};
 use crate::secret::Secret;
 use crate::webauthn::{BASE64, BASE64URL};
@@ -48,10 +49,10 @@ impl Requirement {
 /// The proof of a sign-in, and what the flow knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Evidence {
-    proof: Option<Proof>,
+    pub(super) proof: Option<Proof>,
     nonce: Option<Secret>,
     challenge: Option<Vec<u8>>,
-    verified: Option<VerifiedProof>,
+    pub(super) verified: Option<VerifiedProof>,
 }
 
 impl Evidence {
@@ -82,7 +83,7 @@ impl Evidence {
         Ok(evidence)
     }
 
-    fn complete(
+    pub(super) fn complete(
         &self,
         expectation: Expectation,
         auth_request_id: Uuid,
@@ -105,36 +106,10 @@ impl Evidence {
 }
 
 fn refuse<T>(error: ProofError) -> Result<T, Error> {
-    mismatch("the required proof is not valid")
-        .map_err(|mismatch: Error| mismatch.with_source(std::sync::Arc::new(error)))
-}
-
-impl SignedInUser {
-    /// Returns the signed message of the sign-in, or `None` if nothing was
-    /// signed, as for magic links. It is not verified, unless the flow
-    /// [required](super::PendingWebauthn::require_proof) it.
-    #[cfg_attr(docsrs, doc(cfg(feature = "proof")))]
-    #[must_use]
-    pub fn proof(&self) -> Option<&Proof> {
-        self.evidence.proof.as_ref()
-    }
-
-    /// Adds what the flow knows to an expectation: the auth request, this user,
-    /// the nonce, and the challenge of a passkey.
-    ///
-    /// Fails with [`ProofError::Failed`] if it expects another value already.
-    /// The result holds the nonce. Keep it with the proof, if somebody is to
-    /// verify it later.
-    #[cfg_attr(docsrs, doc(cfg(feature = "proof")))]
-    pub fn expectation(&self, expectation: Expectation) -> Result<Expectation, ProofError> {
-        let (request, user) = (self.auth_request_id(), self.user_id());
-        self.evidence.complete(expectation, request, user)
-    }
-
-    /// Returns the verified proof, if the flow required one.
-    #[cfg_attr(docsrs, doc(cfg(feature = "proof")))]
-    #[must_use]
-    pub fn verified_proof(&self) -> Option<&VerifiedProof> {
-        self.evidence.verified.as_ref()
-    }
+    Err(
+        Error::new(ErrorKind::Mismatch, "the required proof is not valid")
+            .in_area("flow")
+            .with_sent(true)
+            .with_source(Arc::new(error)),
+    )
 }

@@ -15,6 +15,8 @@ use crate::auth::{
 use crate::error::{Error, ErrorKind};
 use crate::flow::proof::{Evidence, Requirement};
 use crate::flow::wait::Outage;
+#[cfg(feature = "proof")]
+use crate::proof::{Expectation, Proof, ProofError, VerifiedProof};
 use crate::secret::{Private, Secret};
 use crate::types::{ContextData, Timestamp};
 use crate::user_key::UserKey;
@@ -92,7 +94,9 @@ pub struct SignedInUser {
     auth_request_id: Uuid,
     context_data: ContextData,
     signed_in_at: Option<Timestamp>,
-    pub(super) evidence: Evidence,
+    /// Of the sign-in, if the crate is built with proofs.
+    #[cfg_attr(not(feature = "proof"), expect(dead_code))]
+    evidence: Evidence,
 }
 
 impl SignedInUser {
@@ -136,6 +140,35 @@ impl SignedInUser {
     #[must_use]
     pub fn signed_in_at(&self) -> Option<&Timestamp> {
         self.signed_in_at.as_ref()
+    }
+}
+
+#[cfg(feature = "proof")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proof")))]
+impl SignedInUser {
+    /// Returns the signed message of the sign-in, or `None` if nothing was
+    /// signed, as for magic links. It is not verified, unless the flow
+    /// [required](super::PendingWebauthn::require_proof) it.
+    #[must_use]
+    pub fn proof(&self) -> Option<&Proof> {
+        self.evidence.proof.as_ref()
+    }
+
+    /// Adds what the flow knows to an expectation: the auth request, this user,
+    /// the nonce, and the challenge of a passkey.
+    ///
+    /// Fails with [`ProofError::Failed`] if it expects another value already.
+    /// The result holds the nonce. Keep it with the proof, if somebody is to
+    /// verify it later.
+    pub fn expectation(&self, expectation: Expectation) -> Result<Expectation, ProofError> {
+        let (request, user) = (self.auth_request_id(), self.user_id());
+        self.evidence.complete(expectation, request, user)
+    }
+
+    /// Returns the verified proof, if the flow required one.
+    #[must_use]
+    pub fn verified_proof(&self) -> Option<&VerifiedProof> {
+        self.evidence.verified.as_ref()
     }
 }
 

@@ -194,10 +194,12 @@ pub(super) struct Signed {
 
 #[derive(Default, Deserialize)]
 pub(super) struct MessageData {
-    pub(super) auth_request_id: Option<Uuid>,
+    #[serde(rename = "auth_request_id")]
+    pub(super) request: Option<Uuid>,
     #[serde(rename = "auth_profile_id")]
-    pub(super) user_id: Option<Uuid>,
-    pub(super) project_id: Option<Uuid>,
+    pub(super) user: Option<Uuid>,
+    #[serde(rename = "project_id")]
+    pub(super) project: Option<Uuid>,
 }
 
 #[derive(Default, Deserialize)]

@@ -279,11 +279,11 @@ impl Checks {
         let unspecified = ProofError::Unspecified;
         let request = expected.auth_request_id;
         let request = request.ok_or(unspecified(Check::RequestId))?;
-        self.check(Check::RequestId, message.auth_request_id == Some(request))?;
+        self.check(Check::RequestId, message.request == Some(request))?;
         let user = expected.user_id.ok_or(unspecified(Check::UserId))?;
-        self.check(Check::UserId, message.user_id == Some(user))?;
+        self.check(Check::UserId, message.user == Some(user))?;
         if expected.project_id.is_some() {
-            self.check(Check::ProjectId, message.project_id == expected.project_id)?;
+            self.check(Check::ProjectId, message.project == expected.project_id)?;
         }
         if expected.nonce.is_some() {
             self.check(Check::Nonce, signing.nonce == expected.nonce)?;

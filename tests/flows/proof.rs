@@ -47,9 +47,10 @@ impl Service {
     /// Registers a passkey for ada and returns its key.
     fn passkey(&self) -> PinnedKey {
         let request = StartWebauthnRegistrationForUser::new();
+        let ada = self.emulator.users()[0].0;
         let started = self
             .client
-            .begin_webauthn_registration_for_user(ADA, &request);
+            .begin_webauthn_registration_for_user(ada, &request);
         let started = started.unwrap();
         let (options, origin) = (&started.fido2_json_options, self.emulator.origin());
         let page = self.emulator.create_passkey(options, origin).unwrap();

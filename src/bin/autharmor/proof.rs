@@ -31,7 +31,7 @@ pub(crate) struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    Verify(Box<Verify>),
+    Verify(Verify),
 }
 
 /// Verifies the signed message of a sign-in
@@ -40,6 +40,7 @@ enum Command {
 /// worth as much as the key: one that comes with the message proves nothing. Files
 /// with keys or an expectation must be writable for their owner alone.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Verify {
     /// File with the proof as JSON; - is the standard input
     file: PathBuf,
