@@ -45,7 +45,7 @@
 //!
 //! | to do | chapters |
 //! | --- | --- |
-//! | sign users in | [signing in safely](guide::signing_in), [web programs](guide::web), [login helpers](guide::login_helpers), [async programs](guide::async_programs) |
+//! | sign users in | [signing in safely](guide::signing_in), [proof of a sign-in](guide::proof), [web programs](guide::web), [login helpers](guide::login_helpers), [async programs](guide::async_programs) |
 //! | call the API | [first call](guide::first_call), [configuration](guide::configuration), [users by name](guide::users_by_name), [versions](guide::versions), [endpoints](guide::endpoints) |
 //! | handle failures | [errors](guide::errors), [retries and timeouts](guide::retries_and_timeouts), [the access token](guide::token) |
 //! | test | [testing your login](guide::testing), [other languages](guide::other_languages) |
@@ -60,7 +60,8 @@
 //! | feature | what it adds |
 //! | --- | --- |
 //! | `emulator` | the module `emulator`: an emulator of the service, for tests |
-//! | `cli` | the program `autharmor`; includes `emulator` |
+//! | `cli` | the program `autharmor`; includes `emulator` and `proof` |
+//! | `proof` | the module `proof`: verifies the signed message of a sign-in |
 //! | `platform-verifier` | `ClientBuilder::platform_verifier`: the operating system checks the server's certificate |
 //! | `jiff` | `Timestamp::to_jiff`: parses the dates of responses |
 
@@ -91,6 +92,9 @@ pub mod guide;
 mod http;
 mod observer;
 mod page;
+#[cfg(feature = "proof")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proof")))]
+pub mod proof;
 mod retry;
 mod secret;
 mod single_flight;
@@ -100,6 +104,8 @@ mod token;
 mod transport;
 mod types;
 mod user_key;
+#[cfg(any(feature = "emulator", feature = "proof"))]
+mod webauthn;
 
 #[cfg(feature = "emulator")]
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]

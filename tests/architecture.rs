@@ -12,7 +12,7 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 /// The levels from the ground up. A module imports only from levels below its
 /// own. The crate's root only re-exports, and may import everything.
 const LEVELS: &[&[&str]] = &[
-    &["secret", "clock"],
+    &["secret", "clock", "webauthn"],
     &["error", "types", "single_flight"],
     &["user_key", "page", "retry", "environment"],
     &["http"],
@@ -21,6 +21,7 @@ const LEVELS: &[&[&str]] = &[
     &["client"],
     &["config"],
     &["endpoints"],
+    &["proof"],
     &["flow", "emulator", "fuzzing"],
     &["guide"],
 ];

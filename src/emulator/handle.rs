@@ -317,6 +317,12 @@ impl Emulator {
             .to_string())
     }
 
+    /// Returns the id of the project, which is part of each signed message.
+    #[must_use]
+    pub fn project_id(&self) -> Uuid {
+        self.app.state().project
+    }
+
     /// Returns the origin of the pages that may use passkeys.
     #[must_use]
     pub fn origin(&self) -> &str {

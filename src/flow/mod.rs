@@ -194,8 +194,15 @@
 //! service compares them. If you give none, it compares the start's with
 //! themselves, which shows nothing.
 //!
-//! Not checked: the signature itself, for which TLS and the service vouch, and
-//! `auth_history_id`, since no source says that it is the request's id.
+//! Not checked: the signature itself, for which TLS and the service vouch, unless
+//! a [proof](#proof) is required, and `auth_history_id`, since no source says
+//! that it is the request's id.
+//!
+//! # Proof
+//!
+//! With the feature `proof`, `SignedInUser::proof` returns the message that the
+//! user's device signed. A flow that was told to `require_proof` signs the user in
+//! only if that message is valid. The module `proof` says what it is worth.
 //!
 //! # Registration
 //!
@@ -257,6 +264,8 @@ mod callback;
 mod deadline_tests;
 mod page;
 mod pending;
+#[cfg_attr(not(feature = "proof"), path = "no_proof.rs")]
+mod proof;
 mod registration;
 mod sign_in;
 #[cfg(test)]

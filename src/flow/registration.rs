@@ -69,6 +69,8 @@ pub struct RegisteredUser {
     credential_id: Option<CredentialId>,
     context_data: ContextData,
     is_validated: bool,
+    #[cfg(feature = "proof")]
+    pinned_key: Option<crate::proof::PinnedKey>,
 }
 
 impl RegisteredUser {
@@ -108,6 +110,17 @@ impl RegisteredUser {
     pub fn is_validated(&self) -> bool {
         self.is_validated
     }
+
+    /// Returns the public key of the passkey that was registered, for
+    /// [proofs](crate::proof) of later sign-ins. It is from the page's JSON, and
+    /// not from the service. `None` for other methods, and for a key whose
+    /// algorithm is not supported.
+    #[cfg(feature = "proof")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "proof")))]
+    #[must_use]
+    pub fn pinned_key(&self) -> Option<&crate::proof::PinnedKey> {
+        self.pinned_key.as_ref()
+    }
 }
 
 /// Returns the user in a response, if it is the one for whom the registration
@@ -129,6 +142,8 @@ fn registered(
         credential_id: None,
         context_data: ContextData::new(),
         is_validated: false,
+        #[cfg(feature = "proof")]
+        pinned_key: None,
     })
 }
 
@@ -136,11 +151,22 @@ fn registered(
 fn validated(
     identity: &Identity,
     response: &ValidateRegistrationResponse,
-) -> Result<Registration, Error> {
+) -> Result<RegisteredUser, Error> {
     let mut user = registered(identity, response.user_id, response.username.as_ref())?;
     user.credential_id.clone_from(&response.credential_id);
     user.is_validated = true;
-    Ok(Registration::Registered(Box::new(user)))
+    Ok(user)
+}
+
+/// Returns the key in an attestation object in base64, if it can be used.
+#[cfg(feature = "proof")]
+fn pinned_key(attestation_object: &str) -> Option<crate::proof::PinnedKey> {
+    use crate::webauthn::{BASE64, BASE64URL};
+    use base64::Engine as _;
+
+    let object = BASE64URL.decode(attestation_object);
+    let object = object.or_else(|_| BASE64.decode(attestation_object)).ok()?;
+    crate::proof::PinnedKey::from_attestation_object(&object).ok()
 }
 
 /// Returns the user whom a registration must be about.

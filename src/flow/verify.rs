@@ -13,7 +13,10 @@ use crate::auth::{
     ResultCode, ValidateAuthResponse,
 };
 use crate::error::{Error, ErrorKind};
+use crate::flow::proof::{Evidence, Requirement};
 use crate::flow::wait::Outage;
+#[cfg(feature = "proof")]
+use crate::proof::{Expectation, Proof, ProofError, VerifiedProof};
 use crate::secret::{Private, Secret};
 use crate::types::{ContextData, Timestamp};
 use crate::user_key::UserKey;
@@ -91,6 +94,9 @@ pub struct SignedInUser {
     auth_request_id: Uuid,
     context_data: ContextData,
     signed_in_at: Option<Timestamp>,
+    /// Of the sign-in, if the crate is built with proofs.
+    #[cfg_attr(not(feature = "proof"), expect(dead_code))]
+    evidence: Evidence,
 }
 
 impl SignedInUser {
@@ -137,6 +143,35 @@ impl SignedInUser {
     }
 }
 
+#[cfg(feature = "proof")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proof")))]
+impl SignedInUser {
+    /// Returns the signed message of the sign-in, or `None` if nothing was
+    /// signed, as for magic links. It is not verified, unless the flow
+    /// [required](super::PendingWebauthn::require_proof) it.
+    #[must_use]
+    pub fn proof(&self) -> Option<&Proof> {
+        self.evidence.proof.as_ref()
+    }
+
+    /// Adds what the flow knows to an expectation: the auth request, this user,
+    /// the nonce, and the challenge of a passkey.
+    ///
+    /// Fails with [`ProofError::Failed`] if it expects another value already.
+    /// The result holds the nonce. Keep it with the proof, if somebody is to
+    /// verify it later.
+    pub fn expectation(&self, expectation: Expectation) -> Result<Expectation, ProofError> {
+        let (request, user) = (self.auth_request_id(), self.user_id());
+        self.evidence.complete(expectation, request, user)
+    }
+
+    /// Returns the verified proof, if the flow required one.
+    #[must_use]
+    pub fn verified_proof(&self) -> Option<&VerifiedProof> {
+        self.evidence.verified.as_ref()
+    }
+}
+
 /// The user whom a response must be about.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
@@ -157,6 +192,7 @@ pub(super) struct Expected {
     pub(super) auth_request_id: Uuid,
     /// The nonce of the request, if it had one.
     pub(super) nonce: Option<Secret>,
+    pub(super) proof: Requirement,
 }
 
 /// Decides the outcome from the response of a validate call. Fails with
@@ -202,6 +238,13 @@ pub(super) fn judge(response: ValidateAuthResponse, expected: &Expected) -> Resu
     let username = known_text(profile.username.as_ref());
     check_user(user_id, username, &expected.identity)?;
     check_signed_message(&response, expected)?;
+    let evidence = Evidence::collect(
+        response.secure_signed_message,
+        &expected.proof,
+        expected.auth_request_id,
+        user_id,
+        expected.nonce.as_ref(),
+    )?;
     let (method, use_type) = response
         .auth_method
         .map_or((None, None), |method| (method.name, method.usetype));
@@ -213,6 +256,7 @@ pub(super) fn judge(response: ValidateAuthResponse, expected: &Expected) -> Resu
         auth_request_id: expected.auth_request_id,
         context_data: details.context_data,
         signed_in_at: response.date,
+        evidence,
     })))
 }
 

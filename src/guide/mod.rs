@@ -1,7 +1,8 @@
 //! The manual, chapter by chapter.
 //!
-//! To sign users in: [signing in safely](signing_in), [web programs](web), [login
-//! helpers](login_helpers), [async programs](async_programs).
+//! To sign users in: [signing in safely](signing_in), [proof of a sign-in](proof),
+//! [web programs](web), [login helpers](login_helpers), [async
+//! programs](async_programs).
 //!
 //! To call the API: [first call](first_call), [configuration], [users by
 //! name](users_by_name), [versions], [endpoints], [errors],
@@ -77,3 +78,14 @@ pub mod other_languages {
     #[allow(unused_imports)]
     use crate::*;
 }
+
+#[cfg(feature = "proof")]
+pub mod proof {
+    #![doc = include_str!("proof.md")]
+    #[allow(unused_imports)]
+    use crate::*;
+}
+
+#[cfg(not(feature = "proof"))]
+#[doc = include_str!("proof-off.md")]
+pub mod proof {}

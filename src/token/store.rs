@@ -117,7 +117,7 @@ impl StoredToken {
     pub fn encode(&self) -> Secret {
         let mut text = WipedBuffer::with_capacity(ROOM);
         match serde_json::to_writer(&mut text, &self.entry()) {
-            Ok(()) => String::from_utf8(std::mem::take(&mut *text.into_inner()))
+            Ok(()) => String::from_utf8(text.into_vec())
                 .unwrap_or_default()
                 .into(),
             Err(_) => Secret::default(),

@@ -13,3 +13,4 @@ mod harness;
 mod help;
 mod lists;
 mod probe;
+mod proof;

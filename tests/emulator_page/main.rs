@@ -1,8 +1,9 @@
-//! The emulator in a real browser: its control page, websites that attack it, and
-//! passkeys.
+//! The emulator in a real browser: its control page, websites that attack it,
+//! passkeys, and proofs of sign-ins, also in another implementation.
 //!
-//! Needs `chromium` and `chromedriver` in PATH. Without them the tests are
-//! ignored, with the reason before their names. The tests leave screenshots in
+//! Needs `chromium` and `chromedriver` in PATH, and for some tests `python3` with
+//! the package `webauthn`. Without them the tests are ignored, with the reason
+//! before their names. The tests leave screenshots in
 //! the folder for temporary files of the target folder.
 #![cfg(feature = "emulator")]
 
@@ -11,8 +12,9 @@ mod backend;
 mod browser;
 mod page;
 mod passkeys;
+mod proofs;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use autharmor_test_support::programs::in_path;
 use libtest_mimic::{Arguments, Trial};
@@ -23,16 +25,57 @@ macro_rules! tests {
     };
 }
 
-fn main() -> ExitCode {
-    let missing: Vec<&str> = ["chromium", "chromedriver"]
-        .into_iter()
+/// Returns why tests cannot run that need these programs; empty if they can.
+fn reason(programs: &[&str]) -> String {
+    let missing: Vec<&str> = programs
+        .iter()
+        .copied()
         .filter(|program| in_path(program).is_none())
         .collect();
-    let reason = match &missing[..] {
-        [] => String::new(),
-        programs => format!("not in PATH: {}", programs.join(", ")),
+    if missing.is_empty() {
+        String::new()
+    } else {
+        format!("not in PATH: {}", missing.join(", "))
+    }
+}
+
+fn reason_without_python() -> String {
+    let reason = reason(&["python3"]);
+    let has_package = || {
+        let import = Command::new("python3")
+            .args(["-c", "import webauthn"])
+            .output();
+        import.is_ok_and(|output| output.status.success())
     };
-    let tests = tests! {
+    if reason.is_empty() && !has_package() {
+        return "python3 has no package webauthn".to_owned();
+    }
+    reason
+}
+
+fn trials(tests: &[(&'static str, fn())], reason: &str) -> Vec<Trial> {
+    tests
+        .iter()
+        .map(|&(name, test)| {
+            Trial::test(name, move || {
+                test();
+                Ok(())
+            })
+            .with_kind(reason)
+            .with_ignored_flag(!reason.is_empty())
+        })
+        .collect()
+}
+
+fn main() -> ExitCode {
+    let browser = reason(&["chromium", "chromedriver"]);
+    let python = reason_without_python();
+    let both = if browser.is_empty() {
+        &python
+    } else {
+        &browser
+    };
+    let in_browser = tests! {
         page:
             the_connection_data_comes_first
             the_page_lists_the_users
@@ -63,17 +106,20 @@ fn main() -> ExitCode {
         passkeys:
             the_browsers_passkey_registers_and_signs_in
             a_passkey_without_user_verification_registers_and_signs_in;
+        proofs:
+            the_browsers_proofs_verify;
     };
-    let trials = tests
-        .into_iter()
-        .map(|(name, test)| {
-            Trial::test(name, move || {
-                test();
-                Ok(())
-            })
-            .with_kind(reason.as_str())
-            .with_ignored_flag(!missing.is_empty())
-        })
-        .collect();
+    let in_both = tests! {
+        proofs:
+            the_browsers_proofs_verify_in_another_implementation;
+    };
+    let in_python = tests! {
+        proofs:
+            the_emulators_passkeys_verify_in_another_implementation
+            the_emulators_phone_verifies_in_another_implementation;
+    };
+    let mut trials = trials(&in_browser, &browser);
+    trials.extend(self::trials(&in_both, both));
+    trials.extend(self::trials(&in_python, &python));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

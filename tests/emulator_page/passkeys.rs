@@ -38,17 +38,15 @@ const PAGE_HELPER: &str = r#"
 "#;
 
 /// Returns what the page sends to its backend.
-fn page(browser: &Browser, kind: &str, options: &str) -> String {
+pub(crate) fn page(browser: &Browser, kind: &str, options: &str) -> String {
     let made = browser.run_async(PAGE_HELPER, &[kind, options]);
     let made = made.as_str().unwrap().to_owned();
     assert!(!made.starts_with("FAILED"), "{made} {options}");
     made
 }
 
-fn register_and_sign_in(verifies_user: bool) {
-    let origin = format!("http://localhost:{}", serve_empty_page());
-    let browser = Browser::open();
-    browser.visit(&origin);
+/// Adds a virtual authenticator to the browser.
+pub(crate) fn add_authenticator(browser: &Browser, verifies_user: bool) {
     browser.post(
         "webauthn/authenticator",
         &json!({
@@ -59,6 +57,13 @@ fn register_and_sign_in(verifies_user: bool) {
             "isUserVerified": verifies_user,
         }),
     );
+}
+
+fn register_and_sign_in(verifies_user: bool) {
+    let origin = format!("http://localhost:{}", serve_empty_page());
+    let browser = Browser::open();
+    browser.visit(&origin);
+    add_authenticator(&browser, verifies_user);
     for tolerant in [false, true] {
         let builder = Emulator::builder().plain_http().tolerant(tolerant);
         let backend = Backend::of(builder.website(&origin, "localhost"));

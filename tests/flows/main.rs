@@ -10,6 +10,7 @@ mod magiclink;
 mod page_json;
 mod pages;
 mod process;
+mod proof;
 mod registration;
 mod scenario;
 mod webauthn;

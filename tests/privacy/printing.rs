@@ -19,6 +19,7 @@ use autharmor::flow::{
     RegistrationWatch, SignIn, SignedInUser, WaitPolicy, WaitProgress, WebauthnRegistrationStarted,
     WebauthnStarted,
 };
+use autharmor::proof::{Check, Expectation, PinnedKey, Proof, ProofError, VerifiedProof};
 use autharmor::registrations::*;
 use autharmor::users::*;
 use autharmor::{
@@ -476,6 +477,7 @@ fn sign_ins(printer: &mut Printer, emulator: &Emulator, client: &Client) {
     let end: SignIn = started.pending.complete(client).unwrap();
     printer.debug::<SignedInUser>(end.user().unwrap());
     printer.debug(&end);
+    proofs(printer, end.user().unwrap());
     let expected = ExpectedUser::Is(NAME.into());
     printer.debug(&expected);
     let from_page = BrowserSignIn::new(Method::Authenticator, id, VALIDATION, expected);
@@ -488,6 +490,17 @@ fn sign_ins(printer: &mut Printer, emulator: &Emulator, client: &Client) {
         printer.canaries.add("link", &mail.link);
         printer.debug(&mail);
     }
+}
+
+fn proofs(printer: &mut Printer, user: &SignedInUser) {
+    let expectation = user.expectation(Expectation::key_in_message()).unwrap();
+    printer.debug::<Expectation>(&expectation);
+    let proof = user.proof().unwrap();
+    printer.debug::<Proof>(proof);
+    let verified = proof.verify(&expectation).unwrap();
+    printer.debug::<VerifiedProof>(&verified);
+    printer.debug::<PinnedKey>(verified.key());
+    printer.display(&ProofError::Failed(Check::Nonce));
 }
 
 fn enrolments(printer: &mut Printer, emulator: &Emulator, client: &Client) {

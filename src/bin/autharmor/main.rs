@@ -24,6 +24,7 @@ mod invite;
 mod link;
 mod output;
 mod probe;
+mod proof;
 mod signals;
 mod users;
 
@@ -100,6 +101,7 @@ enum Command {
     Approve(approve::Options),
     Completions(completions::Completions),
     Man(completions::ManPage),
+    Proof(proof::Options),
 }
 
 fn main() -> ExitCode {
@@ -121,6 +123,7 @@ fn main() -> ExitCode {
         Command::Approve(options) => return approve::run(options),
         Command::Completions(options) => completions::completions(options, Cli::command()),
         Command::Man(options) => completions::man(options, Cli::command()),
+        Command::Proof(options) => proof::run(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

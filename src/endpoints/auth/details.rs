@@ -175,8 +175,8 @@ pub struct MobileDeviceDetails {
     pub model: Option<String>,
 }
 
-/// The user's response, signed by the user's device. This crate does not check
-/// the signature; you can.
+/// The user's response, signed by the user's device. The feature `proof` checks
+/// the signature.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SecureSignedMessage {

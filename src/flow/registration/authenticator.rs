@@ -255,7 +255,8 @@ impl AuthenticatorState {
                 let request = ValidateRegistration::new(token.clone());
                 let request = registrations::validate_authenticator_registration(self.id, &request);
                 let response = retries.send(client, request)?;
-                validated(&identity, &response)
+                let user = validated(&identity, &response)?;
+                Ok(Registration::Registered(Box::new(user)))
             }
             Proof::Watch(_) => {
                 let id = known(self.user_id);

@@ -161,6 +161,8 @@ impl PendingWebauthnRegistration {
     pub fn complete(&self, client: &Client, page_json: &str) -> Result<Registration, Error> {
         let state = self.0.state_for(client)?;
         let data = attestation(page_json)?;
+        #[cfg(feature = "proof")]
+        let pinned_key = super::pinned_key(&data.attestation_object);
         let mut request = FinishWebauthnRegistration::new(state.aa_sig.clone(), data);
         request
             .webauthn_client_id
@@ -177,13 +179,16 @@ impl PendingWebauthnRegistration {
             )
         };
         let identity = identity(Some(state.user.clone()), state.user_id);
-        if client.api_version() == ApiVersion::V3 {
-            let user = registered(&identity, finished.user_id, finished.username.as_ref())?;
-            return Ok(Registration::Registered(Box::new(user)));
-        }
-        let token = required_token(finished.registration_validation_token, endpoint)?;
-        let request = ValidateRegistration::new(token);
-        let response = client.validate_webauthn_registration(state.id, &request)?;
-        validated(&identity, &response)
+        let user = if client.api_version() == ApiVersion::V3 {
+            registered(&identity, finished.user_id, finished.username.as_ref())?
+        } else {
+            let token = required_token(finished.registration_validation_token, endpoint)?;
+            let request = ValidateRegistration::new(token);
+            let response = client.validate_webauthn_registration(state.id, &request)?;
+            validated(&identity, &response)?
+        };
+        #[cfg(feature = "proof")]
+        let user = super::RegisteredUser { pinned_key, ..user };
+        Ok(Registration::Registered(Box::new(user)))
     }
 }

@@ -7,6 +7,7 @@ use crate::auth::{self, AuthRequestStatus, ResultCode, StartAuthenticatorAuth, V
 use crate::client::Client;
 use crate::error::Error;
 use crate::flow::pending::{Browser, Pending, State, required_token};
+use crate::flow::proof::Requirement;
 use crate::flow::verify::{Expected, Identity, SignIn, judge, refused};
 use crate::flow::wait::{AuthWait, WaitPolicy, poll_auth, poll_timeout, request_life};
 use crate::http::Endpoint;
@@ -42,6 +43,8 @@ struct AuthenticatorState {
     nonce: Secret,
     #[serde(flatten)]
     browser: Browser,
+    #[serde(flatten)]
+    proof: Requirement,
     /// The time that the user has, in seconds.
     life: u64,
 }
@@ -112,6 +115,7 @@ impl Client {
             token,
             nonce,
             browser: Browser::new(request.ip_address.as_deref(), request.user_agent.as_deref()),
+            proof: Requirement::default(),
             life: request_life(response.timeout_in_seconds, request.timeout_in_seconds),
             user: request.user,
         };
@@ -153,6 +157,20 @@ impl PendingAuthenticator {
     /// place of the one that was given at the start.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.0.state.browser.user_agent = Some(Private::from(user_agent.into()));
+        self
+    }
+
+    /// Signs the user in only if the signed message is valid. Request, user and
+    /// nonce are added to the expectation.
+    ///
+    /// If the proof is not valid, the sign-in fails with
+    /// [`Mismatch`](crate::ErrorKind::Mismatch), whose source is a
+    /// [`ProofError`](crate::proof::ProofError), and the user has to begin again.
+    /// See [`proof`](crate::proof) for what a proof is worth.
+    #[cfg(feature = "proof")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "proof")))]
+    pub fn require_proof(mut self, expectation: crate::proof::Expectation) -> Self {
+        self.0.state.proof.require(expectation);
         self
     }
 
@@ -244,6 +262,7 @@ impl AuthenticatorState {
             },
             auth_request_id: self.id,
             nonce: Some(self.nonce.clone()),
+            proof: self.proof.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::auth::ValidateAuth;
 use crate::client::Client;
 use crate::error::Error;
+use crate::flow::proof::Requirement;
 use crate::flow::verify::{Expected, Identity, SignIn, judge};
 use crate::secret::Secret;
 use crate::user_key::UserKey;
@@ -43,6 +44,7 @@ pub struct BrowserSignIn {
     validate: ValidateAuth,
     user: ExpectedUser,
     ignore_case: bool,
+    proof: Requirement,
 }
 
 impl BrowserSignIn {
@@ -60,6 +62,7 @@ impl BrowserSignIn {
             validate: ValidateAuth::new(auth_request_id, auth_validation_token),
             user,
             ignore_case: false,
+            proof: Requirement::default(),
         }
     }
 
@@ -91,6 +94,22 @@ impl BrowserSignIn {
     #[must_use]
     pub fn ignore_username_case(mut self) -> Self {
         self.ignore_case = true;
+        self
+    }
+
+    /// Signs the user in only if the signed message is valid. Request, user, and
+    /// nonce if there is one, are added to the expectation. The challenge of a
+    /// passkey is not: only the page knows it. Magic links have no proof.
+    ///
+    /// If the proof is not valid, the sign-in fails with
+    /// [`Mismatch`](crate::ErrorKind::Mismatch), whose source is a
+    /// [`ProofError`](crate::proof::ProofError), and the user has to begin again.
+    /// See [`proof`](crate::proof) for what a proof is worth.
+    #[cfg(feature = "proof")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "proof")))]
+    #[must_use]
+    pub fn require_proof(mut self, expectation: crate::proof::Expectation) -> Self {
+        self.proof.require(expectation);
         self
     }
 }
@@ -134,6 +153,7 @@ impl Client {
             },
             auth_request_id: validate.auth_request_id,
             nonce: validate.nonce.clone(),
+            proof: from_page.proof.clone(),
         };
         judge(response, &expected)
     }

@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::flow::callback::{Callback, required};
 use crate::flow::pending::{Browser, Pending, State};
+use crate::flow::proof::Requirement;
 use crate::flow::verify::{Expected, Identity, SignIn, judge};
 use crate::secret::Private;
 use crate::user_key::UserKey;
@@ -132,6 +133,8 @@ impl PendingMagiclink {
             },
             auth_request_id: id,
             nonce: None,
+            // Nothing is signed.
+            proof: Requirement::default(),
         };
         judge(client.validate_magiclink_email_auth(&request)?, &expected)
     }

@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::flow::page::assertion;
 use crate::flow::pending::{Browser, Pending, State, missing, required_token};
+use crate::flow::proof::Requirement;
 use crate::flow::verify::{Expected, Identity, SignIn, judge, mismatch};
 use crate::http::{ApiVersion, Endpoint};
 use crate::secret::{Private, Secret};
@@ -48,6 +49,8 @@ struct WebauthnState {
     webauthn_client_id: Option<String>,
     #[serde(flatten)]
     browser: Browser,
+    #[serde(flatten)]
+    proof: Requirement,
 }
 
 impl State for WebauthnState {
@@ -91,6 +94,7 @@ impl Client {
         }
         let response = self.start_webauthn_auth(&request)?;
         let missing = |part| missing(part, Endpoint::StartWebauthnAuth);
+        let options = response.fido2_json_options;
         let state = WebauthnState {
             id: response.auth_request_id,
             user: request.user,
@@ -99,11 +103,10 @@ impl Client {
             nonce: request.nonce,
             webauthn_client_id: request.webauthn_client_id,
             browser: Browser::new(request.ip_address.as_deref(), request.user_agent.as_deref()),
+            proof: Requirement::with_options(options.as_deref()),
         };
         Ok(WebauthnStarted {
-            fido2_json_options: response
-                .fido2_json_options
-                .ok_or_else(|| missing("fido2_json_options"))?,
+            fido2_json_options: options.ok_or_else(|| missing("fido2_json_options"))?,
             pending: PendingWebauthn(Pending::new(self, state)),
         })
     }
@@ -136,6 +139,20 @@ impl PendingWebauthn {
     /// place of the one that was given at the start.
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.0.state.browser.user_agent = Some(Private::from(user_agent.into()));
+        self
+    }
+
+    /// Signs the user in only if the signed message is valid. Request, user,
+    /// nonce and challenge are added to the expectation.
+    ///
+    /// If the proof is not valid, the sign-in fails with
+    /// [`Mismatch`](crate::ErrorKind::Mismatch), whose source is a
+    /// [`ProofError`](crate::proof::ProofError), and the user has to begin again.
+    /// See [`proof`](crate::proof) for what a proof is worth.
+    #[cfg(feature = "proof")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "proof")))]
+    pub fn require_proof(mut self, expectation: crate::proof::Expectation) -> Self {
+        self.0.state.proof.require(expectation);
         self
     }
 
@@ -176,6 +193,7 @@ impl PendingWebauthn {
             },
             auth_request_id: state.id,
             nonce: state.nonce.clone(),
+            proof: state.proof.clone(),
         };
         judge(client.validate_webauthn_auth(&request)?, &expected)
     }

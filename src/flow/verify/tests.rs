@@ -120,6 +120,7 @@ fn anyone() -> Expected {
         },
         auth_request_id: REQUEST,
         nonce: Some(NONCE.into()),
+        proof: Requirement::default(),
     }
 }
 

@@ -107,7 +107,7 @@ impl TokenStore for FileTokenStore {
         };
         let mut text = WipedBuffer::with_capacity(ROOM);
         text.read_from(file, MAX_FILE_LEN)?;
-        let content: Option<Content> = serde_json::from_slice(&text.into_inner()).ok();
+        let content: Option<Content> = serde_json::from_slice(&text).ok();
         Ok(content
             .filter(|content| content.key == *key)
             .and_then(|content| StoredToken::from_entry(content.token)))
@@ -121,8 +121,7 @@ impl TokenStore for FileTokenStore {
         let mut text = WipedBuffer::with_capacity(ROOM);
         serde_json::to_writer(&mut text, &content)?;
         let beside = self.beside();
-        let written =
-            write_new(&beside, &text.into_inner()).and_then(|()| fs::rename(&beside, &self.path));
+        let written = write_new(&beside, &text).and_then(|()| fs::rename(&beside, &self.path));
         if written.is_err() {
             // It may not even exist.
             let _ = fs::remove_file(&beside);

@@ -4,13 +4,13 @@ use std::fmt;
 
 use base64::Engine as _;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
-use serde::Deserialize;
 
 use super::{
     BASE64URL, CREATE, GET, PasskeyError, base64url,
     data::{Attestation, AuthenticatorData, ec_point},
     signed_bytes,
 };
+use crate::webauthn::ClientData;
 
 /// A verified registration.
 #[derive(Clone, PartialEq, Eq)]
@@ -140,16 +140,6 @@ fn check_signature(
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public_key)
         .verify(&signed_bytes(auth_data, client_data), signature)
         .map_err(|_| PasskeyError::Signature)
-}
-
-#[derive(Deserialize)]
-struct ClientData {
-    #[serde(rename = "type")]
-    ceremony: String,
-    challenge: String,
-    origin: String,
-    #[serde(rename = "crossOrigin", default)]
-    cross_origin: bool,
 }
 
 fn check_client_data(

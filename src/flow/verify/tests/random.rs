@@ -119,6 +119,7 @@ impl Random {
             identity,
             auth_request_id: self.pick(&[REQUEST, REQUEST, REQUEST, OTHER_REQUEST]),
             nonce: self.pick(&[None, Some(NONCE.into()), Some("another".into())]),
+            proof: Requirement::default(),
         }
     }
 }
