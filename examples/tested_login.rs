@@ -5,7 +5,7 @@
 //! ```
 
 use autharmor::auth::StartAuthenticatorAuth;
-use autharmor::flow::WaitPolicy;
+use autharmor::flow::{SignedInUser, WaitPolicy};
 use autharmor::{Client, Error};
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ fn log_in(client: &Client, username: &str, show: impl FnOnce(&str)) -> Result<Op
             .map_or("", |data| data.expose()),
     );
     let end = started.pending.wait(client, &WaitPolicy::new())?;
-    Ok(end.user().map(|user| user.user_id()))
+    Ok(end.user().map(SignedInUser::user_id))
 }
 
 fn main() -> Result<(), Error> {

@@ -314,7 +314,7 @@ fn the_figures_of_the_readme_are_those_of_the_measurements() {
 #[test]
 fn the_test_in_the_readme_is_one_that_runs() {
     let shown = part(README, "```rust,ignore\n", "```");
-    let indented: String = shown.lines().map(|line| format!("    {line}\n")).collect();
+    let indented = shown.trim_end().replace('\n', "\n    ");
     assert!(TESTED_LOGIN.contains(&indented), "{shown}");
 }
 

@@ -110,7 +110,7 @@ mod tests {
     fn a_buffer_that_is_just_large_enough_does_not_grow() {
         let mut buffer = WipedBuffer::with_capacity(10);
         buffer.extend(b"0123456789");
-        assert_eq!(buffer.into_inner().capacity(), 10);
+        assert_eq!(buffer.into_vec().capacity(), 10);
     }
 
     #[test]

@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn errors_of_ureq_say_whether_anything_was_sent() {
-        let http = http::Uri::try_from("http://[").unwrap_err();
+        let http = Uri::try_from("http://[").unwrap_err();
         for (error, was_sent, part) in [
             (ureq::Error::LargeResponseHeader(2, 1), true, "headers"),
             (ureq::Error::Http(http.into()), false, "put into HTTP"),

@@ -199,7 +199,7 @@ fn a_forged_proof_is_refused() {
     made.write("proof.json", &proof);
     assert_fails(&made.verify(&expected), 1, "another format");
     let mut file = fs::File::create(made.path("proof.json")).unwrap();
-    file.write_all(&[b'['; 1 << 21]).unwrap();
+    file.write_all(&vec![b'['; 1 << 21]).unwrap();
     assert_fails(&made.verify(&expected), 1, "not a proof");
 }
 

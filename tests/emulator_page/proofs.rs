@@ -83,8 +83,8 @@ const RP: &str = "localhost";
 fn sign_in(client: &Client, origin: &str, make: impl Fn(&str, &str) -> String) -> Proven {
     let request = StartWebauthnRegistration::new("ada");
     let started = client.begin_webauthn_registration(&request).unwrap();
-    let made = make("create", &started.fido2_json_options);
-    let end = started.pending.complete(client, &made).unwrap();
+    let created = make("create", &started.fido2_json_options);
+    let end = started.pending.complete(client, &created).unwrap();
     let key = end.user().unwrap().pinned_key().unwrap().clone();
     let request = StartWebauthnAuth::new().user("ada");
     let started = client.begin_webauthn_sign_in(&request).unwrap();

@@ -265,10 +265,10 @@ mod tests {
             user_records: [{user_id: uuid, username: text} | {user_id: null, username: empty text}]}";
         // The order of the keys is that of the map.
         let sorted = |text: &str| {
-            let mut parts: Vec<_> = text.split(", ").map(str::to_owned).collect();
-            parts
-                .iter_mut()
-                .for_each(|part| *part = part.replace(['{', '}'], ""));
+            let mut parts: Vec<_> = text
+                .split(", ")
+                .map(|part| part.replace(['{', '}'], ""))
+                .collect();
             parts.sort();
             parts
         };
