@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use autharmor::PageQuery;
-use autharmor::emulator::{Emulator, Fault};
+use autharmor::emulator::{Emulator, Fault, RecordedRequest};
 use autharmor_test_support::programs::{in_path, say_skipped};
 use uuid::Uuid;
 
@@ -200,7 +200,7 @@ fn a_call_whose_response_was_lost_is_not_repeated() {
     setup.emulator.clear_faults();
     let calls = |emulator: &Emulator| {
         let requests = emulator.requests();
-        let calls = requests.iter().filter_map(|request| request.endpoint());
+        let calls = requests.iter().filter_map(RecordedRequest::endpoint);
         calls
             .filter(|name| *name == "disable_user_credential")
             .count()
