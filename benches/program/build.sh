@@ -3,7 +3,7 @@
 #
 #     benches/program/build.sh
 #
-# Needs musl-gcc (Debian's musl-tools) and rustup's target
+# Needs musl-gcc (Debian's musl-tools), for the parts in C, and rustup's target
 # x86_64-unknown-linux-musl.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -11,7 +11,6 @@ target=x86_64-unknown-linux-musl
 
 rustup target list --installed | grep -qx "$target" || rustup target add "$target" >&2
 env CC_x86_64_unknown_linux_musl=musl-gcc \
-    CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=musl-gcc \
     CARGO_PROFILE_RELEASE_STRIP=symbols \
     cargo build --locked --release --features cli --bin autharmor --target "$target" >&2
 echo "${CARGO_TARGET_DIR:-$PWD/target}/$target/release/autharmor"

@@ -372,11 +372,11 @@ mod tests {
         ];
         assert_eq!(
             printed(Format::Table, &rows),
-            "name                text\n\
-             ada                 a \"b\", c\n\
-             語語                -\n\
+            "name               text\n\
+             ada                a \"b\", c\n\
+             語語               -\n\
              \\u{1b}[2J\\u{9b}2J  one\\ntwo\\u{202e}\\u{e0041}\n\
-             D\\ada               e\u{301}\n"
+             D\\ada              e\u{301}\n"
         );
         assert_eq!(
             printed(Format::Csv, &rows),
