@@ -334,3 +334,29 @@ fn a_file_that_cannot_be_used_is_named_by_its_variable() {
         );
     }
 }
+
+#[test]
+fn the_proxy_of_a_url_is_told_without_its_password() {
+    let env = [
+        ("AUTHARMOR_CLIENT_ID", "id"),
+        ("AUTHARMOR_CLIENT_SECRET", SECRET),
+        ("HTTPS_PROXY", "http://user:pass@proxy.example:3128"),
+        ("NO_PROXY", "exempt.example"),
+    ];
+    let builder = from_env(&env).unwrap();
+    for (url, proxy) in [
+        ("https://api.example/v3", Some("proxy.example:3128")),
+        ("https://exempt.example", None),
+        ("https://127.0.0.1:8443", None),
+    ] {
+        assert_eq!(builder.proxy_for(url).unwrap().as_deref(), proxy, "{url}");
+    }
+    assert_eq!(
+        builder.no_proxy().proxy_for("https://api.example").unwrap(),
+        None
+    );
+    for url in ["", "api.example", "ftp://api.example", "https://"] {
+        let error = self::builder().proxy_for(url).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{url}");
+    }
+}
