@@ -15,7 +15,8 @@
 //! [errors](#errors), [retries and timeouts](#retries-and-timeouts),
 //! [the access token](#the-access-token), [TLS and proxies](#tls-and-proxies),
 //! [logging and secrets](#logging-and-secrets),
-//! [testing your login](#testing-your-login),
+//! [testing your login](#testing-your-login), [the program](#the-program),
+//! [finding out what is wrong](#finding-out-what-is-wrong),
 //! [your own transport](#bring-your-own-transport),
 //! [threads, async and fork](#threads-async-and-fork),
 //! [for administrators](#for-administrators),
@@ -36,6 +37,8 @@
 #![doc = include_str!("guide/logging.md")]
 #![cfg_attr(feature = "emulator", doc = include_str!("guide/testing.md"))]
 #![cfg_attr(not(feature = "emulator"), doc = include_str!("guide/testing-off.md"))]
+#![doc = include_str!("guide/program.md")]
+#![doc = include_str!("guide/doctor.md")]
 #![doc = include_str!("guide/transport.md")]
 #![doc = include_str!("guide/threads.md")]
 #![doc = include_str!("guide/administrators.md")]
@@ -47,6 +50,7 @@
 //! | feature | what it adds |
 //! | --- | --- |
 //! | `emulator` | the module `emulator`: an emulator of the service, for tests |
+//! | `cli` | the program `autharmor`, and `emulator`; the library is the same |
 //! | `platform-verifier` | `ClientBuilder::platform_verifier`: the operating system checks the server's certificate |
 //! | `jiff` | `Timestamp::to_jiff`: parses the dates of responses |
 //!

@@ -1,4 +1,4 @@
-//! The constructors of [`Client`].
+//! The constructors of [`Client`], and the proxy of a builder.
 
 use super::ClientBuilder;
 use crate::client::Client;
@@ -50,5 +50,30 @@ impl Client {
     /// ```
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_env()?.build()
+    }
+}
+
+impl ClientBuilder {
+    /// Returns host and port of the proxy through which a client with these
+    /// settings reaches a URL, or `None` if it connects directly. Nothing is
+    /// sent.
+    ///
+    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) if the URL has
+    /// no host or if the proxy cannot be used.
+    ///
+    /// ```
+    /// let builder = autharmor::Client::builder("id", "secret")
+    ///     .proxy("http://user:password@proxy.example:3128");
+    /// let proxy = builder.proxy_for("https://api.autharmor.com")?;
+    /// assert_eq!(proxy.as_deref(), Some("proxy.example:3128"));
+    /// # Ok::<(), autharmor::Error>(())
+    /// ```
+    pub fn proxy_for(&self, url: &str) -> Result<Option<String>, Error> {
+        let wrong = || Error::config("the URL is not an http or https one with a host");
+        let uri: http::Uri = url.parse().map_err(|_| wrong())?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(wrong());
+        }
+        self.proxy.place_for(&uri)
     }
 }

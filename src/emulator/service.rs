@@ -1,7 +1,8 @@
 //! [`AppService`]: from a request to its response.
 
-use std::{borrow::Cow, mem, sync::Arc};
+use std::{borrow::Cow, mem, sync::Arc, time::UNIX_EPOCH};
 
+use httpdate::fmt_http_date;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -34,7 +35,8 @@ impl AppService {
     pub(crate) fn respond(&self, request: Request, stop: &Stop) -> (Response, Damage) {
         let app = &*self.0;
         if control::is_control_path(request.path()) {
-            return (control::respond(app, &request, stop), Damage::None);
+            let response = control::respond(app, &request, stop);
+            return (self.dated(response), Damage::None);
         }
         let tolerant = app.model.config.tolerant;
         let route = Route::find(&request.method, request.path(), tolerant);
@@ -66,7 +68,13 @@ impl AppService {
         if let Some(observer) = &app.observer {
             observer(&request, status.unwrap_or(0));
         }
-        (response, damage)
+        (self.dated(response), damage)
+    }
+
+    /// Adds the date by the emulator's clock, as servers do.
+    fn dated(&self, response: Response) -> Response {
+        let date = UNIX_EPOCH + self.0.state().clock.now().since_epoch();
+        response.with_header("date", fmt_http_date(date))
     }
 
     fn process(&self, request: &RecordedRequest, route: &Route) -> Response {
@@ -126,7 +134,7 @@ impl AppService {
             _ => "malformed HTTP",
         };
         self.record_invalid(Some(status), reason.into());
-        api::refuse_malformed(&self.0.model, status)
+        self.dated(api::refuse_malformed(&self.0.model, status))
     }
 
     /// Records input that is not a valid request.

@@ -44,6 +44,14 @@ impl ProxySetting {
             Self::Url(url) => Proxy::parse(url.expose(), "the proxy setting").map(Some),
         }
     }
+
+    /// Returns host and port of the proxy for a URI, if there is one.
+    pub(crate) fn place_for(&self, uri: &Uri) -> Result<Option<String>, Error> {
+        let target = Target::of(uri)?;
+        let proxy = self.resolve(std::slice::from_ref(uri))?;
+        let proxy = proxy.filter(|proxy| proxy.applies_to(target.host(), target.port()));
+        Ok(proxy.map(|proxy| format!("{}:{}", proxy.host, proxy.port)))
+    }
 }
 
 /// An HTTP CONNECT proxy. Its `Debug` shows no user and no password.

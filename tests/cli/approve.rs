@@ -6,8 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use autharmor::emulator::{Decision, Emulator, Fault, NewUser};
-use autharmor_test_support::BlackHole;
 use autharmor_test_support::emulator::token_requests;
+use autharmor_test_support::{BlackHole, Folder};
 
 use crate::approve_setup::{PROGRAM, Setup, USER, set_mode, text, write};
 
@@ -472,6 +472,32 @@ fn the_file_of_users_and_the_exemptions() {
         "let in: exempt login=\"backup\"",
     );
     assert_eq!(setup.pushes(), 1);
+}
+
+/// Whoever types `su` has chosen the current folder.
+#[test]
+fn a_relative_path_is_one_in_the_folder_of_the_configuration_file() {
+    let mallory = Folder::new();
+    write(
+        &mallory.path().join("users"),
+        "ada mallory@example.com\n",
+        0o644,
+    );
+    let mut setup = Setup::new().decides(Decision::Approve);
+    setup.emulator.add_user("mallory@example.com").unwrap();
+    setup.approve = "users_file = \"users\"\n".to_owned();
+    write(
+        &setup.folder.path().join("users"),
+        "ada ada@example.com\n",
+        0o644,
+    );
+    let mut command = setup.command(&["ada"]);
+    let output = command.current_dir(mallory.path()).output().unwrap();
+    assert_ends(
+        &output,
+        0,
+        "let in: approved login=\"ada\" user=\"ada@example.com\"",
+    );
 }
 
 #[test]

@@ -1,6 +1,15 @@
-//! The program `autharmor` as a process, against the emulator.
+//! The program `autharmor`, as a real process against the embedded emulator.
+#![cfg(all(feature = "cli", unix))]
 
-#[cfg(unix)]
 mod approve;
-#[cfg(unix)]
 mod approve_setup;
+mod checking;
+mod disable;
+mod doctor;
+mod emulator;
+mod enrol;
+mod failures;
+mod harness;
+mod help;
+mod lists;
+mod probe;

@@ -9,7 +9,6 @@ mod faults;
 mod flows;
 mod fuzz;
 mod passkeys;
-mod program;
 mod rate_limits;
 mod server;
 mod shapes;

@@ -2,7 +2,7 @@
 # A new user registers and signs in with a phone, a passkey and a magic link: the
 # emulator as any language sees it, with curl and nothing else.
 #
-#     cargo run --example emulator -- --http
+#     autharmor emulator --http
 #     tests/emulator/walkthrough.sh http://127.0.0.1:8443 emulator-client emulator-secret
 #
 # With TLS, the file that the emulator names as the certificate to trust is the

@@ -1,20 +1,35 @@
 //! [`Settings`]: from options, the environment and a configuration file.
 
+mod file;
+mod layers;
+#[cfg(all(test, unix))]
+mod tests;
+
 use std::env;
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autharmor::{ApiVersion, Client, ClientBuilder, FileTokenStore, Secret};
-use clap::Args;
-use serde::Deserialize;
+use clap::{Args, value_parser};
 
+use self::file::ConfigFile;
+use self::layers::Layers;
+pub(crate) use self::layers::{Setting, Source, Trust};
+use crate::approve::ApproveFile;
 use crate::failure::Failure;
 use crate::files::{self, Readers};
 
-/// The configuration of the whole machine.
-const SYSTEM_FILE: &str = "/etc/autharmor/config.toml";
+/// Where the client secret comes from, in the help of every command.
+///
+/// An option for the secret itself would show it to everyone who can list
+/// processes.
+const SECRET_HELP: &str = "\
+File that holds the client secret [env: AUTHARMOR_CLIENT_SECRET_FILE]
+
+Only its owner may be able to read it. Instead, AUTHARMOR_CLIENT_SECRET can hold the \
+secret, or client_secret_credential in the configuration file can name a credential of \
+systemd.";
 
 /// The options of each command that calls the service.
 #[derive(Args, Clone, Debug, Default)]
@@ -23,7 +38,7 @@ pub(crate) struct ConfigArgs {
     /// Configuration file
     ///
     /// Defaults to autharmor/config.toml in $XDG_CONFIG_HOME or ~/.config, then to
-    /// /etc/autharmor/config.toml.
+    /// /etc/autharmor/config.toml. `autharmor --help` lists its keys.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -31,8 +46,7 @@ pub(crate) struct ConfigArgs {
     #[arg(long, value_name = "ID")]
     pub(crate) client_id: Option<String>,
 
-    /// File that holds the client secret [env: AUTHARMOR_CLIENT_SECRET_FILE]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = SECRET_HELP.lines().next(), long_help = SECRET_HELP)]
     pub(crate) client_secret_file: Option<PathBuf>,
 
     /// URL of the API [env: AUTHARMOR_API_URL]
@@ -51,64 +65,9 @@ pub(crate) struct ConfigArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 
-    /// Seconds that a call may take
-    #[arg(long, value_name = "SECONDS")]
+    /// Seconds that a call may take [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: Option<u64>,
-}
-
-/// The content of a configuration file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ConfigFile {
-    pub(crate) client_id: Option<String>,
-    pub(crate) client_secret_file: Option<PathBuf>,
-    /// The name of a systemd credential, see `LoadCredential` of systemd.exec.
-    pub(crate) client_secret_credential: Option<String>,
-    pub(crate) api_url: Option<String>,
-    pub(crate) login_url: Option<String>,
-    pub(crate) ca_file: Option<PathBuf>,
-    pub(crate) api_version: Option<String>,
-    pub(crate) token_file: Option<PathBuf>,
-    pub(crate) proxy: Option<String>,
-    pub(crate) timeout: Option<u64>,
-    /// Settings of `autharmor approve`.
-    pub(crate) approve: crate::approve::ApproveFile,
-}
-
-/// How much of its surroundings the program may believe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
-    /// The caller runs the program with its own rights: the environment counts.
-    Caller,
-    /// The program decides about somebody else. The environment is ignored, and
-    /// each file must belong to root or to the program's own user.
-    Nobody,
-}
-
-/// A value and where it comes from.
-#[derive(Clone, Debug)]
-pub(crate) struct Setting<T> {
-    pub(crate) value: T,
-    pub(crate) source: Source,
-}
-
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    Option(&'static str),
-    Variable(&'static str),
-    File(PathBuf),
-    Default,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Option(name) | Self::Variable(name) => f.write_str(name),
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Default => f.write_str("default"),
-        }
-    }
 }
 
 /// What the commands need to know about the service and the project.
@@ -121,12 +80,15 @@ pub(crate) struct Settings {
     pub(crate) login_url: Option<Setting<String>>,
     pub(crate) ca_file: Option<Setting<PathBuf>>,
     pub(crate) api_version: Option<Setting<ApiVersion>>,
+    pub(crate) username_in_query: Option<Setting<bool>>,
+    pub(crate) non_ascii_usernames: Option<Setting<bool>>,
     pub(crate) token_file: Option<Setting<PathBuf>>,
     pub(crate) proxy: Option<Setting<Secret>>,
     pub(crate) timeout: Option<Setting<Duration>>,
+    pub(crate) registration_redirect_url: Option<Setting<String>>,
     /// The configuration file that was read.
     pub(crate) file: Option<PathBuf>,
-    pub(crate) approve: crate::approve::ApproveFile,
+    pub(crate) approve: ApproveFile,
     trust: Trust,
 }
 
@@ -136,65 +98,76 @@ impl Settings {
     ///
     /// Fails with [`Failure::Config`], which names the setting or the file.
     pub(crate) fn load(args: &ConfigArgs, trust: Trust) -> Result<Self, Failure> {
-        let (path, file) = read_file(args, trust)?;
-        let layers = Layers {
+        Self::load_from(args, trust, &|name| env::var_os(name))
+    }
+
+    fn load_from(
+        args: &ConfigArgs,
+        trust: Trust,
+        variables: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, Failure> {
+        let mut layers = Layers {
             trust,
-            path: path.clone(),
+            file: None,
+            variables,
         };
-        let client_secret = layers.secret(args, &file)?;
-        let required = |name: &str| Failure::Config(format!("{name} is not set"));
+        let (path, file) = ConfigFile::read(args.config.as_deref(), &layers)?;
+        layers.file.clone_from(&path);
+        let layers = layers;
+        let client_secret = client_secret(&layers, args, &file)?;
         let api_version = match file.api_version.as_deref() {
             None => None,
-            Some("v3") => layers.of_file(ApiVersion::V3),
-            Some("v4") => layers.of_file(ApiVersion::V4),
+            Some("v3") => Some(ApiVersion::V3),
+            Some("v4") => Some(ApiVersion::V4),
             Some(_) => return Err(Failure::Config("api_version is neither v3 nor v4".into())),
         };
+        if file
+            .timeout
+            .is_some_and(|seconds| !(1..=86_400).contains(&seconds))
+        {
+            return Err(Failure::Config("timeout is not 1 to 86400 seconds".into()));
+        }
         Ok(Self {
             client_id: layers
-                .text(
-                    "--client-id",
-                    args.client_id.clone(),
-                    "AUTHARMOR_CLIENT_ID",
+                .pick(
+                    ("--client-id", args.client_id.clone()),
+                    layers.text("AUTHARMOR_CLIENT_ID")?,
                     file.client_id,
-                )?
-                .ok_or_else(|| required("client_id"))?,
+                )
+                .ok_or_else(|| {
+                    not_set(&layers, "client_id", "--client-id", "AUTHARMOR_CLIENT_ID")
+                })?,
             client_secret,
-            api_url: layers.text(
-                "--api-url",
-                args.api_url.clone(),
-                "AUTHARMOR_API_URL",
+            api_url: layers.pick(
+                ("--api-url", args.api_url.clone()),
+                layers.text("AUTHARMOR_API_URL")?,
                 file.api_url,
-            )?,
-            login_url: layers.text(
-                "--login-url",
-                args.login_url.clone(),
-                "AUTHARMOR_LOGIN_URL",
+            ),
+            login_url: layers.pick(
+                ("--login-url", args.login_url.clone()),
+                layers.text("AUTHARMOR_LOGIN_URL")?,
                 file.login_url,
-            )?,
-            ca_file: layers.path(
-                "--ca-file",
-                args.ca_file.clone(),
-                Some("AUTHARMOR_CA_FILE"),
+            ),
+            ca_file: layers.pick(
+                ("--ca-file", args.ca_file.clone()),
+                layers.path("AUTHARMOR_CA_FILE"),
                 file.ca_file,
             ),
-            api_version,
-            token_file: layers.path(
-                "--token-file",
-                args.token_file.clone(),
+            api_version: layers.of_file(api_version),
+            username_in_query: layers.of_file(file.username_in_query),
+            non_ascii_usernames: layers.of_file(file.non_ascii_usernames),
+            token_file: layers.pick(
+                ("--token-file", args.token_file.clone()),
                 None,
                 file.token_file,
             ),
-            proxy: file
-                .proxy
-                .and_then(|proxy| layers.of_file(Secret::from(proxy))),
-            timeout: match (args.timeout, file.timeout) {
-                (Some(seconds), _) => Some(Setting {
-                    value: Duration::from_secs(seconds),
-                    source: Source::Option("--timeout"),
-                }),
-                (None, Some(seconds)) => layers.of_file(Duration::from_secs(seconds)),
-                (None, None) => None,
-            },
+            proxy: layers.of_file(file.proxy),
+            timeout: layers.pick(
+                ("--timeout", args.timeout.map(Duration::from_secs)),
+                None,
+                file.timeout.map(Duration::from_secs),
+            ),
+            registration_redirect_url: layers.of_file(file.registration_redirect_url),
             file: path,
             approve: file.approve,
             trust,
@@ -218,6 +191,12 @@ impl Settings {
         if let Some(version) = &self.api_version {
             builder = builder.api_version(version.value);
         }
+        if let Some(allow) = &self.username_in_query {
+            builder = builder.username_in_query(allow.value);
+        }
+        if let Some(allow) = &self.non_ascii_usernames {
+            builder = builder.non_ascii_usernames(allow.value);
+        }
         if let Some(file) = &self.token_file {
             builder = builder.token_store(FileTokenStore::new(&file.value));
         }
@@ -239,133 +218,86 @@ impl Settings {
     }
 }
 
-/// Finds and reads the configuration file.
-fn read_file(args: &ConfigArgs, trust: Trust) -> Result<(Option<PathBuf>, ConfigFile), Failure> {
-    let path = match &args.config {
-        Some(path) => path.clone(),
-        None => match default_files(trust).into_iter().find(|path| path.exists()) {
-            Some(path) => path,
-            None => return Ok((None, ConfigFile::default())),
-        },
-    };
-    let text = files::read_trusted(&path, Readers::Everyone)?;
-    let file = toml::from_str(&text)
-        .map_err(|error| Failure::Config(format!("{}: {}", path.display(), error.message())))?;
-    Ok((Some(path), file))
-}
-
-fn default_files(trust: Trust) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    if trust == Trust::Caller {
-        let folder = variable("XDG_CONFIG_HOME")
-            .map(PathBuf::from)
-            .filter(|folder| folder.is_absolute())
-            .or_else(|| Some(Path::new(&variable("HOME")?).join(".config")));
-        files.extend(folder.map(|folder| folder.join("autharmor/config.toml")));
-    }
-    files.push(PathBuf::from(SYSTEM_FILE));
-    files
-}
-
-/// Returns the value of a variable. An empty one counts as unset.
-fn variable(name: &str) -> Option<OsString> {
-    env::var_os(name).filter(|value| !value.is_empty())
-}
-
-/// Decides between the places that a value can come from.
-struct Layers {
-    trust: Trust,
-    /// The configuration file.
-    path: Option<PathBuf>,
-}
-
-impl Layers {
-    fn text(
-        &self,
-        option: &'static str,
-        given: Option<String>,
-        name: &'static str,
-        in_file: Option<String>,
-    ) -> Result<Option<Setting<String>>, Failure> {
-        if let Some(value) = given {
-            let source = Source::Option(option);
-            return Ok(Some(Setting { value, source }));
-        }
-        if let Some(value) = self.variable(name) {
-            let value = value
-                .into_string()
-                .map_err(|_| Failure::Config(format!("{name} is not UTF-8")))?;
-            let source = Source::Variable(name);
-            return Ok(Some(Setting { value, source }));
-        }
-        Ok(in_file.and_then(|value| self.of_file(value)))
-    }
-
-    fn path(
-        &self,
-        option: &'static str,
-        given: Option<PathBuf>,
-        name: Option<&'static str>,
-        in_file: Option<PathBuf>,
-    ) -> Option<Setting<PathBuf>> {
-        if let Some(value) = given {
-            let source = Source::Option(option);
-            return Some(Setting { value, source });
-        }
-        if let Some((name, value)) = name.and_then(|name| Some((name, self.variable(name)?))) {
-            let source = Source::Variable(name);
-            return Some(Setting {
-                value: value.into(),
-                source,
+/// Finds the client secret: in a file, in the environment, or in a systemd
+/// credential.
+fn client_secret(
+    layers: &Layers<'_>,
+    args: &ConfigArgs,
+    file: &ConfigFile,
+) -> Result<Setting<Secret>, Failure> {
+    const OPTION: &str = "--client-secret-file";
+    const SECRET: &str = "AUTHARMOR_CLIENT_SECRET";
+    const SECRET_FILE: &str = "AUTHARMOR_CLIENT_SECRET_FILE";
+    let in_environment = layers.path(SECRET_FILE);
+    if args.client_secret_file.is_none() {
+        if let Some(secret) = layers.text(SECRET)? {
+            if in_environment.is_some() {
+                return Err(both(SECRET, SECRET_FILE));
+            }
+            return Ok(Setting {
+                value: secret.value.into(),
+                source: secret.source,
             });
         }
-        in_file.and_then(|value| self.of_file(value))
     }
-
-    /// Finds the client secret: in a file, in the environment, or in a systemd
-    /// credential.
-    fn secret(&self, args: &ConfigArgs, file: &ConfigFile) -> Result<Setting<Secret>, Failure> {
-        const VARIABLE: &str = "AUTHARMOR_CLIENT_SECRET";
-        if args.client_secret_file.is_none() {
-            if let Some(value) = self.variable(VARIABLE) {
-                let value = value
-                    .into_string()
-                    .map_err(|_| Failure::Config(format!("{VARIABLE} is not UTF-8")))?;
-                return Ok(Setting {
-                    value: Secret::from(value),
-                    source: Source::Variable(VARIABLE),
-                });
-            }
+    let path = match layers.pick(
+        (OPTION, args.client_secret_file.clone()),
+        in_environment,
+        None,
+    ) {
+        Some(path) => path,
+        None => layers
+            .of_file(secret_file(layers, file)?)
+            .ok_or_else(|| not_set(layers, "client_secret_file", OPTION, SECRET_FILE))?,
+    };
+    let text = Secret::from(files::read_trusted(&path.value, Readers::Owner)?);
+    match text.expose().trim_end_matches(['\r', '\n']) {
+        "" => {
+            let path = path.value.display();
+            Err(Failure::Config(format!("{path}: the file is empty")))
         }
-        let credential = file.client_secret_credential.as_ref().and_then(|name| {
-            // systemd sets the variable for the service; the folder is
-            // readable by nobody else.
-            Some(Path::new(&variable("CREDENTIALS_DIRECTORY")?).join(name))
-        });
-        let path = self
-            .path(
-                "--client-secret-file",
-                args.client_secret_file.clone(),
-                Some("AUTHARMOR_CLIENT_SECRET_FILE"),
-                file.client_secret_file.clone().or(credential),
-            )
-            .ok_or_else(|| Failure::Config("the client secret is not set".into()))?;
-        let text = files::read_trusted(&path.value, Readers::Owner)?;
-        Ok(Setting {
-            value: Secret::from(text.trim_end_matches(['\r', '\n'])),
+        secret => Ok(Setting {
+            value: secret.into(),
             source: path.source,
-        })
+        }),
     }
+}
 
-    fn variable(&self, name: &str) -> Option<OsString> {
-        match self.trust {
-            Trust::Caller => variable(name),
-            Trust::Nobody => None,
-        }
+/// Returns the file of the secret that the configuration file names.
+fn secret_file(layers: &Layers<'_>, file: &ConfigFile) -> Result<Option<PathBuf>, Failure> {
+    match (&file.client_secret_file, &file.client_secret_credential) {
+        (Some(_), Some(_)) => Err(both("client_secret_file", "client_secret_credential")),
+        (path, None) => Ok(path.clone()),
+        // systemd sets the variable for the service.
+        (None, Some(name)) => match layers.variable("CREDENTIALS_DIRECTORY") {
+            Some(folder) => Ok(Some(Path::new(&folder).join(name))),
+            None if layers.trust == Trust::Nobody => Err(Failure::Config(
+                "client_secret_credential needs the environment, which is not used here: \
+                 set client_secret_file"
+                    .into(),
+            )),
+            None => Err(Failure::Config(
+                "client_secret_credential is set, and systemd has passed no credentials".into(),
+            )),
+        },
     }
+}
 
-    fn of_file<T>(&self, value: T) -> Option<Setting<T>> {
-        let source = Source::File(self.path.clone()?);
-        Some(Setting { value, source })
-    }
+fn both(a: &str, b: &str) -> Failure {
+    Failure::Config(format!("{a} and {b} are both set"))
+}
+
+/// A setting that is missing, with the places where it can be set.
+fn not_set(layers: &Layers<'_>, key: &str, option: &str, variable: &str) -> Failure {
+    let places = match layers.trust {
+        Trust::Caller => format!("{option}, {variable}"),
+        Trust::Nobody => option.to_owned(),
+    };
+    let file = match &layers.file {
+        Some(file) => file.display().to_string(),
+        None => "a configuration file".to_owned(),
+    };
+    Failure::Config(format!(
+        "{key} is not set: use {places}, or {key} in {file}"
+    ))
 }

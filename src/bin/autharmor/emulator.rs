@@ -15,8 +15,22 @@ use crate::failure::Failure;
 
 type Error = Box<dyn std::error::Error>;
 
-/// Emulates the Auth Armor API on this machine until Ctrl-C.
+/// Emulates the Auth Armor API on this machine until Ctrl-C
+///
+/// For developers: a program in any language can sign emulated people in, without an
+/// account and without a phone. Prints where it listens and what a client needs, then a
+/// line for each call, with the reason if it was refused. Its control page shows sign-ins
+/// and mails, and has buttons to approve and decline.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  autharmor emulator --user ada@example.com
+  autharmor emulator --user ada@example.com --approve-after 2 --http
+  autharmor emulator --origin http://localhost:3000 --seed seed.json
+
+  # In a container, with the name that other containers use.
+  autharmor emulator --listen 0.0.0.0:8443 --host emulator \\
+    --dangerously-allow-remote-control")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct Options {
     /// Address and port to listen on; a loopback address, unless
@@ -102,24 +116,28 @@ pub(crate) struct Options {
 
 /// Runs until the process ends. Returns only on errors.
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
-    serve(options).map_err(|error| Failure::Config(error.to_string()))
-}
-
-fn serve(options: &Options) -> Result<(), Error> {
-    let emulator = builder(options)?
-        .start()
-        .map_err(|e| format!("cannot start on {}: {e}", options.listen))?;
-
-    println!("API and token endpoint  {}", emulator.base_url());
-    println!("control page            {}/_emulator/", emulator.base_url());
-    println!("client id               {}", emulator.client_id());
-    println!("client secret           {}", emulator.client_secret());
+    let config = |error: Error| Failure::Config(error.to_string());
+    let emulator = builder(options).map_err(config)?.start().map_err(|error| {
+        let text = format!("cannot start on {}: {error}", options.listen);
+        match error.kind() {
+            ErrorKind::InvalidInput | ErrorKind::InvalidData => Failure::Config(text),
+            _ => Failure::Failed(text),
+        }
+    })?;
+    let url = emulator.base_url();
+    print_line(&format!("API and token endpoint  {url}"));
+    print_line(&format!("control page            {url}/_emulator/"));
+    print_line(&format!("client id               {}", emulator.client_id()));
+    print_line(&format!(
+        "client secret           {}",
+        emulator.client_secret()
+    ));
     if !options.http {
         let file = match (&options.ca_file, &options.ca_key) {
             (Some(file), Some(_)) => file.clone(),
-            (file, _) => write_ca(&emulator, file.as_deref())?,
+            (file, _) => write_ca(&emulator, file.as_deref()).map_err(config)?,
         };
-        println!("certificate to trust    {}", file.display());
+        print_line(&format!("certificate to trust    {}", file.display()));
     }
     loop {
         thread::park();

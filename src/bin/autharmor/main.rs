@@ -1,29 +1,85 @@
 //! The program `autharmor`: administers users, approves logins, emulates the
 //! service.
 //!
-//! One file for each subcommand. `config.rs` reads the settings, `failure.rs`
-//! decides the exit status.
+//! One file for each subcommand. `config.rs` reads the settings, `output.rs`
+//! prints lists, `failure.rs` decides the exit status.
 
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments are the help, which would show the backticks"
+)]
 
 #[cfg_attr(not(unix), path = "approve/settings.rs")]
 mod approve;
+mod completions;
 mod config;
+mod credentials;
+mod doctor;
 mod emulator;
+mod enrol;
 mod failure;
 mod files;
+mod invite;
+mod link;
+mod output;
+mod probe;
+mod signals;
+mod users;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::failure::Failure;
 
-/// Signs people in with Auth Armor, and administers who can
+/// Configuration and exit status, in the help of the program.
+const HELP: &str = "\
+Configuration:
+  Options come first, then environment variables, then the configuration file:
+  --config, or else autharmor/config.toml in $XDG_CONFIG_HOME or ~/.config, or
+  else /etc/autharmor/config.toml. Only its owner may be able to write it.
+
+    client_id = \"my-client-id\"
+    client_secret_file = \"secret\"    # only its owner may be able to read it
+
+  Optional keys, with examples:
+
+    client_secret_credential = \"autharmor\"   # of systemd, in place of the file
+    token_file = \"/var/cache/autharmor/token\"    # keeps the access token
+    timeout = 30                      # seconds that a call may take
+    proxy = \"http://proxy.example:3128\"
+    ca_file = \"ca.pem\"               # trusts only these certificates
+    api_url = \"https://api.autharmor.com\"
+    login_url = \"https://login.autharmor.com\"
+    api_version = \"v3\"               # or v4
+    username_in_query = false         # v4 puts usernames into URLs
+    non_ascii_usernames = false
+    registration_redirect_url = \"https://example.com/welcome\"    # for invite
+
+  Paths are relative to the folder of the file. Environment variables:
+
+    AUTHARMOR_CLIENT_ID
+    AUTHARMOR_CLIENT_SECRET or AUTHARMOR_CLIENT_SECRET_FILE
+    AUTHARMOR_API_URL, AUTHARMOR_LOGIN_URL, AUTHARMOR_CA_FILE
+    HTTPS_PROXY, ALL_PROXY, NO_PROXY
+
+Exit status:
+  0  success
+  1  it did not work, or the login is not approved
+  2  the command line does not make sense
+  3  the configuration is missing or wrong, or a file cannot be trusted
+  4  the service could not be reached
+
+Try it without an account:
+  autharmor emulator --user ada@example.com";
+
+/// Administers Auth Armor users, approves logins, emulates the service
 ///
-/// An unofficial client of the Auth Armor service.
+/// An unofficial program for Auth Armor, which signs people in without passwords: with
+/// push notifications, passkeys and magic links.
 #[derive(Parser)]
-#[command(name = "autharmor", version, max_term_width = 80)]
+#[command(name = "autharmor", version, max_term_width = 80, after_long_help = HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -31,9 +87,19 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Doctor(doctor::Options),
+    #[command(subcommand)]
+    Users(users::Users),
+    #[command(subcommand)]
+    Credentials(credentials::Credentials),
+    Enrol(enrol::Options),
+    Invite(invite::Options),
+    Probe(probe::Options),
     Emulator(emulator::Options),
     #[cfg(unix)]
     Approve(approve::Options),
+    Completions(completions::Completions),
+    Man(completions::ManPage),
 }
 
 fn main() -> ExitCode {
@@ -44,14 +110,24 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let result: Result<(), Failure> = match &cli.command {
+        Command::Doctor(options) => doctor::run(options),
+        Command::Users(command) => users::run(command),
+        Command::Credentials(command) => credentials::run(command),
+        Command::Enrol(options) => enrol::run(options),
+        Command::Invite(options) => invite::run(options),
+        Command::Probe(options) => probe::run(options),
         Command::Emulator(options) => emulator::run(options),
         #[cfg(unix)]
         Command::Approve(options) => return approve::run(options),
+        Command::Completions(options) => completions::completions(options, Cli::command()),
+        Command::Man(options) => completions::man(options, Cli::command()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("autharmor: {failure}");
+            if !matches!(failure, Failure::ClosedPipe) {
+                output::report(&format!("autharmor: {failure}"));
+            }
             failure.exit_code()
         }
     }

@@ -54,7 +54,12 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Exit status: 0 approved, 1 not approved, 2 wrong usage, 3 wrong
 /// configuration, 4 service not reachable.
 #[derive(Args, Debug)]
-#[allow(clippy::doc_markdown, reason = "the help has no markup")]
+#[command(after_long_help = "\
+Examples:
+  autharmor approve --check ada
+      Checks everything for the login ada, but sends no push.
+  autharmor approve && systemctl restart web
+      Goes on only if you approve it on your phone.")]
 pub(crate) struct Options {
     /// Login name; yours by default
     ///

@@ -11,7 +11,7 @@ use super::message::{Message, message};
 use super::origin::Origin;
 use super::person::{Person, person_of};
 use super::rights;
-use super::settings::{Failmode, LogTo, Unenrolled};
+use super::settings::{ApproveFile, Failmode, LogTo, Unenrolled};
 use super::terminal::Screen;
 use crate::config::{Settings, Trust};
 use crate::failure::Failure;
@@ -42,18 +42,13 @@ impl Plan {
     pub(crate) fn make(options: &Options, origin: &Origin) -> Result<Self, Failure> {
         let settings = Settings::load(&options.config, options.trust())?;
         let file = &settings.approve;
-        let deadline = file.deadline.unwrap_or(DEADLINE);
-        if !(5..=MAX_DEADLINE).contains(&deadline) {
-            let why = format!("approve.deadline is not between 5 and {MAX_DEADLINE} seconds");
-            return Err(Failure::Config(why));
-        }
         Ok(Self {
             person: person_of(&origin.login, file)?,
             message: message(origin, file)?,
             failmode: options.failmode.unwrap_or(file.failmode),
             unenrolled: file.unenrolled,
             visual_verify: file.visual_verify,
-            deadline: Duration::from_secs(deadline),
+            deadline: file.deadline()?,
             log_to: options.log_to(file.log),
             sftp_server: file.sftp_server.clone(),
             client: settings.client()?,
@@ -72,6 +67,26 @@ impl Plan {
             visual_verify: self.visual_verify,
             screen,
         }
+    }
+}
+
+impl ApproveFile {
+    fn deadline(&self) -> Result<Duration, Failure> {
+        let deadline = self.deadline.unwrap_or(DEADLINE);
+        if !(5..=MAX_DEADLINE).contains(&deadline) {
+            let why = format!("approve.deadline is not between 5 and {MAX_DEADLINE} seconds");
+            return Err(Failure::Config(why));
+        }
+        Ok(Duration::from_secs(deadline))
+    }
+
+    /// Checks the settings with a login that nobody has, and returns the
+    /// deadline.
+    pub(crate) fn check(&self) -> Result<Duration, Failure> {
+        let origin = Origin::by_hand("somebody".to_owned())?;
+        person_of(&origin.login, self)?;
+        message(&origin, self)?;
+        self.deadline()
     }
 }
 

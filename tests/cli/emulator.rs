@@ -1,20 +1,18 @@
-//! The emulator with curl as its client, and as a program.
+//! `autharmor emulator`, with curl as a client.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use autharmor::emulator::Emulator;
-use serde_json::Value;
+use autharmor_test_support::programs::say_skipped;
 
-use autharmor_test_support::cargo::{cargo, target};
+use crate::harness::{program, run};
 
 /// The steps that the script prints.
 const STEPS: &str = "\
@@ -33,9 +31,7 @@ all of it in the history
 /// Runs the script. Prints a warning and returns `None` without curl.
 fn walk_through(arguments: &[&str]) -> Option<Output> {
     if Command::new("curl").arg("--version").output().is_err() {
-        // Not `eprintln!`, whose output is hidden while tests pass.
-        let message = "SKIPPED: curl is missing, curl was NOT tested as a client";
-        let _ = writeln!(std::io::stderr(), "\n{message}");
+        say_skipped("curl is missing, curl was NOT tested as a client");
         return None;
     }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulator/walkthrough.sh");
@@ -65,26 +61,6 @@ fn curl_alone_registers_and_signs_in_by_all_methods() {
     }
 }
 
-/// Builds the program.
-fn program() -> PathBuf {
-    let target = target();
-    let mut arguments = vec!["build", "--features", "emulator", "--example", "emulator"];
-    arguments.extend([
-        "--message-format=json",
-        "--target-dir",
-        target.to_str().unwrap(),
-    ]);
-    if !cfg!(debug_assertions) {
-        arguments.push("--release");
-    }
-    cargo(&arguments)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "emulator")
-        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
-        .unwrap()
-}
-
 /// The running program.
 struct Program {
     child: Child,
@@ -92,13 +68,9 @@ struct Program {
 }
 
 impl Program {
-    fn start(exe: &Path, arguments: &[&str]) -> Self {
-        let mut child = Command::new(exe)
-            .args(["--listen", "127.0.0.1:0"])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+    fn start(arguments: &[&str]) -> Self {
+        let first = ["emulator", "--listen", "127.0.0.1:0"];
+        let mut child = program(&[&first[..], arguments].concat()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -140,14 +112,13 @@ fn exchange(address: &str, request: &str) -> String {
 
 #[test]
 fn the_program_prints_its_urls_logs_without_secrets_and_ends() {
-    let exe = program();
     let seed = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator-seed.json");
     fs::write(
         &seed,
         r#"["ada@example.com", {"username": "bob", "without_methods": true}]"#,
     )
     .unwrap();
-    let mut program = Program::start(&exe, &["--http", "--seed", seed.to_str().unwrap()]);
+    let mut program = Program::start(&["--http", "--seed", seed.to_str().unwrap()]);
     let url = program.value("API and token endpoint");
     let address = url.strip_prefix("http://").unwrap().to_owned();
     assert_eq!(program.value("control page"), format!("{url}/_emulator/"));
@@ -204,9 +175,8 @@ fn the_program_prints_its_urls_logs_without_secrets_and_ends() {
 
 #[test]
 fn curl_trusts_the_certificate_file_of_the_program() {
-    let exe = program();
     let ca = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator-ca.pem");
-    let program = Program::start(&exe, &["--ca-file", ca.to_str().unwrap()]);
+    let program = Program::start(&["--ca-file", ca.to_str().unwrap()]);
     let url = program.value("API and token endpoint");
     assert!(url.starts_with("https://127.0.0.1:"));
     program.value("control page");
@@ -221,7 +191,6 @@ fn curl_trusts_the_certificate_file_of_the_program() {
 
 #[test]
 fn the_program_takes_every_option() {
-    let exe = program();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (ca, key) = (
         folder.join("program-ca.pem"),
@@ -239,7 +208,7 @@ fn the_program_takes_every_option() {
         &format!("--ca-key={}", key.display()),
     ];
     let health = |options: &[&str]| {
-        let program = Program::start(&exe, options);
+        let program = Program::start(options);
         let url = program.value("API and token endpoint");
         let output = Command::new("curl")
             .args(["--silent", "--show-error", "--fail", "--noproxy", "*"])
@@ -255,8 +224,7 @@ fn the_program_takes_every_option() {
         Some((url, String::from_utf8(output.stdout).unwrap()))
     };
     let Some((url, text)) = health(&options) else {
-        let message = "SKIPPED: curl is missing, the program's options were NOT tested";
-        let _ = writeln!(std::io::stderr(), "\n{message}");
+        say_skipped("curl is missing, the emulator's options were NOT tested");
         return;
     };
     assert!(url.starts_with("https://localhost:"), "{url}");
@@ -280,27 +248,40 @@ fn the_program_takes_every_option() {
 }
 
 #[test]
-fn the_program_has_help_and_refuses_unknown_options() {
-    let exe = program();
-    let run = |arguments: &[&str]| Command::new(&exe).args(arguments).output().unwrap();
-    let help = run(&["--help"]);
-    assert!(help.status.success());
-    assert!(String::from_utf8_lossy(&help.stdout).contains("--listen"));
-    for (arguments, code) in [
+fn wrong_options_are_refused() {
+    let used = TcpListener::bind("127.0.0.1:0").unwrap();
+    let used = used.local_addr().unwrap().to_string();
+    for (arguments, status) in [
         (&["--nonsense"][..], 2),
         (&["--listen", "nowhere"], 2),
         (&["--listen"], 2),
         (&["--tolerant", "--strict"], 2),
         (&["--rp-id", "localhost"], 2),
         (&["--ca-key", "key.pem"], 2),
-        (&["--origin", "nonsense"], 1),
-        (&["--host", "a b"], 1),
+        (&["--origin", "nonsense"], 3),
+        (&["--host", "a b"], 3),
         // Not a loopback address.
-        (&["--listen", "192.0.2.1:0"], 1),
-        (&["--seed", "/nowhere/at/all.json"], 1),
+        (&["--listen", "192.0.2.1:0"], 3),
+        (&["--seed", "/nowhere/at/all.json"], 3),
+        (&["--listen", &used], 1),
     ] {
-        let output = run(arguments);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
-        assert!(output.stderr.starts_with(b"emulator: "));
+        let end = run(program(&[&["emulator"], arguments].concat()), "");
+        assert!(end.stdout.is_empty(), "{end:?}");
+        end.failure(status);
     }
+}
+
+#[test]
+fn a_closed_output_does_not_stop_it() {
+    let mut program = Program::start(&["--http"]);
+    let url = program.value("API and token endpoint");
+    // The thread that reads the output ends with the next line.
+    program.lines = mpsc::channel().1;
+    let address = url.strip_prefix("http://").unwrap();
+    let plain = "HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    for _ in 0..3 {
+        let response = exchange(address, &format!("GET /v4/users {plain}\r\n"));
+        assert!(response.starts_with("HTTP/1.1 401 "), "{response}");
+    }
+    assert!(program.child.try_wait().unwrap().is_none());
 }
