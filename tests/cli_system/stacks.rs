@@ -1,20 +1,29 @@
 //! The PAM stacks of the manual, each with a wrong and a right first password.
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
-use autharmor::emulator::Decision;
+use autharmor::emulator::{Decision, Emulator};
 use libtest_mimic::Trial;
+use nix::unistd::geteuid;
 
 use crate::pam::{Services, missing};
-use crate::programs::{tests, trials as ignorable};
+use crate::programs::{find, missing_program, tests, trials as ignorable};
 use crate::setup::{PROGRAM, Setup, text};
 
 const MANUAL: &str = include_str!("../../src/guide/administrators.md");
 
 pub(crate) fn trials() -> Vec<Trial> {
     let tests = tests![sudo, su, sshd_with_passwords, sshd_with_keys];
-    ignorable("stacks", tests, missing)
+    let mut all = ignorable("stacks", tests, missing);
+    all.extend(ignorable("stacks", tests![su_itself], || {
+        let needs_root = !geteuid().is_root();
+        missing()
+            .or_else(|| missing_program(&["su"]))
+            .or_else(|| needs_root.then(|| "needs root".to_owned()))
+    }));
+    all
 }
 
 /// Returns the lines of the file in the manual whose first line is this
@@ -130,6 +139,46 @@ fn su() {
 
 fn sshd_with_passwords() {
     try_stack("sshd", "ada", &["-I", "rhost=203.0.113.7"]);
+}
+
+/// The real su, which tells PAM who has called it. `pam_wrapper` works for a
+/// caller who is root only.
+fn su_itself() {
+    let emulator = Emulator::builder()
+        .user("root@example.com")
+        .start()
+        .unwrap();
+    let setup = Setup::with(emulator).decides(Decision::Approve);
+    let services = Services::new();
+    let lines = stack("/etc/pam.d/su");
+    let (_, others) = lines.split_once('\n').unwrap();
+    add_lines(&services, "su", others, &setup.config());
+    let su = |password: &str| {
+        let mut command = Command::new(find("su").unwrap());
+        let mut child = command
+            .args(["root", "-c", "echo done"])
+            .envs(services.environment())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        writeln!(child.stdin.take().unwrap(), "{password}").unwrap();
+        child.wait_with_output().unwrap()
+    };
+    assert!(!su("wrong").status.success());
+    assert_eq!(setup.pushes(), 0);
+    let output = su("secret");
+    let (seen, errors) = (text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success() && seen.ends_with("done\n"),
+        "{seen}{errors}"
+    );
+    assert_eq!(setup.pushes(), 1);
+    setup.emulator.on_sign_in(|_| Decision::Decline);
+    let output = su("secret");
+    assert!(!output.status.success() && !text(&output.stdout).contains("done"));
+    assert_eq!(setup.pushes(), 2);
 }
 
 /// After a key, sshd uses the `account` lines alone.
