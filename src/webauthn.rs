@@ -56,6 +56,10 @@ pub(crate) struct ClientData {
 }
 
 /// An attestation object.
+#[cfg_attr(
+    not(feature = "emulator"),
+    expect(dead_code, reason = "only the emulator verifies attestations")
+)]
 pub(crate) struct Attestation<'a> {
     pub(crate) format: &'a str,
     /// The statement, still encoded.

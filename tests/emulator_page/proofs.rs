@@ -78,18 +78,18 @@ struct Proven {
 
 const RP: &str = "localhost";
 
-/// Registers a passkey and signs in with it. `make` is what the page does with
+/// Registers a passkey and signs in with it. `act` is what the page does with
 /// the options: `create` or `get`.
-fn sign_in(client: &Client, origin: &str, make: impl Fn(&str, &str) -> String) -> Proven {
+fn sign_in(client: &Client, origin: &str, act: impl Fn(&str, &str) -> String) -> Proven {
     let request = StartWebauthnRegistration::new("ada");
     let started = client.begin_webauthn_registration(&request).unwrap();
-    let created = make("create", &started.fido2_json_options);
-    let end = started.pending.complete(client, &created).unwrap();
+    let made = act("create", &started.fido2_json_options);
+    let end = started.pending.complete(client, &made).unwrap();
     let key = end.user().unwrap().pinned_key().unwrap().clone();
     let request = StartWebauthnAuth::new().user("ada");
     let started = client.begin_webauthn_sign_in(&request).unwrap();
     let options: Value = serde_json::from_str(&started.fido2_json_options).unwrap();
-    let used = make("get", &started.fido2_json_options);
+    let used = act("get", &started.fido2_json_options);
     let expectation = Expectation::pinned([key.clone()])
         .origin(origin)
         .relying_party(RP);

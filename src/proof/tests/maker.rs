@@ -1,5 +1,7 @@
 //! Makes proofs, right and wrong, with keys of its own.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use ring::rand::SystemRandom;
@@ -79,7 +81,10 @@ pub(super) fn base64url(data: &[u8]) -> String {
 }
 
 pub(super) fn hex(hash: [u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 #[derive(Clone)]

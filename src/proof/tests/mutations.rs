@@ -38,7 +38,7 @@ fn each_bit_of_a_passkey_s_proof_counts() {
             .unwrap();
         let proofs = flips(&data).map(|data| {
             made.with_signature(&format!("/{name}"), |value| {
-                *value = json!(base64url(&data))
+                *value = json!(base64url(&data));
             })
         });
         assert_all_fail(&made, Check::Signature, proofs);
@@ -96,7 +96,8 @@ fn a_phone_s_signed_data_cannot_be_replaced() {
 
 #[test]
 fn each_changed_expectation_fails_with_its_own_kind() {
-    let changes: [(Check, fn(Expectation) -> Expectation); 10] = [
+    type Change = fn(Expectation) -> Expectation;
+    let changes: [(Check, Change); 10] = [
         (Check::RequestId, |e| e.auth_request_id(OTHER)),
         (Check::UserId, |e| e.user_id(OTHER)),
         (Check::ProjectId, |e| e.project_id(OTHER)),
