@@ -2,37 +2,22 @@
 //! passkeys.
 //!
 //! Needs `chromium` and `chromedriver` in PATH. Without them the tests are
-//! ignored, with the reason before their names. The tests leave screenshots in
+//! ignored, with the reason. The tests leave screenshots in
 //! the folder for temporary files of the target folder.
 #![cfg(feature = "emulator")]
 
 mod attacks;
 mod backend;
-mod browser;
 mod page;
 mod passkeys;
 
 use std::process::ExitCode;
 
-use autharmor_test_support::programs::in_path;
-use libtest_mimic::{Arguments, Trial};
-
-macro_rules! tests {
-    ($($module:ident: $($name:ident)*;)*) => {
-        [$($((concat!(stringify!($module), "::", stringify!($name)), $module::$name as fn())),*),*]
-    };
-}
+use autharmor_test_support::browser::run_tests;
+use autharmor_test_support::browser_tests;
 
 fn main() -> ExitCode {
-    let missing: Vec<&str> = ["chromium", "chromedriver"]
-        .into_iter()
-        .filter(|program| in_path(program).is_none())
-        .collect();
-    let reason = match &missing[..] {
-        [] => String::new(),
-        programs => format!("not in PATH: {}", programs.join(", ")),
-    };
-    let tests = tests! {
+    let tests = browser_tests! {
         page:
             the_connection_data_comes_first
             the_page_lists_the_users
@@ -64,16 +49,5 @@ fn main() -> ExitCode {
             the_browsers_passkey_registers_and_signs_in
             a_passkey_without_user_verification_registers_and_signs_in;
     };
-    let trials = tests
-        .into_iter()
-        .map(|(name, test)| {
-            Trial::test(name, move || {
-                test();
-                Ok(())
-            })
-            .with_kind(reason.as_str())
-            .with_ignored_flag(!missing.is_empty())
-        })
-        .collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    run_tests(tests, |_| None)
 }
