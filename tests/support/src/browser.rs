@@ -311,11 +311,14 @@ impl Browser {
     pub fn press_button(&self, name: &str) {
         let script = "return [...document.querySelectorAll('button')].find((button) =>
             button.checkVisibility() && (button.ariaLabel ?? button.textContent) === arguments[0])";
-        let button = wait_for(&format!("a button {name:?}"), || {
-            Some(self.run(script, &[name])).filter(|button| !button.is_null())
+        wait_for(&format!("a button {name:?}"), || {
+            let button = self.run(script, &[name]);
+            let id = button[ELEMENT].as_str()?;
+            // The page may have replaced it meanwhile.
+            let path = format!("/session/{}/element/{id}/click", self.session);
+            let (status, _) = send(self.port, "POST", &path, JSON, "{}").unwrap();
+            (status == 200).then_some(())
         });
-        let id = button[ELEMENT].as_str().unwrap();
-        self.post(&format!("element/{id}/click"), &json!({}));
     }
 
     /// Chooses the option with this value.
@@ -356,7 +359,7 @@ pub fn send(
     body: &str,
 ) -> std::io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_read_timeout(Some(2 * TIMEOUT))?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
