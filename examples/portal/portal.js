@@ -20,12 +20,11 @@ const standard = (options) => JSON.parse(JSON.stringify(options), (name, value) 
     ? value.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
     : value);
 
-const passkey = async (reply) => {
-  const publicKey = reply.get
-    ? PublicKeyCredential.parseRequestOptionsFromJSON(standard(reply.get))
-    : PublicKeyCredential.parseCreationOptionsFromJSON(standard(reply.create));
-  const method = reply.get ? "get" : "create";
-  return JSON.stringify(await navigator.credentials[method]({ publicKey }));
+const passkey = async ({ get, create }) => {
+  const credential = get
+    ? { publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(standard(get)) }
+    : { publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(standard(create)) };
+  return JSON.stringify(await navigator.credentials[get ? "get" : "create"](credential));
 };
 
 const showPhone = ({ qr, value }) => {
@@ -43,11 +42,12 @@ const act = async (path, body, mine = ++turn) => {
   if (reply.go || status === 401) return location.replace(reply.go ?? "/");
   if (reply.get || reply.create) {
     const input = await passkey(reply).catch(() => null);
-    return input ? act("/continue", { id, input }, mine) : say("No passkey was used. You can try again.");
+    if (!input) return say("No passkey was used. You can try again.");
+    return act("/continue", { id, input }, mine);
   }
   if (reply.qr) showPhone(reply);
-  const isWaiting = reply.qr || status === 202 || status === 503; // An outage may pass.
-  if (!$("phone").hidden && isWaiting) {
+  // An outage may pass.
+  if (!$("phone").hidden && (reply.qr || status === 202 || status === 503)) {
     say(text ?? "Waiting for your phone …");
     await new Promise((done) => setTimeout(done, 1500));
     return act("/continue", { id }, mine);
@@ -57,19 +57,17 @@ const act = async (path, body, mine = ++turn) => {
   if (isAccount) await showAccount();
 };
 
-const names = {
+const methods = {
   AuthArmorAuthenticator: "Phone", Magiclink_Email: "Mail", WebAuthN: "Passkey",
   autharmor_authenticator: "Phone", magiclink_email: "Mail", webauthn: "Passkey",
 };
 const outcomes = { 2: "approved", 3: "declined", 5: "no response", 9: "too late" };
 
-const add = (parent, tag, values) => {
-  const element = Object.assign(document.createElement(tag), values);
-  return parent.appendChild(element);
-};
+const add = (parent, tag, values = {}) =>
+  parent.appendChild(Object.assign(document.createElement(tag), values));
 
 const addLine = (list, title, note) => {
-  const line = add(list, "li", {});
+  const line = add(list, "li");
   add(line, "strong", { textContent: title });
   add(line, "span", { textContent: note });
   return line;
@@ -83,30 +81,31 @@ const showAccount = async () => {
   $("user").textContent = account.name;
   $("credentials").replaceChildren();
   $("history").replaceChildren();
-  for (const one of account.credentials) {
-    const title = names[one.device_type] ?? one.device_type;
-    const note = one.enabled ? one.name : `${one.name} (disabled)`;
-    const line = addLine($("credentials"), title, note);
-    if (!one.enabled) continue;
-    const form = add(line, "form", {});
-    form.dataset.credential = one.credential_id;
-    const ariaLabel = `Disable ${title} ${one.name}`;
+  for (const { credential_id, device_type, enabled, name } of account.credentials) {
+    const title = methods[device_type] ?? device_type;
+    const line = addLine($("credentials"), title, enabled ? name : `${name} (disabled)`);
+    if (!enabled) continue;
+    const form = add(line, "form");
+    form.dataset.credential = credential_id;
+    const ariaLabel = `Disable ${title} ${name}`;
     add(form, "button", { value: "/account/disable", textContent: "Disable", ariaLabel });
   }
   for (const { auth_response: end } of account.history) {
     const request = end?.auth_details?.request_details ?? {};
-    const note = `${outcomes[end?.result_code] ?? "open"}, ${new Date(request.date).toLocaleString()}`;
-    addLine($("history"), names[request.auth_method] ?? "Request", note);
+    const date = new Date(request.date).toLocaleString();
+    const note = `${outcomes[end?.result_code] ?? "open"}, ${date}`;
+    addLine($("history"), methods[request.auth_method] ?? "Request", note);
   }
   if (!focused.isConnected) $("status").focus();
 };
 
 addEventListener("submit", (event) => {
   event.preventDefault();
-  const body = { ...event.target.dataset, ...Object.fromEntries(new FormData(event.target)) };
   showPhone({});
   say("One moment …");
-  act(event.submitter.value, body);
+  scrollTo(0, 0);
+  const { dataset } = event.target;
+  act(event.submitter.value, { ...dataset, ...Object.fromEntries(new FormData(event.target)) });
 });
 // A page out of the browser's memory may be another user's.
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

@@ -18,23 +18,14 @@ use crate::web::{self, Expiring, Message, Reply};
 
 const WEBAUTHN_CLIENT_ID: &str = "from-your-dashboard";
 const ASKING: &str = "Somebody signs in to Example as you";
-const WAITING: Message = Message(202, "Waiting for your phone …");
-const MAILED: Message = Message(
-    200,
-    "If a link can be sent to this address, it is in the mail. Open it in this browser.",
-);
-const DECLINED: Message = Message(403, "The request was declined on the phone.");
-const LATE: Message = Message(403, "Nobody responded in time. Please begin again.");
-const FAILED: Message = Message(403, "That did not work. Please begin again.");
-const GONE: Message = Message(
-    409,
-    "This has ended, or it began in another browser: open the link there, or begin again here.",
-);
-const TOO_MANY: Message = Message(429, "Too many attempts. Please wait ten minutes.");
-const OUTAGE: Message = Message(
-    503,
-    "The sign-in service does not respond. Please try again.",
-);
+const WAITING: &str = "Waiting for your phone …";
+const MAILED: &str = "If a link can be sent to this address, it is in the mail. Open it here.";
+const DECLINED: &str = "The request was declined on the phone.";
+const LATE: &str = "Nobody responded in time. Please begin again.";
+const FAILED: &str = "That did not work. Please begin again.";
+const GONE: &str = "This has ended, or it began in another browser: open the link there.";
+const TOO_MANY: &str = "Too many attempts. Please wait ten minutes.";
+const OUTAGE: &str = "The sign-in service does not respond. Please try again.";
 
 /// What the server knows of one browser.
 #[derive(Default)]
@@ -61,15 +52,15 @@ impl Session {
     /// Waits for a link by mail, if there is one. Its page knows no other id.
     fn wait_for_link(&mut self, step: Option<Step>) -> Reply {
         self.pending = step.map(|step| ("link".to_owned(), step));
-        Err(MAILED)
+        Err(Message(200, MAILED))
     }
 
     /// Takes the step out, and puts it back only if it can be taken again.
     fn proceed(&mut self, client: &Client, id: &str, page: &str) -> Reply {
         let pending = self.pending.take_if(|pending| pending.0 == id);
-        let (id, step) = pending.ok_or(GONE)?;
+        let (id, step) = pending.ok_or(Message(409, GONE))?;
         let reply = step(client, self, page);
-        if matches!(reply, Err(WAITING | OUTAGE)) {
+        if matches!(reply, Err(Message(202 | 503, _))) {
             self.pending = Some((id, step));
         }
         reply
@@ -84,26 +75,27 @@ impl Session {
     fn end(&mut self, end: SignIn, is_decoy: bool) -> Reply {
         match end {
             // It was begun for a name without an account.
-            SignIn::SignedIn(_) if is_decoy => Err(FAILED),
+            SignIn::SignedIn(_) if is_decoy => Err(Message(403, FAILED)),
             SignIn::SignedIn(user) => self.sign_in(user.user_id(), user.username()),
-            SignIn::StillPending => Err(WAITING),
-            SignIn::Declined => Err(DECLINED),
-            SignIn::TimedOut | SignIn::ValidatedTooLate => Err(LATE),
-            _ => Err(FAILED),
+            SignIn::StillPending => Err(Message(202, WAITING)),
+            SignIn::Declined => Err(Message(403, DECLINED)),
+            SignIn::TimedOut | SignIn::ValidatedTooLate => Err(Message(403, LATE)),
+            _ => Err(Message(403, FAILED)),
         }
     }
 
-    fn end_registration(&mut self, end: Registration) -> Reply {
+    /// Ends a registration, which signs a new user in.
+    fn end_registration(&mut self, end: Registration, is_new: bool) -> Reply {
         match end {
-            // v3 does not validate all registrations.
-            Registration::Registered(user) if self.user.is_none() && user.is_validated() => {
+            // v3 validates only those by mail.
+            Registration::Registered(user) if is_new && user.is_validated() => {
                 self.sign_in(user.user_id(), user.username())
             }
             Registration::Registered(_) => Err(Message(200, "It is added to your account.")),
-            Registration::StillPending => Err(WAITING),
-            Registration::Declined => Err(DECLINED),
-            Registration::TimedOut | Registration::ValidatedTooLate => Err(LATE),
-            _ => Err(FAILED),
+            Registration::StillPending => Err(Message(202, WAITING)),
+            Registration::Declined => Err(Message(403, DECLINED)),
+            Registration::TimedOut | Registration::ValidatedTooLate => Err(Message(403, LATE)),
+            _ => Err(Message(403, FAILED)),
         }
     }
 }
@@ -180,15 +172,8 @@ impl Portal {
         if web::header(request, "Origin") != self.origin {
             return Err(Message(403, "This came from another website."));
         }
-        let mut text = String::new();
-        let read = request
-            .as_reader()
-            .take(64 * 1024)
-            .read_to_string(&mut text);
-        let body: Value = read
-            .ok()
-            .and_then(|_| serde_json::from_str(&text).ok())
-            .unwrap_or_default();
+        let body = request.as_reader().take(64 * 1024);
+        let body: Value = serde_json::from_reader(body).unwrap_or_default();
         let text = |name: &str| body[name].as_str().unwrap_or_default();
         match (request.url(), session.user.clone()) {
             (path @ ("/passkey" | "/phone" | "/link" | "/register"), _) => {
@@ -225,7 +210,7 @@ impl Portal {
         let mut attempts = self.attempts.lock();
         let (_, count) = attempts.entry(key).or_insert((Instant::now(), 0));
         *count += 1;
-        (*count <= most).then_some(()).ok_or(TOO_MANY)
+        (*count <= most).then_some(()).ok_or(Message(429, TOO_MANY))
     }
 
     /// Begins a sign-in, or the registration of a new user. The reply is the same
@@ -295,7 +280,7 @@ impl Portal {
         let pending = known(self.client.begin_magiclink_registration(&request))?;
         session.wait_for_link(pending.map(|pending| -> Step {
             Box::new(move |client, session, query| {
-                session.end_registration(pending.complete(client, query)?)
+                session.end_registration(pending.complete(client, query)?, true)
             })
         }))
     }
@@ -306,7 +291,7 @@ impl Portal {
             .begin_authenticator_registration_for_user(user)?;
         let reply = on_phone(started.qr_code_data, None);
         let step: Step = Box::new(move |client, session, _| {
-            session.end_registration(started.pending.poll(client)?)
+            session.end_registration(started.pending.poll(client)?, false)
         });
         session.begin(reply, step)
     }
@@ -322,7 +307,7 @@ impl Portal {
         let selection = json!({ "residentKey": "required", "userVerification": "required" });
         options.insert("authenticatorSelection".to_owned(), selection);
         let step: Step = Box::new(move |client, session, page| {
-            session.end_registration(started.pending.complete(client, page)?)
+            session.end_registration(started.pending.complete(client, page)?, false)
         });
         session.begin(json!({ "create": options }), step)
     }
@@ -356,8 +341,8 @@ impl From<Error> for Message {
         eprintln!("{error}");
         match error.kind() {
             ErrorKind::InvalidInput => Self(400, "Please enter your mail address."),
-            _ if error.is_transient() => OUTAGE,
-            _ => FAILED,
+            _ if error.is_transient() => Self(503, OUTAGE),
+            _ => Self(403, FAILED),
         }
     }
 }
@@ -373,7 +358,7 @@ fn known<T>(begun: Result<T, Error>) -> Result<Option<T>, Error> {
 
 /// Reads the options of a passkey.
 fn options(json: &str) -> Result<Map<String, Value>, Message> {
-    serde_json::from_str(json).map_err(|_| FAILED)
+    serde_json::from_str(json).map_err(|_| Message(502, FAILED))
 }
 
 fn approval(action: &str, message: &str) -> StartAuthenticatorAuth {

@@ -10,7 +10,7 @@ use crate::site::{ADA, BOTH, EVE, Site, Visitor};
 const NEW: &str = "grace@example.com";
 const MAILED: &str = "If a link can be sent to this address, it is in the mail.";
 const LATE: &str = "Nobody responded in time.";
-const GONE: &str = "it began in another browser: open the link there, or begin again here.";
+const GONE: &str = "This has ended, or it began in another browser: open the link there.";
 
 /// Registers a new user, who is then signed in.
 fn register(site: &Site) -> Visitor {
@@ -238,8 +238,8 @@ fn signs(visitor: &Visitor, site: &Site, name: &str, button: &str) -> Vec<String
             const response = await fetch(...request);
             const reply = await response.clone().json();
             window.replies.push([request[0], response.status, Object.keys(reply).join(),
-                reply.text ?? '', (reply.value ?? '').length, (reply.qr ?? '').length,
-                (reply.get ?? '').replace(/\"challenge\":\"[^\"]*\"/, '')].join(' '));
+                reply.text ?? '', (reply.value ?? '').length, /viewBox=.[ 0-9]*/.exec(reply.qr),
+                JSON.stringify({ ...reply.get, challenge: null })].join(' '));
             return response;
         };",
         &[],

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -79,6 +79,28 @@ pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Starts the driver, which chooses a free port and prints it.
+fn start_driver(program: &Path) -> Option<(Child, u16)> {
+    let mut driver = Command::new(program)
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(driver.stdout.take()?).lines();
+    let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let (_, port) = line.split_once("started successfully on port ")?;
+        port.trim_end_matches('.').parse().ok()
+    });
+    let Some(port) = port else {
+        let _ = driver.wait();
+        return None;
+    };
+    // A full pipe would stop the driver.
+    thread::spawn(move || lines.for_each(drop));
+    Some((driver, port))
+}
+
 /// A browser window, closed when dropped.
 pub struct Browser {
     driver: Child,
@@ -94,19 +116,16 @@ impl Browser {
         let (chromium, chromedriver) = (program("chromium"), program("chromedriver"));
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let profile = folder().join(format!("chromium-{}-{number}", std::process::id()));
-        let driver = Command::new(chromedriver)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        // It ends at once if another program takes the port that it has chosen.
+        let (driver, port) = (0..5)
+            .find_map(|_| start_driver(&chromedriver))
+            .expect("chromedriver did not start");
         let mut browser = Self {
             driver,
-            port: 0,
+            port,
             session: String::new(),
             profile,
         };
-        browser.port = browser.read_port();
         let arguments = [
             "--headless",
             "--no-sandbox",
@@ -131,22 +150,6 @@ impl Browser {
             .unwrap()
             .clone_into(&mut browser.session);
         browser
-    }
-
-    /// The driver chooses a free port and prints it.
-    fn read_port(&mut self) -> u16 {
-        let mut lines = BufReader::new(self.driver.stdout.take().unwrap()).lines();
-        let port = lines
-            .by_ref()
-            .map(Result::unwrap)
-            .find_map(|line| {
-                let (_, port) = line.split_once("started successfully on port ")?;
-                port.trim_end_matches('.').parse().ok()
-            })
-            .expect("chromedriver did not start");
-        // A full pipe would stop the driver.
-        thread::spawn(move || lines.for_each(drop));
-        port
     }
 
     fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
