@@ -1,6 +1,7 @@
 //! The login, the registration and the account page.
 
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,11 +43,11 @@ type Step = Box<dyn Fn(&Client, &mut Session, &str) -> Reply + Send>;
 
 impl Session {
     /// Keeps the step under a new id, and tells the page the id.
-    fn begin(&mut self, mut reply: Value, step: Step) -> Reply {
+    fn begin(&mut self, mut reply: Value, step: Step) -> Value {
         let id = web::random_id();
         reply["id"] = json!(id);
         self.pending = Some((id, step));
-        Ok(reply)
+        reply
     }
 
     /// Waits for a link by mail, if there is one. Its page knows no other id.
@@ -66,17 +67,17 @@ impl Session {
         reply
     }
 
-    fn sign_in(&mut self, id: Uuid, name: Option<&str>) -> Reply {
+    fn sign_in(&mut self, id: Uuid, name: Option<&str>) -> Value {
         let name = name.unwrap_or_default().to_owned();
         self.user = Some((id, name, Instant::now()));
-        Ok(json!({ "go": "/account" }))
+        json!({ "go": "/account" })
     }
 
     fn end(&mut self, end: SignIn, is_decoy: bool) -> Reply {
         match end {
             // It was begun for a name without an account.
             SignIn::SignedIn(_) if is_decoy => Err(Message(403, FAILED)),
-            SignIn::SignedIn(user) => self.sign_in(user.user_id(), user.username()),
+            SignIn::SignedIn(user) => Ok(self.sign_in(user.user_id(), user.username())),
             SignIn::StillPending => Err(Message(202, WAITING)),
             SignIn::Declined => Err(Message(403, DECLINED)),
             SignIn::TimedOut | SignIn::ValidatedTooLate => Err(Message(403, LATE)),
@@ -89,7 +90,7 @@ impl Session {
         match end {
             // v3 validates only those by mail.
             Registration::Registered(user) if is_new && user.is_validated() => {
-                self.sign_in(user.user_id(), user.username())
+                Ok(self.sign_in(user.user_id(), user.username()))
             }
             Registration::Registered(_) => Err(Message(200, "It is added to your account.")),
             Registration::StillPending => Err(Message(202, WAITING)),
@@ -178,7 +179,7 @@ impl Portal {
         match (request.url(), session.user.clone()) {
             (path @ ("/passkey" | "/phone" | "/link" | "/register"), _) => {
                 let end = Instant::now() + self.pace;
-                let from = request.remote_addr().map(|address| address.ip());
+                let from = request.remote_addr().map(SocketAddr::ip);
                 let name = text("name").trim().to_lowercase();
                 let allowed = self.count(format!("{from:?}"), 60);
                 let reply = allowed.and_then(|()| self.begin(path, &name, session));
@@ -244,7 +245,7 @@ impl Portal {
         let step: Step = Box::new(move |client, session, page| {
             session.end(started.pending.complete(client, page)?, is_decoy)
         });
-        session.begin(json!({ "get": options }), step)
+        Ok(session.begin(json!({ "get": options }), step))
     }
 
     fn ask_phone(&self, name: &str, session: &mut Session) -> Reply {
@@ -253,11 +254,14 @@ impl Portal {
         let named = known(begin(&anybody.clone().user(name)))?;
         let is_decoy = named.is_none();
         let started = named.map_or_else(|| begin(&anybody), Ok)?;
-        let reply = on_phone(started.qr_code_data, started.visual_verify_value);
+        let reply = on_phone(
+            started.qr_code_data.as_ref(),
+            started.visual_verify_value.as_deref(),
+        );
         let step: Step = Box::new(move |client, session, _| {
             session.end(started.pending.poll(client)?, is_decoy)
         });
-        session.begin(reply, step)
+        Ok(session.begin(reply, step))
     }
 
     fn mail_link(&self, address: &str, session: &mut Session) -> Reply {
@@ -289,11 +293,11 @@ impl Portal {
         let started = self
             .client
             .begin_authenticator_registration_for_user(user)?;
-        let reply = on_phone(started.qr_code_data, None);
+        let reply = on_phone(started.qr_code_data.as_ref(), None);
         let step: Step = Box::new(move |client, session, _| {
             session.end_registration(started.pending.poll(client)?, false)
         });
-        session.begin(reply, step)
+        Ok(session.begin(reply, step))
     }
 
     fn add_passkey(&self, user: Uuid, session: &mut Session) -> Reply {
@@ -309,7 +313,7 @@ impl Portal {
         let step: Step = Box::new(move |client, session, page| {
             session.end_registration(started.pending.complete(client, page)?, false)
         });
-        session.begin(json!({ "create": options }), step)
+        Ok(session.begin(json!({ "create": options }), step))
     }
 
     /// Disables a way to sign in, as soon as the user approves that on the phone.
@@ -319,7 +323,10 @@ impl Portal {
         let request = approval("Disable", &format!("Disable {name} at Example")).user(user);
         let started = known(self.client.begin_authenticator_sign_in(&request))?;
         let started = started.ok_or(Message(403, "Add a phone first: it has to approve this."))?;
-        let reply = on_phone(started.qr_code_data, started.visual_verify_value);
+        let reply = on_phone(
+            started.qr_code_data.as_ref(),
+            started.visual_verify_value.as_deref(),
+        );
         let step: Step =
             Box::new(
                 move |client, session, _| match started.pending.poll(client)? {
@@ -331,7 +338,7 @@ impl Portal {
                     other => session.end(other, false),
                 },
             );
-        session.begin(reply, step)
+        Ok(session.begin(reply, step))
     }
 }
 
@@ -370,7 +377,7 @@ fn approval(action: &str, message: &str) -> StartAuthenticatorAuth {
 }
 
 /// Returns what the page shows while the phone is asked.
-fn on_phone(qr_code_data: Option<Secret>, value: Option<String>) -> Value {
+fn on_phone(qr_code_data: Option<&Secret>, value: Option<&str>) -> Value {
     let code = qr_code_data.and_then(|data| QrCode::new(data.expose()).ok());
     let image = code.map(|code| code.render::<svg::Color>().build());
     json!({ "qr": image, "value": value })
