@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use autharmor::auth::{StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth};
 use autharmor::flow::{Registration, SignIn};
 use autharmor::registrations::{StartMagiclinkEmailRegistration, StartWebauthnRegistrationForUser};
-use autharmor::{Client, Error, ErrorKind, PageQuery, Secret};
+use autharmor::{Client, Error, PageQuery, Secret};
 use qrcode::{QrCode, render::svg};
 use serde_json::{Map, Value, json};
 use tiny_http::{Method, Request, Server};
@@ -26,6 +26,7 @@ const LATE: &str = "Nobody responded in time. Please begin again.";
 const FAILED: &str = "That did not work. Please begin again.";
 const GONE: &str = "This has ended, or it began in another browser: open the link there.";
 const TOO_MANY: &str = "Too many attempts. Please wait ten minutes.";
+const WRONG: &str = "Please check the address, or open the newest link.";
 const OUTAGE: &str = "The sign-in service does not respond. Please try again.";
 
 /// What the server knows of one browser.
@@ -56,12 +57,13 @@ impl Session {
         Err(Message(200, MAILED))
     }
 
-    /// Takes the step out, and puts it back only if it can be taken again.
+    /// Takes the step out, and puts it back if the user has not responded, if it
+    /// was not the right link, or in an outage.
     fn proceed(&mut self, client: &Client, id: &str, page: &str) -> Reply {
         let pending = self.pending.take_if(|pending| pending.0 == id);
         let (id, step) = pending.ok_or(Message(409, GONE))?;
         let reply = step(client, self, page);
-        if matches!(reply, Err(Message(202 | 503, _))) {
+        if matches!(reply, Err(Message(202 | 400 | 503, _))) {
             self.pending = Some((id, step));
         }
         reply
@@ -346,10 +348,12 @@ impl From<Error> for Message {
     fn from(error: Error) -> Self {
         // The log gets no name and no secret.
         eprintln!("{error}");
-        match error.kind() {
-            ErrorKind::InvalidInput => Self(400, "Please enter your mail address."),
-            _ if error.is_transient() => Self(503, OUTAGE),
-            _ => Self(403, FAILED),
+        if error.is_transient() {
+            Self(503, OUTAGE)
+        } else if error.may_have_been_sent() {
+            Self(403, FAILED)
+        } else {
+            Self(400, WRONG)
         }
     }
 }

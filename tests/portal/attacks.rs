@@ -39,10 +39,11 @@ pub(crate) fn a_link_of_an_attacker_signs_nobody_in() {
     let stranger = site.open("/");
     let begun = site.open("/");
     begun.ask_for_link(ADA);
+    let own_link = site.opened_link();
     let ada = site.open_as_ada();
     for (victim, told, name) in [
         (&stranger, GONE, ""),
-        (&begun, "That did not work.", ""),
+        (&begun, "open the newest link", ""),
         (&ada, GONE, ADA),
     ] {
         victim.visit_url(&link);
@@ -50,6 +51,10 @@ pub(crate) fn a_link_of_an_attacker_signs_nobody_in() {
         victim.is_told(told);
         assert_eq!(user(victim), name);
     }
+    // What the victim has begun goes on.
+    begun.visit_url(&own_link);
+    begun.press("Sign in");
+    begun.sees_account_of(ADA);
 }
 
 /// Posts by a form and by scripts, and tries to read and to frame the portal.

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             an_approval_that_is_seen_too_late_says_so
             a_link_ends_with_its_time
             the_second_use_of_a_link_says_so
+            only_the_newest_link_signs_in
             a_link_in_another_browser_says_so
             the_newest_of_two_tabs_goes_on
             the_back_button_shows_no_account_after_logging_out

@@ -155,6 +155,24 @@ pub(crate) fn the_second_use_of_a_link_says_so() {
     ada.is_told(GONE);
 }
 
+pub(crate) fn only_the_newest_link_signs_in() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    ada.ask_for_link(ADA);
+    let older = site.opened_link();
+    ada.ask_for_link(ADA);
+    let newest = site.opened_link();
+    // One that was cut at the end of a line, too.
+    for wrong in [&older, newest.split('&').next().unwrap()] {
+        ada.visit_url(wrong);
+        ada.press("Sign in");
+        ada.is_told("Please check the address, or open the newest link.");
+    }
+    ada.visit_url(&newest);
+    ada.press("Sign in");
+    ada.sees_account_of(ADA);
+}
+
 pub(crate) fn a_link_in_another_browser_says_so() {
     let site = Site::start(V4);
     let ada = site.open("/");
