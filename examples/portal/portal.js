@@ -57,20 +57,16 @@ const act = async (path, body, mine = ++turn) => {
   if (isAccount) await showAccount();
 };
 
-const methods = {
-  AuthArmorAuthenticator: "Phone", Magiclink_Email: "Mail", WebAuthN: "Passkey",
-  autharmor_authenticator: "Phone", magiclink_email: "Mail", webauthn: "Passkey",
-};
+const method = (name) =>
+  /webauthn/i.test(name) ? "Passkey" : /mail/i.test(name) ? "Mail" : "Phone";
 const outcomes = { 2: "approved", 3: "declined", 5: "no response", 9: "too late" };
+const element = (tag, values) => Object.assign(document.createElement(tag), values);
 
-const add = (parent, tag, values = {}) =>
-  parent.appendChild(Object.assign(document.createElement(tag), values));
-
-const addLine = (list, title, note) => {
-  const line = add(list, "li");
-  add(line, "strong", { textContent: title });
-  add(line, "span", { textContent: note });
-  return line;
+const line = (title, note, ...more) => {
+  const item = element("li");
+  item.append(element("strong", { textContent: title }), element("span", { textContent: note }));
+  item.append(...more);
+  return item;
 };
 
 const showAccount = async () => {
@@ -79,23 +75,19 @@ const showAccount = async () => {
   if (status !== 200) return say(account.text);
   const focused = document.activeElement;
   $("user").textContent = account.name;
-  $("credentials").replaceChildren();
-  $("history").replaceChildren();
-  for (const { credential_id, device_type, enabled, name } of account.credentials) {
-    const title = methods[device_type] ?? device_type;
-    const line = addLine($("credentials"), title, enabled ? name : `${name} (disabled)`);
-    if (!enabled) continue;
-    const form = add(line, "form");
-    form.dataset.credential = credential_id;
-    const ariaLabel = `Disable ${title} ${name}`;
-    add(form, "button", { value: "/account/disable", textContent: "Disable", ariaLabel });
-  }
-  for (const { auth_response: end } of account.history) {
+  $("credentials").replaceChildren(...account.credentials.map((one) => {
+    const title = method(one.device_type);
+    if (!one.enabled) return line(title, `${one.name} (disabled)`);
+    const button = element("button", { name: "credential", value: one.credential_id });
+    Object.assign(button, { formAction: "/account/disable", textContent: "Disable" });
+    button.ariaLabel = `Disable ${title} ${one.name}`;
+    return line(title, one.name, button);
+  }));
+  $("history").replaceChildren(...account.history.map(({ auth_response: end }) => {
     const request = end?.auth_details?.request_details ?? {};
     const date = new Date(request.date).toLocaleString();
-    const note = `${outcomes[end?.result_code] ?? "open"}, ${date}`;
-    addLine($("history"), methods[request.auth_method] ?? "Request", note);
-  }
+    return line(method(request.auth_method), `${outcomes[end?.result_code] ?? "open"}, ${date}`);
+  }));
   if (!focused.isConnected) $("status").focus();
 };
 
@@ -104,8 +96,9 @@ addEventListener("submit", (event) => {
   showPhone({});
   say("One moment …");
   scrollTo(0, 0);
-  const { dataset } = event.target;
-  act(event.submitter.value, { ...dataset, ...Object.fromEntries(new FormData(event.target)) });
+  const { submitter } = event;
+  const fields = Object.fromEntries(new FormData(event.target, submitter));
+  act(new URL(submitter.formAction).pathname, fields);
 });
 // A page out of the browser's memory may be another user's.
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
@@ -115,6 +108,6 @@ section.hidden = false;
 document.title = `${section.querySelector("h1").textContent} · Example`;
 $("query").value = location.search;
 if (!globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON) {
-  document.querySelectorAll("[value$=passkey]").forEach((button) => { button.hidden = true; });
+  document.querySelectorAll("[formaction$=passkey]").forEach((button) => { button.hidden = true; });
 }
 if (isAccount) await showAccount();
