@@ -1,12 +1,10 @@
 //! Websites that try to use the emulator through the browser of its developer.
 
 use autharmor::emulator::{Decision, Emulator, EmulatorBuilder};
+use autharmor_test_support::browser::{Browser, serve_empty_page};
 use serde_json::{Value, json};
 
-use crate::{
-    backend::Backend,
-    browser::{Browser, serve_empty_page},
-};
+use crate::backend::Backend;
 
 /// An emulator with a pending sign-in, a mail and the other things to steal.
 fn victim(builder: EmulatorBuilder) -> (Backend, String) {

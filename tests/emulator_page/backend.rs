@@ -1,9 +1,8 @@
 //! An emulator and a backend that calls it.
 
 use autharmor::emulator::{Emulator, EmulatorBuilder};
+use autharmor_test_support::browser::{JSON, send};
 use serde_json::{Value, json};
-
-use crate::browser::{JSON, send};
 
 /// An emulator and a backend that calls it.
 pub(crate) struct Backend {

@@ -2,80 +2,36 @@
 //! passkeys, and proofs of sign-ins, also in another implementation.
 //!
 //! Needs `chromium` and `chromedriver` in PATH, and for some tests `python3` with
-//! the package `webauthn`. Without them the tests are ignored, with the reason
-//! before their names. The tests leave screenshots in
+//! the package `webauthn`. Without them the tests are ignored, with the reason. The
+//! tests leave screenshots in
 //! the folder for temporary files of the target folder.
 #![cfg(feature = "emulator")]
 
 mod attacks;
 mod backend;
-mod browser;
 mod page;
 mod passkeys;
 mod proofs;
 
 use std::process::{Command, ExitCode};
 
-use autharmor_test_support::programs::in_path;
-use libtest_mimic::{Arguments, Trial};
+use autharmor_test_support::browser::run_tests;
+use autharmor_test_support::browser_tests;
 
-macro_rules! tests {
-    ($($module:ident: $($name:ident)*;)*) => {
-        [$($((concat!(stringify!($module), "::", stringify!($name)), $module::$name as fn())),*),*]
-    };
-}
-
-/// Returns why tests cannot run that need these programs; empty if they can.
-fn reason(programs: &[&str]) -> String {
-    let missing: Vec<&str> = programs
-        .iter()
-        .copied()
-        .filter(|program| in_path(program).is_none())
-        .collect();
-    if missing.is_empty() {
-        String::new()
-    } else {
-        format!("not in PATH: {}", missing.join(", "))
+/// Returns why a test cannot run that asks another implementation.
+fn lacks(name: &str) -> Option<String> {
+    if !name.ends_with("in_another_implementation") {
+        return None;
     }
-}
-
-fn reason_without_python() -> String {
-    let reason = reason(&["python3"]);
-    let has_package = || {
-        let import = Command::new("python3")
-            .args(["-c", "import webauthn"])
-            .output();
-        import.is_ok_and(|output| output.status.success())
-    };
-    if reason.is_empty() && !has_package() {
-        return "python3 has no package webauthn".to_owned();
-    }
-    reason
-}
-
-fn trials(tests: &[(&'static str, fn())], reason: &str) -> Vec<Trial> {
-    tests
-        .iter()
-        .map(|&(name, test)| {
-            Trial::test(name, move || {
-                test();
-                Ok(())
-            })
-            .with_kind(reason)
-            .with_ignored_flag(!reason.is_empty())
-        })
-        .collect()
+    let import = Command::new("python3")
+        .args(["-c", "import webauthn"])
+        .output();
+    let has_package = import.is_ok_and(|output| output.status.success());
+    (!has_package).then(|| "python3 with the package webauthn is missing".to_owned())
 }
 
 fn main() -> ExitCode {
-    let browser = reason(&["chromium", "chromedriver"]);
-    let python = reason_without_python();
-    let both = if browser.is_empty() {
-        &python
-    } else {
-        &browser
-    };
-    let in_browser = tests! {
+    let tests = browser_tests! {
         page:
             the_connection_data_comes_first
             the_page_lists_the_users
@@ -107,19 +63,10 @@ fn main() -> ExitCode {
             the_browsers_passkey_registers_and_signs_in
             a_passkey_without_user_verification_registers_and_signs_in;
         proofs:
-            the_browsers_proofs_verify;
-    };
-    let in_both = tests! {
-        proofs:
-            the_browsers_proofs_verify_in_another_implementation;
-    };
-    let in_python = tests! {
-        proofs:
+            the_browsers_proofs_verify
+            the_browsers_proofs_verify_in_another_implementation
             the_emulators_passkeys_verify_in_another_implementation
             the_emulators_phone_verifies_in_another_implementation;
     };
-    let mut trials = trials(&in_browser, &browser);
-    trials.extend(self::trials(&in_both, both));
-    trials.extend(self::trials(&in_python, &python));
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    run_tests(tests, lacks)
 }

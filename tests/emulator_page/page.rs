@@ -3,12 +3,10 @@
 use std::time::{Duration, Instant};
 
 use autharmor::emulator::Emulator;
+use autharmor_test_support::browser::{Browser, ENTER, TAB, send, wait_for};
 use serde_json::{Value, json};
 
-use crate::{
-    backend::Backend,
-    browser::{Browser, ENTER, TAB, send, wait_for},
-};
+use crate::backend::Backend;
 
 const APPROVED: (i64, i64) = (4, 8);
 const DECLINED: (i64, i64) = (2, 3);
@@ -298,16 +296,13 @@ pub(crate) fn the_page_fits_small_screens_and_dark_mode() {
     backend.start_sign_in(Some("ada@example.com"));
     browser.wait_for_text("#requests", "ada");
     browser.wait_for_text("#users", "xxx");
-    let phone = json!({"width": 320, "height": 640, "deviceScaleFactor": 1, "mobile": true});
-    browser.devtools("Emulation.setDeviceMetricsOverride", &phone);
+    browser.resize(320, 640);
     let width = "return document.documentElement.scrollWidth";
     assert_eq!(browser.run(width, &[]), 320);
 
     let paper = "return getComputedStyle(document.body).backgroundColor";
     let scheme = |name: &str| {
-        let feature = json!({"name": "prefers-color-scheme", "value": name});
-        let features = json!({ "features": [feature] });
-        browser.devtools("Emulation.setEmulatedMedia", &features);
+        browser.color_scheme(name);
         browser.run(paper, &[])
     };
     assert_eq!(scheme("light"), "rgb(246, 247, 249)");

@@ -2,12 +2,10 @@
 //! vendor's page helper sends, and the backend passes it on unchanged.
 
 use autharmor::emulator::Emulator;
+use autharmor_test_support::browser::{Browser, serve_empty_page};
 use serde_json::{Value, json};
 
-use crate::{
-    backend::Backend,
-    browser::{Browser, serve_empty_page},
-};
+use crate::backend::Backend;
 
 /// Registers or signs in with the options of the service and returns the JSON of
 /// the vendor's page helper.
@@ -45,25 +43,11 @@ pub(crate) fn page(browser: &Browser, kind: &str, options: &str) -> String {
     made
 }
 
-/// Adds a virtual authenticator to the browser.
-pub(crate) fn add_authenticator(browser: &Browser, verifies_user: bool) {
-    browser.post(
-        "webauthn/authenticator",
-        &json!({
-            "protocol": "ctap2",
-            "transport": "internal",
-            "hasResidentKey": true,
-            "hasUserVerification": verifies_user,
-            "isUserVerified": verifies_user,
-        }),
-    );
-}
-
 fn register_and_sign_in(verifies_user: bool) {
     let origin = format!("http://localhost:{}", serve_empty_page());
     let browser = Browser::open();
     browser.visit(&origin);
-    add_authenticator(&browser, verifies_user);
+    browser.add_authenticator(verifies_user);
     for tolerant in [false, true] {
         let builder = Emulator::builder().plain_http().tolerant(tolerant);
         let backend = Backend::of(builder.website(&origin, "localhost"));

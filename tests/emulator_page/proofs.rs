@@ -14,10 +14,9 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::{
-    browser::{Browser, serve_empty_page},
-    passkeys::{add_authenticator, page},
-};
+use autharmor_test_support::browser::{Browser, serve_empty_page};
+
+use crate::passkeys::page;
 
 /// Verifies an assertion with `webauthn`, or the signature of a phone with
 /// `cryptography`, which that needs. Prints what was wrong.
@@ -107,7 +106,7 @@ fn with_browser(test: impl Fn(&Proven)) {
     let origin = format!("http://{RP}:{}", serve_empty_page());
     let browser = Browser::open();
     browser.visit(&origin);
-    add_authenticator(&browser, true);
+    browser.add_authenticator(true);
     for version in [ApiVersion::V3, ApiVersion::V4] {
         let builder = Emulator::builder().website(&origin, RP);
         let emulator = builder.start().unwrap();

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`scripted`] | a TCP and TLS server that follows a script, and certificates |
 //! | [`canned`] | a fast TLS server with fixed responses, for measurements |
+//! | `browser` | a browser for tests; needs the feature `browser` |
 //! | `emulator` | an emulator with one user; needs the feature `emulator` |
 //! | [`cargo`], [`rustdoc`], [`programs`] | running other programs |
 //! | [`BlackHole`] | addresses that never respond |
@@ -11,6 +12,8 @@
 //!
 //! Unit tests of autharmor use only what names no type of autharmor.
 
+#[cfg(feature = "browser")]
+pub mod browser;
 pub mod canned;
 pub mod cargo;
 #[cfg(feature = "emulator")]

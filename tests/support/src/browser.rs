@@ -1,28 +1,74 @@
-//! A browser, driven by `chromedriver`.
+//! A browser, driven by `chromedriver`, and tests that need one.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use autharmor_test_support::programs::in_path;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use libtest_mimic::{Arguments, Completion, Trial};
 use serde_json::{Value, json};
+
+use crate::cargo::target;
+use crate::programs::in_path;
 
 /// The number of browsers so far.
 static COUNT: AtomicU32 = AtomicU32::new(0);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The name of element ids in responses of the driver.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
-pub(crate) const TAB: &str = "\u{e004}";
-pub(crate) const ENTER: &str = "\u{e007}";
-pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
+/// The Tab key.
+pub const TAB: &str = "\u{e004}";
+/// The Enter key.
+pub const ENTER: &str = "\u{e007}";
+/// A header for [`send`].
+pub const JSON: &str = "Content-Type: application/json\r\n";
+
+/// Lists tests by module and name, for [`run_tests`].
+#[macro_export]
+macro_rules! browser_tests {
+    ($($module:ident: $($name:ident)*;)*) => {
+        [$($((concat!(stringify!($module), "::", stringify!($name)), $module::$name as fn())),*),*]
+    };
+}
+
+/// Runs tests that need `chromium` and `chromedriver` in `PATH`. Where one is
+/// missing they are reported as ignored, with the reason. `lacks` says what else
+/// a test lacks.
+pub fn run_tests(
+    tests: impl IntoIterator<Item = (&'static str, fn())>,
+    lacks: fn(&str) -> Option<String>,
+) -> ExitCode {
+    let to_trial = |(name, test): (&'static str, fn())| {
+        Trial::ignorable_test(name, move || {
+            if let Some(reason) = missing_program().or_else(|| lacks(name)) {
+                return Ok(Completion::ignored_with(reason));
+            }
+            test();
+            Ok(Completion::Completed)
+        })
+    };
+    let trials = tests.into_iter().map(to_trial).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn missing_program() -> Option<String> {
+    ["chromium", "chromedriver"]
+        .into_iter()
+        .find(|program| in_path(program).is_none())
+        .map(|program| format!("{program} is missing"))
+}
+
+/// The folder for profiles and screenshots.
+fn folder() -> PathBuf {
+    target().join("tmp")
+}
 
 /// Polls until `probe` returns a value. Panics with `what` after a time-out.
-pub(crate) fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = probe() {
@@ -33,8 +79,30 @@ pub(crate) fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T
     }
 }
 
+/// Starts the driver, which chooses a free port and prints it.
+fn start_driver(program: &Path) -> Option<(Child, u16)> {
+    let mut driver = Command::new(program)
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(driver.stdout.take()?).lines();
+    let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let (_, port) = line.split_once("started successfully on port ")?;
+        port.trim_end_matches('.').parse().ok()
+    });
+    let Some(port) = port else {
+        let _ = driver.wait();
+        return None;
+    };
+    // A full pipe would stop the driver.
+    thread::spawn(move || lines.for_each(drop));
+    Some((driver, port))
+}
+
 /// A browser window, closed when dropped.
-pub(crate) struct Browser {
+pub struct Browser {
     driver: Child,
     port: u16,
     session: String,
@@ -42,25 +110,22 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    pub(crate) fn open() -> Self {
+    /// Opens a window with a profile of its own.
+    pub fn open() -> Self {
         let program = |name| in_path(name).unwrap_or_else(|| panic!("{name} is missing"));
         let (chromium, chromedriver) = (program("chromium"), program("chromedriver"));
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let profile = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("chromium-{}-{number}", std::process::id()));
-        let driver = Command::new(chromedriver)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let profile = folder().join(format!("chromium-{}-{number}", std::process::id()));
+        // It ends at once if another program takes the port that it has chosen.
+        let (driver, port) = (0..5)
+            .find_map(|_| start_driver(&chromedriver))
+            .expect("chromedriver did not start");
         let mut browser = Self {
             driver,
-            port: 0,
+            port,
             session: String::new(),
             profile,
         };
-        browser.port = browser.read_port();
         let arguments = [
             "--headless",
             "--no-sandbox",
@@ -87,22 +152,6 @@ impl Browser {
         browser
     }
 
-    /// The driver chooses a free port and prints it.
-    fn read_port(&mut self) -> u16 {
-        let mut lines = BufReader::new(self.driver.stdout.take().unwrap()).lines();
-        let port = lines
-            .by_ref()
-            .map(Result::unwrap)
-            .find_map(|line| {
-                let (_, port) = line.split_once("started successfully on port ")?;
-                port.trim_end_matches('.').parse().ok()
-            })
-            .expect("chromedriver did not start");
-        // A full pipe would stop the driver.
-        thread::spawn(move || lines.for_each(drop));
-        port
-    }
-
     fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
         let body = body.map(Value::to_string).unwrap_or_default();
         let (status, response) = send(self.port, method, path, JSON, &body).unwrap();
@@ -111,21 +160,25 @@ impl Browser {
         response["value"].clone()
     }
 
-    pub(crate) fn post(&self, command: &str, body: &Value) -> Value {
+    /// Sends a command of the session to the driver.
+    pub fn post(&self, command: &str, body: &Value) -> Value {
         let path = format!("/session/{}/{command}", self.session);
         self.request("POST", &path, Some(body))
     }
 
-    pub(crate) fn get(&self, command: &str) -> Value {
+    /// Gets a value of the session from the driver.
+    pub fn get(&self, command: &str) -> Value {
         let path = format!("/session/{}/{command}", self.session);
         self.request("GET", &path, None)
     }
 
-    pub(crate) fn visit(&self, url: &str) {
+    /// Opens a URL and waits until it has loaded.
+    pub fn visit(&self, url: &str) {
         self.post("url", &json!({ "url": url }));
     }
 
-    pub(crate) fn run(&self, script: &str, arguments: &[&str]) -> Value {
+    /// Runs a script and returns its result.
+    pub fn run(&self, script: &str, arguments: &[&str]) -> Value {
         self.post(
             "execute/sync",
             &json!({"script": script, "args": arguments}),
@@ -133,48 +186,78 @@ impl Browser {
     }
 
     /// Runs a script that passes its result to its last argument, a function.
-    pub(crate) fn run_async(&self, script: &str, arguments: &[&str]) -> Value {
+    pub fn run_async(&self, script: &str, arguments: &[&str]) -> Value {
         self.post(
             "execute/async",
             &json!({"script": script, "args": arguments}),
         )
     }
 
-    /// Saves what the window shows.
-    pub(crate) fn screenshot(&self, name: &str) {
+    /// Saves what the window shows in the target folder's `tmp`.
+    pub fn screenshot(&self, name: &str) {
         let image = self.get("screenshot");
         let image = STANDARD.decode(image.as_str().unwrap()).unwrap();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        std::fs::write(folder.join(name), image).unwrap();
+        std::fs::write(folder().join(name), image).unwrap();
     }
 
-    pub(crate) fn devtools(&self, command: &str, parameters: &Value) {
+    /// Gives the window the size of a screen, in CSS pixels.
+    pub fn resize(&self, width: u32, height: u32) {
+        let screen = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});
+        self.devtools("Emulation.setDeviceMetricsOverride", &screen);
+    }
+
+    /// Chooses `light` or `dark`, as the user does in the system's settings.
+    pub fn color_scheme(&self, name: &str) {
+        let feature = json!({"name": "prefers-color-scheme", "value": name});
+        let features = json!({ "features": [feature] });
+        self.devtools("Emulation.setEmulatedMedia", &features);
+    }
+
+    /// Adds an authenticator, which creates and uses passkeys without asking.
+    pub fn add_authenticator(&self, verifies_user: bool) {
+        let authenticator = json!({
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": true,
+            "hasUserVerification": verifies_user,
+            "isUserVerified": verifies_user,
+        });
+        self.post("webauthn/authenticator", &authenticator);
+    }
+
+    /// Sends a command of the DevTools protocol.
+    pub fn devtools(&self, command: &str, parameters: &Value) {
         let body = json!({"cmd": command, "params": parameters});
         self.post("goog/cdp/execute", &body);
     }
 
-    pub(crate) fn text(&self, selector: &str) -> String {
+    /// Returns the text of an element, shown or not; empty if there is none.
+    pub fn text(&self, selector: &str) -> String {
         let script = "return document.querySelector(arguments[0])?.textContent ?? ''";
         self.run(script, &[selector]).as_str().unwrap().to_owned()
     }
 
-    pub(crate) fn wait_for_text(&self, selector: &str, part: &str) {
+    /// Waits until an element has this text in it.
+    pub fn wait_for_text(&self, selector: &str, part: &str) {
         wait_for(&format!("{selector} shows {part}"), || {
             self.text(selector).contains(part).then_some(())
         });
     }
 
-    pub(crate) fn wait_for_no_text(&self, selector: &str, part: &str) {
+    /// Waits until an element does not have this text in it.
+    pub fn wait_for_no_text(&self, selector: &str, part: &str) {
         wait_for(&format!("{selector} no longer shows {part}"), || {
             (!self.text(selector).contains(part)).then_some(())
         });
     }
 
-    pub(crate) fn press(&self, key: &str) {
+    /// Presses a key.
+    pub fn press(&self, key: &str) {
         self.type_text(key);
     }
 
-    pub(crate) fn type_text(&self, text: &str) {
+    /// Types a text into the element with the focus.
+    pub fn type_text(&self, text: &str) {
         let strokes: Vec<Value> = text
             .chars()
             .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key})))
@@ -184,7 +267,7 @@ impl Browser {
     }
 
     /// The accessible name of the element that has the focus.
-    pub(crate) fn focused(&self) -> String {
+    pub fn focused(&self) -> String {
         let active = self.get("element/active");
         let id = active[ELEMENT].as_str().unwrap();
         let label = self.get(&format!("element/{id}/computedlabel"));
@@ -192,7 +275,7 @@ impl Browser {
     }
 
     /// Presses Tab until the element with this accessible name has the focus.
-    pub(crate) fn tab_to(&self, label: &str) {
+    pub fn tab_to(&self, label: &str) {
         let mut seen = Vec::new();
         for _ in 0..60 {
             self.press(TAB);
@@ -205,18 +288,20 @@ impl Browser {
         panic!("Tab never reaches {label:?}, but {seen:?}");
     }
 
-    pub(crate) fn find(&self, selector: &str) -> String {
+    /// Returns the driver's id of an element.
+    pub fn find(&self, selector: &str) -> String {
         let query = json!({"using": "css selector", "value": selector});
         let found = self.post("element", &query);
         found[ELEMENT].as_str().unwrap().to_owned()
     }
 
     /// Clicks the element with this accessible name.
-    pub(crate) fn click(&self, section: &str, label: &str) {
+    pub fn click(&self, section: &str, label: &str) {
         self.click_on(&format!("{section} [aria-label={}]", json!(label)));
     }
 
-    pub(crate) fn click_on(&self, selector: &str) {
+    /// Clicks an element.
+    pub fn click_on(&self, selector: &str) {
         // The header covers the upper edge of the window.
         let centre = "document.querySelector(arguments[0]).scrollIntoView({block: 'center'})";
         let id = self.find(selector);
@@ -224,13 +309,28 @@ impl Browser {
         self.post(&format!("element/{id}/click"), &json!({}));
     }
 
+    /// Clicks the button that is shown and has this accessible name. Waits until
+    /// there is one.
+    pub fn press_button(&self, name: &str) {
+        let script = "return [...document.querySelectorAll('button')].find((button) =>
+            button.checkVisibility() && (button.ariaLabel ?? button.textContent) === arguments[0])";
+        wait_for(&format!("a button {name:?}"), || {
+            let button = self.run(script, &[name]);
+            let id = button[ELEMENT].as_str()?;
+            // The page may have replaced it meanwhile.
+            let path = format!("/session/{}/element/{id}/click", self.session);
+            let (status, _) = send(self.port, "POST", &path, JSON, "{}").unwrap();
+            (status == 200).then_some(())
+        });
+    }
+
     /// Chooses the option with this value.
-    pub(crate) fn choose(&self, selector: &str, value: &str) {
+    pub fn choose(&self, selector: &str, value: &str) {
         self.click_on(&format!("{selector} option[value={}]", json!(value)));
     }
 
     /// Replaces the content of a field, which then has the focus.
-    pub(crate) fn fill(&self, selector: &str, text: &str) {
+    pub fn fill(&self, selector: &str, text: &str) {
         let id = self.find(selector);
         self.post(&format!("element/{id}/clear"), &json!({}));
         self.click_on(selector);
@@ -254,7 +354,7 @@ impl Drop for Browser {
 
 /// Makes an HTTP request on a new connection. Each line of `headers` ends in
 /// CRLF.
-pub(crate) fn send(
+pub fn send(
     port: u16,
     method: &str,
     path: &str,
@@ -262,7 +362,7 @@ pub(crate) fn send(
     body: &str,
 ) -> std::io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_read_timeout(Some(2 * TIMEOUT))?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
@@ -290,7 +390,7 @@ pub(crate) fn send(
 }
 
 /// Serves an empty page under any name of this machine and returns the port.
-pub(crate) fn serve_empty_page() -> u16 {
+pub fn serve_empty_page() -> u16 {
     const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\
         Connection: close\r\n\r\n<!doctype html>";
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

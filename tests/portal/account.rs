@@ -1,0 +1,85 @@
+//! The account page, and the step-up before something is disabled.
+
+use autharmor::ApiVersion::V4;
+use serde_json::json;
+
+use crate::site::{ADA, BOTH, Site};
+
+const DISABLE: &str = "Choose this number there";
+
+/// The name of the button that disables the passkey.
+fn passkey_button(visitor: &crate::site::Visitor) -> String {
+    let script = "return [...document.querySelectorAll('button')].map((button) => button.ariaLabel)
+        .find((label) => label?.startsWith('Disable Passkey'))";
+    let label = visitor.0.run(script, &[]);
+    label.as_str().expect("a button").to_owned()
+}
+
+pub(crate) fn a_phone_disables_a_passkey() {
+    for version in BOTH {
+        let site = Site::start(version);
+        let ada = site.open_as_ada();
+        ada.add_passkey();
+        let button = passkey_button(&ada);
+        ada.press(&button);
+        ada.sees(DISABLE);
+        // The phone shows what is approved.
+        let request = site.emulator.pending_requests().pop().unwrap();
+        assert_eq!(request.username.as_deref(), Some(ADA));
+        assert_eq!(request.action_name.as_deref(), Some("Disable"));
+        site.respond_on_phone(true);
+        ada.is_told("It is disabled.");
+        ada.sees("disabled");
+        ada.sees_account_of(ADA);
+        ada.log_out();
+        ada.press("Use a passkey");
+        ada.is_told("That did not work. Please begin again.");
+    }
+}
+
+pub(crate) fn a_declined_phone_disables_nothing() {
+    let site = Site::start(V4);
+    let ada = site.open_as_ada();
+    ada.add_passkey();
+    ada.press(&passkey_button(&ada));
+    ada.sees(DISABLE);
+    site.respond_on_phone(false);
+    ada.is_told("The request was declined on the phone.");
+    ada.log_out();
+    ada.press("Use a passkey");
+    ada.sees_account_of(ADA);
+}
+
+pub(crate) fn without_a_phone_nothing_is_disabled() {
+    let site = Site::start(V4);
+    let grace = site.open("/register");
+    grace.0.fill("#address", "grace@example.com");
+    grace.press("Mail me a link");
+    grace.is_told("it is in the mail");
+    grace.visit_url(&site.opened_link());
+    grace.press("Sign in");
+    grace.add_passkey();
+    grace.press(&passkey_button(&grace));
+    grace.is_told("Add a phone first: it has to approve this.");
+}
+
+pub(crate) fn the_account_needs_a_sign_in() {
+    let site = Site::start(V4);
+    let eve = site.open("/account");
+    eve.sees("No account yet?");
+    for path in [
+        "/account",
+        "/account/phone",
+        "/account/passkey",
+        "/account/disable",
+    ] {
+        let (status, text) = eve.posts(path, &json!({"credential": "x"}));
+        assert_eq!((status, &*text), (401, "Please sign in."), "{path}");
+    }
+    // Nobody disables what is not theirs.
+    let ada = site.open_as_ada();
+    let id = "5b1d7d5e-0000-4000-8000-000000000001";
+    let (status, _) = ada.posts("/account/disable", &json!({ "credential": id }));
+    assert_eq!(status, 403);
+    assert!(site.emulator.pending_requests().is_empty());
+}

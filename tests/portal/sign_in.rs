@@ -1,0 +1,328 @@
+//! Registration and sign-in by each method, and how they can end.
+
+use std::time::{Duration, Instant};
+
+use autharmor::ApiVersion::V4;
+use serde_json::json;
+
+use crate::site::{ADA, BOTH, EVE, Site, Visitor};
+
+const NEW: &str = "grace@example.com";
+const MAILED: &str = "If a link can be sent to this address, it is in the mail.";
+const LATE: &str = "Nobody responded in time.";
+const GONE: &str = "This has ended, or it began in another browser: open the link there.";
+
+/// Registers a new user, who is then signed in.
+fn register(site: &Site) -> Visitor {
+    let grace = site.open("/register");
+    grace.0.fill("#address", NEW);
+    grace.press("Mail me a link");
+    grace.is_told(MAILED);
+    grace.visit_url(&site.opened_link());
+    grace.press("Sign in");
+    grace.sees_account_of(NEW);
+    grace
+}
+
+pub(crate) fn a_new_user_registers_by_mail() {
+    for version in BOTH {
+        let site = Site::start(version);
+        let grace = register(&site);
+        grace.sees("Mail");
+        grace.log_out();
+        grace.ask_for_link(NEW);
+        grace.visit_url(&site.opened_link());
+        grace.press("Sign in");
+        grace.sees_account_of(NEW);
+        grace.sees("approved");
+    }
+}
+
+pub(crate) fn an_address_that_has_an_account_is_not_registered_again() {
+    let site = Site::start(V4);
+    let ada = site.open("/register");
+    ada.0.fill("#address", ADA);
+    ada.press("Mail me a link");
+    ada.is_told(MAILED);
+    assert_eq!(site.emulator.users().len(), 1);
+}
+
+pub(crate) fn a_link_signs_in() {
+    for version in BOTH {
+        let site = Site::start(version);
+        let ada = site.open_as_ada();
+        ada.visit(&site, "/account");
+        ada.sees_account_of(ADA);
+    }
+}
+
+pub(crate) fn a_phone_is_added_and_signs_in() {
+    for version in BOTH {
+        let site = Site::start(version);
+        let grace = register(&site);
+        grace.press("Add a phone");
+        grace.sees("scan this code");
+        grace.is_told("Waiting for your phone");
+        site.enrol_phone();
+        grace.is_told("It is added to your account.");
+        grace.sees("Phone");
+        grace.log_out();
+
+        let shown = grace.ask_phone(NEW);
+        let request = site.emulator.pending_requests().pop().unwrap();
+        assert_eq!(request.visual_verify_value.as_deref(), Some(&*shown));
+        site.respond_on_phone(true);
+        grace.sees_account_of(NEW);
+    }
+}
+
+pub(crate) fn a_passkey_is_added_and_signs_in() {
+    for version in BOTH {
+        let site = Site::start(version);
+        let grace = register(&site);
+        grace.add_passkey();
+        // Without a name, and with it.
+        for name in ["", NEW] {
+            grace.log_out();
+            grace.0.fill("#name", name);
+            grace.press("Use a passkey");
+            grace.sees_account_of(NEW);
+        }
+    }
+}
+
+pub(crate) fn a_declined_request_says_so() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    ada.ask_phone(ADA);
+    site.respond_on_phone(false);
+    ada.is_told("The request was declined on the phone.");
+}
+
+pub(crate) fn silence_says_so() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    ada.ask_phone(ADA);
+    site.emulator.advance(Duration::from_secs(61));
+    ada.is_told(LATE);
+    // And the next attempt works.
+    ada.ask_phone(ADA);
+    site.respond_on_phone(true);
+    ada.sees_account_of(ADA);
+}
+
+pub(crate) fn an_approval_that_is_seen_too_late_says_so() {
+    // By the emulator's clock, which jumps beyond the time for the validation.
+    let approval = Duration::from_secs(50);
+    let site = Site::with(V4, Duration::ZERO, |builder| {
+        builder.approve_after(approval)
+    });
+    let ada = site.open("/");
+    ada.ask_phone(ADA);
+    site.emulator.advance(Duration::from_secs(200));
+    ada.is_told(LATE);
+}
+
+pub(crate) fn a_link_ends_with_its_time() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    ada.ask_for_link(ADA);
+    let landing = site.opened_link();
+    site.emulator.advance(Duration::from_secs(301));
+    ada.visit_url(&landing);
+    ada.press("Sign in");
+    ada.is_told(LATE);
+}
+
+pub(crate) fn the_second_use_of_a_link_says_so() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    ada.ask_for_link(ADA);
+    let landing = site.opened_link();
+    ada.visit_url(&landing);
+    // A mail program that opens the page before the user does changes nothing.
+    let scanner = site.open("/");
+    scanner.visit_url(&landing);
+    ada.press("Sign in");
+    ada.sees_account_of(ADA);
+    ada.visit_url(&landing);
+    ada.press("Sign in");
+    ada.is_told(GONE);
+    ada.visit(&site, "/account");
+    ada.log_out();
+    ada.visit_url(&landing);
+    ada.press("Sign in");
+    ada.is_told(GONE);
+}
+
+pub(crate) fn only_the_newest_link_signs_in() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    ada.ask_for_link(ADA);
+    let older = site.opened_link();
+    ada.ask_for_link(ADA);
+    let newest = site.opened_link();
+    // One that was cut at the end of a line, too.
+    for wrong in [&older, newest.split('&').next().unwrap()] {
+        ada.visit_url(wrong);
+        ada.press("Sign in");
+        ada.is_told("Please check the address, or open the newest link.");
+    }
+    ada.visit_url(&newest);
+    ada.press("Sign in");
+    ada.sees_account_of(ADA);
+}
+
+pub(crate) fn a_link_in_another_browser_says_so() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    ada.ask_for_link(ADA);
+    let landing = site.opened_link();
+    let other = site.open("/");
+    other.visit_url(&landing);
+    other.press("Sign in");
+    other.is_told(GONE);
+    // The link is not used up.
+    ada.visit_url(&landing);
+    ada.press("Sign in");
+    ada.sees_account_of(ADA);
+}
+
+pub(crate) fn the_newest_of_two_tabs_goes_on() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    let first = ada.0.get("window");
+    ada.ask_phone(ADA);
+    ada.opens_new_tab();
+    ada.visit(&site, "/");
+    let second = ada.0.get("window");
+    let shown = ada.ask_phone(ADA);
+    ada.goes_to_tab(&first);
+    ada.is_told(GONE);
+    let requests = site.emulator.pending_requests();
+    let newest = requests
+        .iter()
+        .find(|one| one.visual_verify_value.as_deref() == Some(&shown));
+    site.emulator
+        .approve(newest.unwrap().auth_request_id)
+        .unwrap();
+    ada.goes_to_tab(&second);
+    ada.sees_account_of(ADA);
+    // The first is signed in as well.
+    ada.goes_to_tab(&first);
+    ada.visit(&site, "/account");
+    ada.sees_account_of(ADA);
+}
+
+pub(crate) fn the_back_button_shows_no_account_after_logging_out() {
+    let site = Site::start(V4);
+    let ada = site.open_as_ada();
+    // Signing in has replaced its page: there is no way back to the button.
+    ada.visit(&site, "/register");
+    ada.0.post("back", &json!({}));
+    ada.sees_account_of(ADA);
+    ada.log_out();
+    for _ in 0..3 {
+        ada.0.post("back", &json!({}));
+        assert!(!ada.text().contains(ADA), "{}", ada.text());
+    }
+    ada.visit(&site, "/account");
+    ada.sees("No account yet?");
+}
+
+pub(crate) fn a_user_who_cancels_the_passkey_can_try_again() {
+    let site = Site::start(V4);
+    let ada = site.open_as_ada();
+    ada.add_passkey();
+    ada.log_out();
+    let cancels = "navigator.credentials.get = async () => {
+        delete navigator.credentials.get;
+        throw new DOMException('The user cancelled.', 'NotAllowedError'); }";
+    ada.0.run(cancels, &[]);
+    ada.press("Use a passkey");
+    ada.is_told("No passkey was used. You can try again.");
+    ada.press("Use a passkey");
+    ada.sees_account_of(ADA);
+}
+
+/// What a visitor can tell of a beginning.
+fn signs(visitor: &Visitor, site: &Site, name: &str, button: &str) -> Vec<String> {
+    visitor.visit(site, "/");
+    visitor.0.fill("#name", name);
+    // The page's answer, without what differs each time.
+    visitor.0.run(
+        "const fetch = window.fetch; window.replies = [];
+        window.fetch = async (...request) => {
+            const response = await fetch(...request);
+            const reply = await response.clone().json();
+            window.replies.push([request[0], response.status, Object.keys(reply).join(),
+                reply.text ?? '', (reply.value ?? '').length, /viewBox=.[ 0-9]*/.exec(reply.qr),
+                JSON.stringify({ ...reply.get, challenge: null })].join(' '));
+            return response;
+        };",
+        &[],
+    );
+    visitor.press(button);
+    autharmor_test_support::browser::wait_for("a reply", || {
+        let replies = visitor.0.run("return window.replies", &[]);
+        let enough = button != "Ask my phone" || replies.as_array()?.len() > 1;
+        let replies: Vec<String> = serde_json::from_value(replies).ok()?;
+        (enough && !replies.is_empty()).then_some(replies[..replies.len().min(2)].to_vec())
+    })
+}
+
+pub(crate) fn nobody_learns_who_has_an_account() {
+    for version in BOTH {
+        let site = Site::start(version);
+        let ada = site.open_as_ada();
+        ada.add_passkey();
+        let eve = site.open("/");
+        for button in ["Use a passkey", "Ask my phone", "Mail me a link"] {
+            let known = signs(&eve, &site, ADA, button);
+            let unknown = signs(&eve, &site, EVE, button);
+            assert_eq!(known, unknown, "{button}");
+        }
+        // The end of both is the same.
+        eve.visit(&site, "/");
+        eve.ask_phone(EVE);
+        site.emulator.advance(Duration::from_secs(61));
+        eve.is_told(LATE);
+    }
+}
+
+pub(crate) fn nobody_learns_it_from_the_time() {
+    const PACE: Duration = Duration::from_millis(700);
+    let site = Site::with(V4, PACE, |builder| builder);
+    let eve = site.open("/");
+    for path in ["/passkey", "/phone", "/link", "/register"] {
+        for name in [ADA, EVE] {
+            let start = Instant::now();
+            let (status, _) = eve.posts(path, &json!({ "name": name }));
+            assert_eq!(status, 200);
+            assert!(
+                start.elapsed() >= PACE,
+                "{path} {name}: {:?}",
+                start.elapsed()
+            );
+        }
+    }
+}
+
+pub(crate) fn attempts_are_limited() {
+    let site = Site::start(V4);
+    let eve = site.open("/");
+    // Whether the name has an account or not, from any browser.
+    for name in [ADA, EVE] {
+        for _ in 0..5 {
+            assert_eq!(eve.posts("/phone", &json!({ "name": name })).0, 200);
+        }
+        let other = site.open("/");
+        other.0.fill("#name", name);
+        other.press("Ask my phone");
+        other.is_told("Too many attempts. Please wait ten minutes.");
+    }
+    assert_eq!(site.emulator.pending_requests().len(), 10);
+    // All names together.
+    let passkeys = (0..60).map(|_| eve.posts("/passkey", &json!({"name": ""})).0);
+    assert!(passkeys.into_iter().any(|status| status == 429));
+}

@@ -1,0 +1,198 @@
+//! A portal of its own for each test, and what its visitors do.
+
+use std::thread;
+use std::time::Duration;
+
+use autharmor::emulator::{Emulator, EmulatorBuilder};
+use autharmor::{ApiVersion, RetryPolicy};
+use autharmor_test_support::browser::{Browser, wait_for};
+use serde_json::{Value, json};
+use tiny_http::Server;
+
+use crate::portal::Portal;
+
+/// A user with a phone and an address.
+pub(crate) const ADA: &str = "ada@example.com";
+/// Nobody.
+pub(crate) const EVE: &str = "eve@example.com";
+pub(crate) const BOTH: [ApiVersion; 2] = [ApiVersion::V3, ApiVersion::V4];
+
+pub(crate) struct Site {
+    pub(crate) emulator: Emulator,
+    pub(crate) origin: String,
+}
+
+impl Site {
+    pub(crate) fn start(version: ApiVersion) -> Self {
+        Self::with(version, Duration::ZERO, |builder| builder)
+    }
+
+    /// Starts a portal where each beginning takes at least this long, with an
+    /// emulator of these settings.
+    pub(crate) fn with(
+        version: ApiVersion,
+        pace: Duration,
+        set: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder,
+    ) -> Self {
+        let server = Server::http("127.0.0.1:0").unwrap();
+        let port = server.server_addr().to_ip().unwrap().port();
+        let origin = format!("http://localhost:{port}");
+        let builder = Emulator::builder().plain_http().project_name("Example");
+        let builder = builder.website(&origin, "localhost").user(ADA);
+        let emulator = set(builder).start().unwrap();
+        let client = emulator.client_builder().api_version(version);
+        let client = client.retry(RetryPolicy::off()).build().unwrap();
+        let mut portal = Portal::new(client, &origin);
+        portal.pace = pace;
+        // It serves until the process ends.
+        thread::spawn(move || portal.serve(&server));
+        Self { emulator, origin }
+    }
+
+    /// Opens a browser that shows a page of the portal.
+    pub(crate) fn open(&self, path: &str) -> Visitor {
+        let browser = Browser::open();
+        browser.add_authenticator(true);
+        let visitor = Visitor(browser);
+        visitor.visit(self, path);
+        visitor
+    }
+
+    /// Opens a browser in which ada has signed in.
+    pub(crate) fn open_as_ada(&self) -> Visitor {
+        let visitor = self.open("/");
+        visitor.ask_for_link(ADA);
+        visitor.visit_url(&self.opened_link());
+        visitor.press("Sign in");
+        visitor.sees_account_of(ADA);
+        visitor
+    }
+
+    /// Opens the newest mail's link, and returns the URL to which it leads.
+    pub(crate) fn opened_link(&self) -> String {
+        let mail = wait_for("a mail", || self.emulator.outbox().pop());
+        self.emulator.click(&mail.link).unwrap()
+    }
+
+    /// Approves or declines the request that the phone shows.
+    pub(crate) fn respond_on_phone(&self, approves: bool) {
+        let request = self.emulator.wait_for_request(Duration::from_secs(30));
+        let id = request.unwrap().auth_request_id;
+        if approves {
+            self.emulator.approve(id).unwrap();
+        } else {
+            self.emulator.decline(id).unwrap();
+        }
+    }
+
+    /// Scans the registration's QR code with a phone.
+    pub(crate) fn enrol_phone(&self) {
+        let waiting = wait_for("a registration", || {
+            self.emulator.pending_registrations().pop()
+        });
+        self.emulator.enrol_phone(waiting.registration_id).unwrap();
+    }
+}
+
+/// A person at a browser.
+pub(crate) struct Visitor(pub(crate) Browser);
+
+impl Visitor {
+    pub(crate) fn visit(&self, site: &Site, path: &str) {
+        self.visit_url(&format!("{}{path}", site.origin));
+    }
+
+    pub(crate) fn visit_url(&self, url: &str) {
+        self.0.visit(url);
+    }
+
+    /// Returns the text that is to be seen.
+    pub(crate) fn text(&self) -> String {
+        let text = self.0.run("return document.body.innerText", &[]);
+        text.as_str().unwrap().to_owned()
+    }
+
+    /// Waits until this text is to be seen.
+    pub(crate) fn sees(&self, text: &str) {
+        wait_for(&format!("{text:?} in {:?}", self.text()), || {
+            self.text().contains(text).then_some(())
+        });
+    }
+
+    pub(crate) fn sees_account_of(&self, name: &str) {
+        self.sees(&format!("You are signed in as {name}."));
+    }
+
+    /// Returns what the page announces.
+    pub(crate) fn status(&self) -> String {
+        self.0.text("#status")
+    }
+
+    /// Waits until the page announces this.
+    pub(crate) fn is_told(&self, text: &str) {
+        wait_for(&format!("{text:?}, not {:?}", self.status()), || {
+            self.status().contains(text).then_some(())
+        });
+    }
+
+    /// Clicks the button of this name.
+    pub(crate) fn press(&self, name: &str) {
+        self.0.press_button(name);
+    }
+
+    pub(crate) fn ask_for_link(&self, address: &str) {
+        self.0.fill("#name", address);
+        self.press("Mail me a link");
+        self.is_told("If a link can be sent to this address, it is in the mail.");
+    }
+
+    /// Asks for an approval by the phone, and returns the number to choose there.
+    pub(crate) fn ask_phone(&self, name: &str) -> String {
+        self.0.fill("#name", name);
+        self.press("Ask my phone");
+        self.is_told("Waiting for your phone");
+        self.sees("Look at your phone");
+        self.0.text("#value")
+    }
+
+    /// Registers a passkey of this browser for the user who is signed in.
+    pub(crate) fn add_passkey(&self) {
+        self.press("Add a passkey");
+        self.is_told("It is added to your account.");
+        self.sees("Passkey");
+    }
+
+    pub(crate) fn log_out(&self) {
+        self.press("Log out");
+        self.sees("No account yet?");
+    }
+
+    pub(crate) fn opens_new_tab(&self) {
+        let tab = self.0.post("window/new", &json!({"type": "tab"}));
+        self.goes_to_tab(&tab["handle"]);
+    }
+
+    pub(crate) fn goes_to_tab(&self, tab: &Value) {
+        self.0.post("window", &json!({ "handle": tab }));
+    }
+
+    /// Sends a POST from the page, and returns the status and the text.
+    pub(crate) fn posts(&self, path: &str, body: &Value) -> (u64, String) {
+        let script = r"const [path, body, done] = arguments;
+            fetch(path, { method: 'POST', body })
+                .then(async (response) => done([response.status, (await response.json()).text ?? '']))
+                .catch((error) => done([0, String(error)]));";
+        let reply = self.0.run_async(script, &[path, &body.to_string()]);
+        (
+            reply[0].as_u64().unwrap(),
+            reply[1].as_str().unwrap().to_owned(),
+        )
+    }
+
+    /// Returns the session's id, which no script of a page can read.
+    pub(crate) fn session(&self) -> Option<Value> {
+        let cookies = self.0.get("cookie");
+        let mut cookies = cookies.as_array().unwrap().iter();
+        cookies.find(|cookie| cookie["name"] == "session").cloned()
+    }
+}
