@@ -10,6 +10,10 @@ use rustls::{ClientConnection, StreamOwned};
 /// an idle connection before it is given up.
 const PROBES: usize = 16;
 
+/// Whether a read or write that has timed out can be repeated. Windows leaves
+/// such a socket in an unknown state.
+const REPEATABLE: bool = !cfg!(windows);
+
 /// A TCP connection whose reads and writes end at a deadline.
 pub(super) struct Socket {
     tcp: TcpStream,
@@ -84,8 +88,9 @@ fn until<T>(
         }
         // A timeout that is too short only costs one more turn of this loop.
         // Rounded down, it need not be set again for each call.
-        if armed.is_none_or(|armed| armed > left) {
+        if !REPEATABLE || armed.is_none_or(|armed| armed > left) {
             let wait = match left.as_secs() {
+                _ if !REPEATABLE => left,
                 0 | 1 => left,
                 seconds => Duration::from_secs(seconds),
             };
@@ -104,6 +109,9 @@ fn until<T>(
                     io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
                 ) =>
             {
+                if !REPEATABLE {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
                 *armed = None;
             }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -81,7 +82,7 @@ impl FileTokenStore {
             let wanted = "it must be a regular file of this user with mode 0600";
             io::Error::new(kind, format!("the token file {path} {why}: {wanted}"))
         };
-        let file = match options.open(&self.path) {
+        let file = match while_shared(|| options.open(&self.path)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(refuse(error.kind(), &format!("cannot be opened ({error})"))),
@@ -121,7 +122,8 @@ impl TokenStore for FileTokenStore {
         let mut text = WipedBuffer::with_capacity(ROOM);
         serde_json::to_writer(&mut text, &content)?;
         let beside = self.beside();
-        let written = write_new(&beside, &text).and_then(|()| fs::rename(&beside, &self.path));
+        let written = write_new(&beside, &text)
+            .and_then(|()| while_shared(|| fs::rename(&beside, &self.path)));
         if written.is_err() {
             // It may not even exist.
             let _ = fs::remove_file(&beside);
@@ -131,12 +133,29 @@ impl TokenStore for FileTokenStore {
 
     fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
         match self.load(key)? {
-            Some(stored) if stored.token == *token => match fs::remove_file(&self.path) {
-                // Another process was faster.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                removed => removed,
-            },
+            Some(stored) if stored.token == *token => {
+                match while_shared(|| fs::remove_file(&self.path)) {
+                    // Another process was faster.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                    removed => removed,
+                }
+            }
             _ => Ok(()),
+        }
+    }
+}
+
+/// Repeats an operation that Windows refuses while another process opens or
+/// replaces the same file.
+fn while_shared<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut left = if cfg!(windows) { 50 } else { 0 };
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && left > 0 => {
+                left -= 1;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            result => return result,
         }
     }
 }
