@@ -45,7 +45,7 @@
 //!
 //! | to do | chapters |
 //! | --- | --- |
-//! | sign users in | [signing in safely](guide::signing_in), [proof of a sign-in](guide::proof), [web programs](guide::web), [login helpers](guide::login_helpers), [async programs](guide::async_programs) |
+//! | sign users in | [signing in safely](guide::signing_in), [proof of a sign-in](guide::proof), [web programs](guide::web), [checklist of a login page](guide::web_checklist), [login helpers](guide::login_helpers), [async programs](guide::async_programs) |
 //! | call the API | [first call](guide::first_call), [configuration](guide::configuration), [users by name](guide::users_by_name), [versions](guide::versions), [endpoints](guide::endpoints) |
 //! | handle failures | [errors](guide::errors), [retries and timeouts](guide::retries_and_timeouts), [the access token](guide::token) |
 //! | test | [testing your login](guide::testing), [other languages](guide::other_languages) |

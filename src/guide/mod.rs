@@ -1,7 +1,7 @@
 //! The manual, chapter by chapter.
 //!
 //! To sign users in: [signing in safely](signing_in), [proof of a sign-in](proof),
-//! [web programs](web), [login helpers](login_helpers), [async
+//! [web programs](web), [checklist of a login page](web_checklist), [login helpers](login_helpers), [async
 //! programs](async_programs).
 //!
 //! To call the API: [first call](first_call), [configuration], [users by
@@ -40,6 +40,7 @@ chapters! {
     endpoints "endpoints.md"
     signing_in "signing-in.md"
     web "web.md"
+    web_checklist "web-checklist.md"
     login_helpers "login-helpers.md"
     async_programs "async.md"
     errors "errors.md"
