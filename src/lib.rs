@@ -98,7 +98,7 @@ pub use crate::observer::Attempt;
 pub use crate::page::{Page, PageInfo, PageQuery, Records, SortDirection};
 pub use crate::retry::RetryPolicy;
 pub use crate::secret::{Private, Secret};
-pub use crate::token::{ClientAuth, FileTokenStore, StoredToken, TokenKey, TokenStore};
+pub use crate::token::{ClientAuth, FileTokenStore, Lease, StoredToken, TokenKey, TokenStore};
 pub use crate::transport::{Limits, Transport, TransportError, TransportErrorKind};
 pub use crate::types::{ContextData, Timestamp};
 pub use crate::user_key::UserKey;

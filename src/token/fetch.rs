@@ -4,11 +4,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 
 use super::grant::{self, Credentials, Grant, LONGEST_LIFE, TokenResponse};
+use super::lease::HolderName;
 use super::redact;
 use super::state::{Life, Moment, margin};
 use super::store::{StoredToken, TokenKey, TokenStore};
@@ -77,6 +78,7 @@ pub(super) struct Fetcher {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) budget: Arc<Budget>,
+    pub(super) holder: HolderName,
 }
 
 impl Fetcher {
@@ -161,10 +163,7 @@ impl Fetcher {
         let header = body
             .header()
             .map_err(|error| error.with_status(response.status().as_u16()))?;
-        let life = Life {
-            start,
-            length: body.life(),
-        };
+        let life = self.life(start, body.life(), body.life());
         let text = self.settings.store.is_some().then_some(body.access_token);
         let token = Token {
             header,
@@ -175,7 +174,17 @@ impl Fetcher {
         Ok((Arc::new(token), life))
     }
 
-    fn key(&self, credentials: &Credentials) -> TokenKey {
+    /// Returns the life of a token that had a longer one when it was issued.
+    fn life(&self, start: Moment, length: Duration, whole: Duration) -> Life {
+        let is_shared = self.settings.store.is_some();
+        Life {
+            start,
+            length,
+            margin: margin(whole, is_shared, |most| self.clock.jitter(most)),
+        }
+    }
+
+    pub(super) fn key(&self, credentials: &Credentials) -> TokenKey {
         TokenKey::new(&self.settings.grant, &credentials.id)
     }
 
@@ -190,8 +199,8 @@ impl Fetcher {
         }
     }
 
-    /// Returns the store's token, if it can be used. A store that fails counts
-    /// as empty.
+    /// Returns the store's token, if it is valid; perhaps it is to be renewed.
+    /// A store that fails counts as empty.
     pub(super) fn stored(&self, credentials: &Credentials, serial: u64) -> Option<LiveToken> {
         let stored = self.load(credentials)?;
         let start = Moment::now(&*self.clock);
@@ -202,8 +211,7 @@ impl Fetcher {
         // No more than its whole life, if the clock has been set back since.
         let whole = until_end(stored.issued_at);
         let length = until_end(start.wall).min(whole);
-        if length <= margin(whole) {
-            // It is about to end: this process may as well renew it.
+        if length.is_zero() {
             return None;
         }
         let token = Token {
@@ -212,7 +220,7 @@ impl Fetcher {
             serial,
             was_accepted: AtomicBool::new(false),
         };
-        Some((Arc::new(token), Life { start, length }))
+        Some((Arc::new(token), self.life(start, length, whole)))
     }
 
     /// Saves a token that has just been fetched in the store, if there is one.
@@ -255,7 +263,7 @@ impl Fetcher {
 }
 
 /// Logs an error of the store, on one line and without the token.
-fn warn(what: &str, error: &io::Error, token: Option<&Secret>) {
+pub(super) fn warn(what: &str, error: &io::Error, token: Option<&Secret>) {
     let mut text = error.to_string();
     if let Some(token) = token {
         text = redact::text(&text, token.expose());
