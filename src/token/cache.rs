@@ -230,15 +230,18 @@ impl TokenCache {
         };
 
         let start = self.clock.now();
+        let mut wait = LeaseWait::new(&*self.clock, deadline);
         let result = self
-            .obtain(&credentials, ticket, deadline)
+            .obtain(&credentials, ticket, &mut wait)
             // Whatever happened, the call itself has not been sent.
             .map_err(|error| error.in_area("token").with_sent(false));
         let now = self.clock.now();
         let outcome = match result.clone() {
             Ok(Some((token, life, source))) => FetchOutcome::Fetched(token, life, source),
             Ok(None) => FetchOutcome::Deferred,
-            Err(error) if error.kind() == ErrorKind::Auth => FetchOutcome::Refused(error),
+            Err(error) if error.kind() == ErrorKind::Auth || wait.is_over() => {
+                FetchOutcome::Refused(error)
+            }
             Err(error) if error.is_timeout() && now >= deadline => {
                 FetchOutcome::OutOfTime(error, now.saturating_duration_since(start))
             }
@@ -261,19 +264,21 @@ impl TokenCache {
         &self,
         credentials: &Credentials,
         ticket: Ticket,
-        deadline: Instant,
+        wait: &mut LeaseWait<'_>,
     ) -> Result<Option<Obtained>, Error> {
+        let deadline = wait.deadline;
         if ticket.source == Source::Endpoint {
-            return self.request(credentials, ticket, deadline).map(Some);
+            return self
+                .request(credentials, ticket, deadline, deadline)
+                .map(Some);
         }
-        let mut wait = LeaseWait::new(&*self.clock, deadline);
         loop {
             let stored = self.stored(credentials, ticket);
             if stored.as_ref().is_some_and(is_fresh) {
                 return Ok(stored);
             }
             let result = match self.fetcher.lease(credentials, deadline) {
-                Taken::Unsupported => self.request(credentials, ticket, deadline),
+                Taken::Unsupported => self.request(credentials, ticket, deadline, deadline),
                 Taken::Granted(lease) => self.request_under(lease, credentials, ticket, deadline),
                 // The present token is valid, or the stored one.
                 Taken::Held(_) if ticket.is_renewal || stored.is_some() => return Ok(stored),
@@ -304,7 +309,9 @@ impl TokenCache {
         if let Some(stored) = self.stored(credentials, ticket).filter(is_fresh) {
             return Ok(stored);
         }
-        let result = self.request(credentials, ticket, deadline);
+        // Those who wait for it are not to wait for pauses of minutes.
+        let last_retry = deadline.min(lease.end);
+        let result = self.request(credentials, ticket, deadline, last_retry);
         if let Err(error) = &result {
             let had_time = self.clock.now() < deadline || !error.is_timeout();
             if error.is_transient() && had_time {
@@ -328,8 +335,11 @@ impl TokenCache {
         credentials: &Credentials,
         ticket: Ticket,
         deadline: Instant,
+        last_retry: Instant,
     ) -> Result<Obtained, Error> {
-        let (token, life) = self.fetcher.request(credentials, ticket.serial, deadline)?;
+        let (token, life) =
+            self.fetcher
+                .request(credentials, ticket.serial, deadline, last_retry)?;
         if self.lock().state.is_current(ticket) {
             self.fetcher.save(credentials, &token, life);
         }

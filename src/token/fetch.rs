@@ -82,14 +82,17 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    /// Fetches a token from the endpoint, with retries as the policy says.
+    /// Fetches a token from the endpoint, with retries as the policy says, which
+    /// begin before `last_retry`.
     pub(super) fn request(
         &self,
         credentials: &Credentials,
         serial: u64,
         deadline: Instant,
+        last_retry: Instant,
     ) -> Result<LiveToken, Error> {
-        let mut retries = Retries::new(&self.settings.retry, &self.budget, &*self.clock, deadline);
+        let policy = &self.settings.retry;
+        let mut retries = Retries::new(policy, &self.budget, &*self.clock, last_retry);
         let mut attempt = 0;
         loop {
             attempt += 1;

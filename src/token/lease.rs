@@ -38,7 +38,8 @@ impl Fetcher {
             return Taken::Unsupported;
         };
         let key = self.key(credentials);
-        let left = deadline.saturating_duration_since(self.clock.now());
+        let now = self.clock.now();
+        let left = deadline.saturating_duration_since(now);
         let length = left.clamp(Duration::from_millis(1), LENGTH);
         let name = &self.holder.0;
         let take = || store.lease(&key, name, length);
@@ -55,6 +56,7 @@ impl Fetcher {
                 fetcher: self,
                 store,
                 key,
+                end: now + length,
             }),
             Ok(Lease::Held(holder)) => Taken::Held(holder),
             Ok(Lease::Unsupported) => Taken::Unsupported,
@@ -78,6 +80,7 @@ pub(super) struct OwnLease<'a> {
     fetcher: &'a Fetcher,
     store: &'a dyn TokenStore,
     key: TokenKey,
+    pub(super) end: Instant,
 }
 
 impl OwnLease<'_> {
@@ -105,10 +108,11 @@ impl Drop for OwnLease<'_> {
 /// The wait for a token that another client fetches.
 pub(super) struct LeaseWait<'a> {
     clock: &'a dyn Clock,
-    deadline: Instant,
+    pub(super) deadline: Instant,
     next: Duration,
     /// The last failure of another client that was seen.
     failure: Option<String>,
+    is_over: bool,
 }
 
 impl<'a> LeaseWait<'a> {
@@ -118,7 +122,13 @@ impl<'a> LeaseWait<'a> {
             deadline,
             next: PAUSES.0,
             failure: None,
+            is_over: false,
         }
+    }
+
+    /// Whether other clients have failed too often to wait on.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// Pauses before the next look into the store. Fails at the deadline, and
@@ -127,6 +137,7 @@ impl<'a> LeaseWait<'a> {
     pub(super) fn pause(&mut self, holder: &str) -> Result<(), Error> {
         let is_new = self.failure.as_deref() != Some(holder);
         if holder.contains(FAILED) && is_new && self.failure.replace(holder.to_owned()).is_some() {
+            self.is_over = true;
             let why = "other processes that share the token could not fetch it";
             return Err(token_error(ErrorKind::Unavailable, why));
         }

@@ -11,7 +11,8 @@ const MARGIN: Duration = Duration::from_secs(30);
 /// The least time between two token requests because of a 401. Without it,
 /// anybody who can cause a 401 could cause traffic.
 const REFETCH_INTERVAL: Duration = Duration::from_secs(30);
-/// Refused credentials are not tried again for this time.
+/// Refused credentials are not tried again for this time, and no token is
+/// waited for that other processes could not fetch.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(1);
 /// After a failed renewal, a valid token is not renewed for this time.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
@@ -125,7 +126,7 @@ pub(super) enum Next<T, E> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum FetchOutcome<T, E> {
     Fetched(T, Life, Source),
-    /// The endpoint refused the credentials.
+    /// The endpoint refused the credentials, or other processes cannot fetch.
     Refused(E),
     Failed(E),
     /// The caller that fetched had no more time than this.

@@ -20,8 +20,6 @@ pub enum Failure {
     Unavailable,
     /// 503 with the time that is left in `Retry-After`.
     RetryAfter,
-    /// No response at all.
-    Silence,
 }
 
 /// What is known of a host before a run.
@@ -52,24 +50,21 @@ impl Host {
         }
     }
 
-    /// Returns when it responds and with which status; `None` for never.
-    fn arrive(&mut self, now: Duration) -> Option<(Duration, u16, Option<u64>)> {
+    /// Returns when it responds, the status and `Retry-After`.
+    fn arrive(&mut self, now: Duration) -> (Duration, u16, Option<u64>) {
         count(&mut self.seconds, now);
         let quickly = now + Duration::from_millis(5);
         if self.model.outage.contains(&now) {
             let left = (self.model.outage.end - now).as_secs() + 1;
-            return match self.model.failure {
-                Failure::Unavailable => Some((quickly, 503, None)),
-                Failure::RetryAfter => Some((quickly, 503, Some(left))),
-                Failure::Silence => None,
-            };
+            let retry_after = (self.model.failure == Failure::RetryAfter).then_some(left);
+            return (quickly, 503, retry_after);
         }
         let begin = self.free_at.max(now);
         if begin - now > LONGEST_QUEUE {
-            return Some((quickly, 429, Some(1)));
+            return (quickly, 429, Some(1));
         }
         self.free_at = begin + Duration::from_secs(1) / self.model.capacity;
-        Some((self.free_at + self.model.latency, 200, None))
+        (self.free_at + self.model.latency, 200, None)
     }
 }
 
@@ -91,6 +86,8 @@ pub struct Service {
 struct Hosts {
     login: Host,
     api: Host,
+    /// The requests of each second that are due to reads.
+    for_reads: Vec<u32>,
     tokens: u32,
 }
 
@@ -104,6 +101,7 @@ impl Service {
         let hosts = Hosts {
             login: Host::new(login),
             api: Host::new(api),
+            for_reads: Vec::new(),
             tokens: 0,
         };
         Self {
@@ -117,10 +115,12 @@ impl Service {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the requests of each second to the login host and to the API.
-    pub fn seconds(&self) -> (Vec<u32>, Vec<u32>) {
+    /// Returns the requests of each second to the login host and to the API, and
+    /// those to both that are due to reads.
+    pub fn seconds(&self) -> [Vec<u32>; 3] {
         let hosts = self.lock();
-        (hosts.login.seconds.clone(), hosts.api.seconds.clone())
+        let all = [&hosts.login.seconds, &hosts.api.seconds, &hosts.for_reads];
+        all.map(Clone::clone)
     }
 
     fn body(&self, path: &str) -> String {
@@ -130,19 +130,42 @@ impl Service {
             let (number, life) = (hosts.tokens, self.token_life.as_secs());
             format!(r#"{{"access_token":"t{number}","expires_in":{life}}}"#)
         } else if path.contains("/auth/") {
-            r#"{"auth_request_status_id":2}"#.to_owned()
+            // Of four polls three find a person who has not responded yet.
+            let status = if self.clock.random() < 0.75 { 3 } else { 4 };
+            format!(r#"{{"auth_request_status_id":{status}}}"#)
         } else {
             r#"{"user_id":"00000000-0000-0000-0000-000000000007","username":"ada"}"#.to_owned()
         }
     }
 }
 
-impl Transport for Service {
+/// The way of one client to the service.
+pub struct Way {
+    pub service: Arc<Service>,
+    /// Whether the client reads; others wait for people.
+    pub is_reader: bool,
+}
+
+impl Transport for Way {
     fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
+        self.service.send(&request, limits, self.is_reader)
+    }
+}
+
+impl Service {
+    fn send(
+        &self,
+        request: &HttpRequest,
+        limits: Limits,
+        is_reader: bool,
+    ) -> Result<HttpResponse, TransportError> {
         let path = request.uri().path().to_owned();
         let arrival = self.clock.elapsed();
-        let response = {
+        let (end, status, retry_after) = {
             let mut hosts = self.lock();
+            if is_reader {
+                count(&mut hosts.for_reads, arrival);
+            }
             if path == "/connect/token" {
                 hosts.login.arrive(arrival)
             } else {
@@ -150,11 +173,10 @@ impl Transport for Service {
             }
         };
         let left = limits.deadline.saturating_duration_since(self.clock.now());
-        let Some((end, status, retry_after)) = response.filter(|(end, ..)| *end < arrival + left)
-        else {
+        if end >= arrival + left {
             self.clock.sleep(left);
             return Err(TransportError::new(TransportErrorKind::Timeout, true));
-        };
+        }
         self.clock.pause_until(end);
         let mut response = http::Response::builder().status(status);
         if let Some(seconds) = retry_after {

@@ -56,7 +56,9 @@ impl VirtualClock {
 
 impl fmt::Debug for VirtualClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("VirtualClock").field(&self.elapsed()).finish()
+        f.debug_tuple("VirtualClock")
+            .field(&self.elapsed())
+            .finish()
     }
 }
 
@@ -70,6 +72,7 @@ impl Clock for VirtualClock {
     }
 
     fn sleep(&self, pause: Duration) {
+        #[expect(deprecated, reason = "a clock has no access to the coroutine's scope")]
         generator::yield_with(self.elapsed() + pause);
     }
 

@@ -18,6 +18,8 @@ pub mod emulator;
 pub mod programs;
 pub mod rustdoc;
 pub mod scripted;
+#[cfg(feature = "emulator")]
+pub mod shifted_clock;
 
 mod black_hole;
 mod folder;
