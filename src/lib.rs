@@ -31,6 +31,7 @@
 #![doc = include_str!("guide/errors.md")]
 #![doc = include_str!("guide/retries-and-timeouts.md")]
 #![doc = include_str!("guide/token.md")]
+#![doc = include_str!("guide/fleet.md")]
 #![doc = include_str!("guide/tls-and-proxies.md")]
 #![doc = include_str!("guide/logging.md")]
 #![cfg_attr(feature = "emulator", doc = include_str!("guide/testing.md"))]

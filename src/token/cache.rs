@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::fetch::{Fetcher, Token, TokenSettings};
 use super::grant::Credentials;
-use super::lease::{HolderName, LeaseWait, OwnLease, Taken};
+use super::lease::{LeaseWait, OwnLease, Taken, new_holder};
 use super::state::{FetchOutcome, Life, Moment, Next, Rejection, Source, State, Ticket};
 use super::token_error;
 use crate::clock::{Clock, shortened};
@@ -60,7 +60,7 @@ impl TokenCache {
                 transport,
                 clock: Arc::clone(&clock),
                 budget,
-                holder: HolderName::new(),
+                holder: new_holder(),
             },
             clock,
             shared: Mutex::new(shared),
@@ -272,8 +272,10 @@ impl TokenCache {
                 .request(credentials, ticket, deadline, deadline)
                 .map(Some);
         }
+        let mut is_again = false;
         loop {
-            let stored = self.stored(credentials, ticket);
+            let stored = self.stored(credentials, ticket, is_again);
+            is_again = true;
             if stored.as_ref().is_some_and(is_fresh) {
                 return Ok(stored);
             }
@@ -306,11 +308,10 @@ impl TokenCache {
         ticket: Ticket,
         deadline: Instant,
     ) -> Result<Obtained, Error> {
-        if let Some(stored) = self.stored(credentials, ticket).filter(is_fresh) {
+        if let Some(stored) = self.stored(credentials, ticket, true).filter(is_fresh) {
             return Ok(stored);
         }
-        // Those who wait for it are not to wait for pauses of minutes.
-        let last_retry = deadline.min(lease.end);
+        let last_retry = deadline.min(lease.last_retry);
         let result = self.request(credentials, ticket, deadline, last_retry);
         if let Err(error) = &result {
             let had_time = self.clock.now() < deadline || !error.is_timeout();
@@ -322,8 +323,14 @@ impl TokenCache {
     }
 
     /// Returns the store's token, unless it is the one to be replaced.
-    fn stored(&self, credentials: &Credentials, ticket: Ticket) -> Option<Obtained> {
-        let (token, life) = self.fetcher.stored(credentials, ticket.serial)?;
+    fn stored(
+        &self,
+        credentials: &Credentials,
+        ticket: Ticket,
+        is_again: bool,
+    ) -> Option<Obtained> {
+        let serial = ticket.serial;
+        let (token, life) = self.fetcher.stored(credentials, serial, is_again)?;
         let is_it = |other: &Arc<Token>| other.text == token.text;
         let is_excluded = self.lock().state.excludes(is_it);
         (!is_excluded).then_some((token, life, Source::StoreOrEndpoint))

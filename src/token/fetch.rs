@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 
 use super::grant::{self, Credentials, Grant, LONGEST_LIFE, TokenResponse};
-use super::lease::HolderName;
 use super::redact;
 use super::state::{Life, Moment, margin};
 use super::store::{StoredToken, TokenKey, TokenStore};
@@ -78,7 +77,8 @@ pub(super) struct Fetcher {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) budget: Arc<Budget>,
-    pub(super) holder: HolderName,
+    /// The name under which this client takes leases.
+    pub(super) holder: String,
 }
 
 impl Fetcher {
@@ -191,12 +191,15 @@ impl Fetcher {
         TokenKey::new(&self.settings.grant, &credentials.id)
     }
 
-    fn load(&self, credentials: &Credentials) -> Option<StoredToken> {
+    /// `is_again`: an error has been logged already.
+    fn load(&self, credentials: &Credentials, is_again: bool) -> Option<StoredToken> {
         let store = self.settings.store.as_ref()?;
         match store.load(&self.key(credentials)) {
             Ok(stored) => stored,
             Err(error) => {
-                warn("cannot be read", &error, None);
+                if !is_again {
+                    warn("cannot be read", &error, None);
+                }
                 None
             }
         }
@@ -204,8 +207,13 @@ impl Fetcher {
 
     /// Returns the store's token, if it is valid; perhaps it is to be renewed.
     /// A store that fails counts as empty.
-    pub(super) fn stored(&self, credentials: &Credentials, serial: u64) -> Option<LiveToken> {
-        let stored = self.load(credentials)?;
+    pub(super) fn stored(
+        &self,
+        credentials: &Credentials,
+        serial: u64,
+        is_again: bool,
+    ) -> Option<LiveToken> {
+        let stored = self.load(credentials, is_again)?;
         let start = Moment::now(&*self.clock);
         let until_end = |from| {
             let left = stored.expires_at.duration_since(from);
@@ -250,7 +258,7 @@ impl Fetcher {
 
     /// Removes whatever token the store holds.
     pub(super) fn clear_store(&self, credentials: &Credentials) {
-        if let Some(stored) = self.load(credentials) {
+        if let Some(stored) = self.load(credentials, false) {
             self.remove_text(credentials, &stored.token);
         }
     }

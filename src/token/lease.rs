@@ -12,6 +12,8 @@ use crate::error::{Error, ErrorKind};
 
 /// The longest time that a process has for a fetch before another one may try.
 const LENGTH: Duration = Duration::from_secs(5);
+/// Retries of a fetch begin within this time: others wait for its end.
+const RETRY_TIME: Duration = Duration::from_secs(2);
 /// After a failed fetch, no other process begins one for this time.
 const FAILURE_LENGTH: Duration = Duration::from_secs(1);
 /// In a holder's name: its fetch has failed.
@@ -19,15 +21,10 @@ const FAILED: &str = "-failed-";
 /// The bounds of the pauses between two looks into the store.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
-/// The name under which a client takes leases. No other client has it.
-#[derive(Debug)]
-pub(super) struct HolderName(String);
-
-impl HolderName {
-    pub(super) fn new() -> Self {
-        let random = || RandomState::new().build_hasher().finish();
-        Self(format!("{:016x}{:016x}", random(), random()))
-    }
+/// Returns a name under which a client takes leases. No other client has it.
+pub(super) fn new_holder() -> String {
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
 }
 
 impl Fetcher {
@@ -41,7 +38,7 @@ impl Fetcher {
         let now = self.clock.now();
         let left = deadline.saturating_duration_since(now);
         let length = left.clamp(Duration::from_millis(1), LENGTH);
-        let name = &self.holder.0;
+        let name = self.holder.as_str();
         let take = || store.lease(&key, name, length);
         let taken = match take() {
             // It could not be ended, or is the memory of a failure: this client
@@ -56,7 +53,7 @@ impl Fetcher {
                 fetcher: self,
                 store,
                 key,
-                end: now + length,
+                last_retry: now + length.min(RETRY_TIME),
             }),
             Ok(Lease::Held(holder)) => Taken::Held(holder),
             Ok(Lease::Unsupported) => Taken::Unsupported,
@@ -80,7 +77,8 @@ pub(super) struct OwnLease<'a> {
     fetcher: &'a Fetcher,
     store: &'a dyn TokenStore,
     key: TokenKey,
-    pub(super) end: Instant,
+    /// Retries begin earlier.
+    pub(super) last_retry: Instant,
 }
 
 impl OwnLease<'_> {
@@ -88,7 +86,7 @@ impl OwnLease<'_> {
     /// number has failed.
     pub(super) fn failed(self, serial: u64) {
         let (store, key) = (self.store, self.key.clone());
-        let name = format!("{}{FAILED}{serial}", self.fetcher.holder.0);
+        let name = format!("{}{FAILED}{serial}", self.fetcher.holder);
         let length = shortened(&*self.fetcher.clock, FAILURE_LENGTH);
         drop(self);
         if let Err(error) = store.lease(&key, &name, length) {
@@ -99,7 +97,7 @@ impl OwnLease<'_> {
 
 impl Drop for OwnLease<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.store.release(&self.key, &self.fetcher.holder.0) {
+        if let Err(error) = self.store.release(&self.key, &self.fetcher.holder) {
             warn("cannot be written", &error, None);
         }
     }
@@ -142,12 +140,13 @@ impl<'a> LeaseWait<'a> {
             return Err(token_error(ErrorKind::Unavailable, why));
         }
         let left = self.deadline.saturating_duration_since(self.clock.now());
-        if left.is_zero() {
+        let pause = shortened(self.clock, self.next).min(left);
+        self.clock.sleep(pause);
+        self.next = (self.next * 2).min(PAUSES.1);
+        if pause == left {
             let why = "another process fetches the token, and has none in time";
             return Err(token_error(ErrorKind::Timeout, why));
         }
-        self.clock.sleep(shortened(self.clock, self.next).min(left));
-        self.next = (self.next * 2).min(PAUSES.1);
         Ok(())
     }
 }

@@ -136,11 +136,14 @@ impl Plan {
 /// next ones queue.
 fn read(client: &Client, clock: &VirtualClock, first: Duration, seconds: &Shared) {
     let mut wanted = first;
-    loop {
+    while !clock.is_over() {
         clock.pause_until(wanted);
         let begin = clock.elapsed();
         let result = client.get_user("ada");
         let end = clock.elapsed();
+        if clock.is_over() {
+            return;
+        }
         let mut all = lock(seconds);
         count(&mut all.asked, wanted);
         match result {
@@ -158,7 +161,7 @@ fn read(client: &Client, clock: &VirtualClock, first: Duration, seconds: &Shared
 /// Waits for one person after the other.
 fn wait_for_people(client: &Client, clock: &VirtualClock, first: Duration) {
     clock.pause_until(first);
-    loop {
+    while !clock.is_over() {
         let policy = WaitPolicy::new().timeout(Duration::from_secs(60));
         match client.wait_for_auth(Uuid::from_u128(7), &policy) {
             Ok(AuthWait::ReadyToValidate) => {}

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,6 +20,7 @@ pub struct VirtualClock {
     start: (Instant, SystemTime),
     /// In nanoseconds.
     now: AtomicU64,
+    is_over: AtomicBool,
     random: Mutex<u64>,
 }
 
@@ -28,6 +29,7 @@ impl VirtualClock {
         Self {
             start: (Instant::now(), SystemTime::now()),
             now: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
             random: Mutex::new(seed),
         }
     }
@@ -35,6 +37,16 @@ impl VirtualClock {
     /// The time since the start.
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.now.load(Ordering::Relaxed))
+    }
+
+    /// Whether the run is over: then tasks end.
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.now.store(nanos, Ordering::Relaxed);
     }
 
     pub fn pause_until(&self, time: Duration) {
@@ -72,6 +84,10 @@ impl Clock for VirtualClock {
     }
 
     fn sleep(&self, pause: Duration) {
+        if self.is_over() {
+            // Nobody else runs any more.
+            return self.set(self.elapsed() + pause);
+        }
         #[expect(deprecated, reason = "a clock has no access to the coroutine's scope")]
         generator::yield_with(self.elapsed() + pause);
     }
@@ -104,14 +120,17 @@ impl Tasks {
             if time >= until {
                 break;
             }
-            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-            clock.now.store(nanos, Ordering::Relaxed);
+            clock.set(time);
             if let Some(next) = self.0[task].resume().filter(|next| *next < Duration::MAX) {
                 number += 1;
                 turns.push(Reverse((next, number, task)));
             }
         }
-        // A coroutine that has not ended is not unwound.
-        self.0.into_iter().for_each(std::mem::forget);
+        clock.is_over.store(true, Ordering::Relaxed);
+        for task in &mut self.0 {
+            while !task.is_done() {
+                task.resume();
+            }
+        }
     }
 }

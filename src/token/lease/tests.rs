@@ -219,6 +219,23 @@ fn a_client_without_a_token_waits_for_that_of_another() {
 }
 
 #[test]
+fn others_do_not_wait_for_a_long_retry_after() {
+    for (after, requests) in [("1", 2), ("2", 1), ("20", 1)] {
+        let store = LeaseStore::new();
+        let test = store.client_over(move |number| match number {
+            0 => {
+                let busy = http::Response::builder().status(429);
+                let busy = busy.header("retry-after", after).body(Vec::new());
+                Ok(busy.unwrap().into())
+            }
+            _ => token(number, 600),
+        });
+        assert_eq!(call(&test.client).is_ok(), requests == 2, "{after} s");
+        assert_eq!(test.token_requests(), requests, "{after} s");
+    }
+}
+
+#[test]
 fn a_lease_that_ends_without_a_token_is_taken_over() {
     let store = LeaseStore::new();
     let (test, clock) = (store.client(), store.clock());
