@@ -2,6 +2,7 @@
 
 mod file;
 mod lease_file;
+mod private_file;
 
 use std::fmt;
 use std::io;

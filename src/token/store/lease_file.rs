@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::Lease;
-use super::file::{open, read, remove_if, write_new};
+use super::private_file::{open, read, remove_if, write_new};
 
 /// The longest length that is taken from a file, and that of one that cannot be
 /// read.
