@@ -79,7 +79,9 @@ pub(super) fn margin(
     let whole = MARGIN.min(life / 10);
     let least = whole / 4;
     let draws = if is_shared { 4 } else { 1 };
-    let earlier = (0..draws).map(|_| jitter(whole - least)).min();
+    let earlier = (0..draws)
+        .map(|_| jitter(whole.saturating_sub(least)))
+        .min();
     least + earlier.unwrap_or_default()
 }
 

@@ -59,9 +59,11 @@ impl<'a> LeaseFile<'a> {
         }
         let Some(file) = open(&self.path)? else {
             // Its holder has just removed it.
-            let is_created = self.create(holder, length)?;
-            let other = || Lease::Held(String::new());
-            return Ok(is_created.then_some(Lease::Granted).unwrap_or_else(other));
+            return Ok(if self.create(holder, length)? {
+                Lease::Granted
+            } else {
+                Lease::Held(String::new())
+            });
         };
         let changed = file.metadata()?.modified()?;
         let content = read(file)?;
