@@ -320,10 +320,12 @@ fn the_lease_of_a_process_that_is_killed_ends() {
 
     let mut others = [(); 3].map(|()| Process::start(&task));
     let began = Instant::now();
-    others.iter_mut().for_each(|process| process.tell("0"));
-    others
-        .iter_mut()
-        .for_each(|process| assert_eq!(process.result(), ada));
+    for process in &mut others {
+        process.tell("0");
+    }
+    for process in &mut others {
+        assert_eq!(process.result(), ada);
+    }
     // Five seconds, and a machine that is busy.
     assert!(began.elapsed() < Duration::from_secs(25));
     assert_eq!(token_requests(&emulator), 2, "one of them took over");
