@@ -44,6 +44,19 @@ pub trait Clock: Send + Sync + fmt::Debug {
     }
 }
 
+/// Returns a random pause of at least half of `longest`.
+pub(crate) fn shortened(clock: &dyn Clock, longest: Duration) -> Duration {
+    let half = longest / 2;
+    half + clock.jitter(half)
+}
+
+/// Returns a pause that is longer than `shortest` by a random part of up to a
+/// quarter, but of no more than half of the time `left` after it.
+pub(crate) fn lengthened(clock: &dyn Clock, shortest: Duration, left: Duration) -> Duration {
+    let room = left.saturating_sub(shortest) / 2;
+    shortest + clock.jitter((shortest / 4).min(room))
+}
+
 impl<T: Clock + ?Sized> Clock for Arc<T> {
     fn now(&self) -> Instant {
         (**self).now()

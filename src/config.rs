@@ -405,7 +405,7 @@ impl ClientBuilder {
                 clock: Arc::clone(&self.clock),
             })?),
         };
-        let budget = Arc::new(Budget::new());
+        let budget = Arc::new(Budget::jittered(&*self.clock));
         let settings = TokenSettings {
             grant: Grant {
                 url: login.join("/connect/token")?,

@@ -47,7 +47,7 @@
 //! | --- | --- |
 //! | sign users in | [signing in safely](guide::signing_in), [proof of a sign-in](guide::proof), [web programs](guide::web), [checklist of a login page](guide::web_checklist), [login helpers](guide::login_helpers), [async programs](guide::async_programs) |
 //! | call the API | [first call](guide::first_call), [configuration](guide::configuration), [users by name](guide::users_by_name), [versions](guide::versions), [endpoints](guide::endpoints) |
-//! | handle failures | [errors](guide::errors), [retries and timeouts](guide::retries_and_timeouts), [the access token](guide::token) |
+//! | handle failures | [errors](guide::errors), [retries and timeouts](guide::retries_and_timeouts), [the access token](guide::token), [many processes](guide::fleet), [what a fleet costs](guide::fleet_costs) |
 //! | test | [testing your login](guide::testing), [other languages](guide::other_languages) |
 //! | run it | [TLS and proxies](guide::tls_and_proxies), [logging and secrets](guide::logging), [your own transport](guide::transport), [threads, async and fork](guide::threads), [platforms, compilers, versions](guide::platforms) |
 //! | administer | [the program](guide::program), [finding out what is wrong](guide::doctor), [for administrators](guide::administrators), [PAM and ssh](guide::pam_and_ssh) |
@@ -121,7 +121,7 @@ pub use crate::observer::Attempt;
 pub use crate::page::{Page, PageInfo, PageQuery, Records, SortDirection};
 pub use crate::retry::RetryPolicy;
 pub use crate::secret::{Private, Secret};
-pub use crate::token::{ClientAuth, FileTokenStore, StoredToken, TokenKey, TokenStore};
+pub use crate::token::{ClientAuth, FileTokenStore, Lease, StoredToken, TokenKey, TokenStore};
 pub use crate::transport::{Limits, Transport, TransportError, TransportErrorKind};
 pub use crate::types::{ContextData, Timestamp};
 pub use crate::user_key::UserKey;

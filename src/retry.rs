@@ -1,9 +1,10 @@
 //! [`RetryPolicy`]: which failed calls are retried, when, and how often.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, lengthened, shortened};
 use crate::error::{Error, ErrorKind};
 
 /// A longer `Retry-After` is not waited for.
@@ -12,6 +13,12 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 const FULL_BUDGET: u32 = 500;
 /// The cost of a retry; a success puts one back.
 const RETRY_COST: u32 = 5;
+/// Set in a budget from a failure to the next success.
+const FAILING: u32 = 1 << 31;
+/// After failures alone for this time, it is an outage.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// An outage is forgotten if nothing has failed for this time.
+const OUTAGE_MEMORY: Duration = Duration::from_secs(30);
 
 /// Settings for retries.
 ///
@@ -25,10 +32,14 @@ const RETRY_COST: u32 = 5;
 ///
 /// Pauses are random between nothing and an upper bound (full jitter) that
 /// doubles with each attempt. A `Retry-After` of up to 60 seconds is waited
-/// for instead; after a longer one the error is returned at once. Attempts and
-/// pauses together stay within the call's timeout. All threads of a client
-/// share a budget of 500: a retry takes 5, a success gives 1 back, so that an
-/// outage does not multiply the traffic.
+/// for instead, and up to a quarter more at random; after a longer one the error
+/// is returned at once. Attempts and pauses together stay within the call's
+/// timeout.
+///
+/// All threads of a client share a budget of 500: a retry takes 5, a success
+/// gives 1 back. When attempts have done nothing but fail for about a second, it
+/// is an outage: later calls are attempted once, until one succeeds or none has
+/// failed for 30 seconds. So an outage does not multiply the traffic.
 ///
 /// ```
 /// use autharmor::{Client, RetryPolicy};
@@ -95,26 +106,67 @@ impl Default for RetryPolicy {
 
 /// The retry budget, shared by all threads of a client.
 #[derive(Debug)]
-pub(crate) struct Budget(AtomicU32);
+pub(crate) struct Budget {
+    /// What is left, and [`FAILING`].
+    left: AtomicU32,
+    failures: Mutex<Option<Failures>>,
+    patience: Duration,
+}
+
+/// The times of the first and the last failure since a success.
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    first: Instant,
+    last: Instant,
+}
 
 impl Budget {
     pub(crate) fn new() -> Self {
-        Self(AtomicU32::new(FULL_BUDGET))
+        Self {
+            left: AtomicU32::new(FULL_BUDGET),
+            failures: Mutex::new(None),
+            patience: PATIENCE,
+        }
+    }
+
+    /// A budget of one client among many: they do not give up at the same time.
+    pub(crate) fn jittered(clock: &dyn Clock) -> Self {
+        Self {
+            patience: shortened(clock, PATIENCE),
+            ..Self::new()
+        }
+    }
+
+    fn update(&self, change: impl Fn(u32) -> Option<u32>) -> Result<u32, u32> {
+        self.left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change)
     }
 
     fn take(&self) -> bool {
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(RETRY_COST)
-            })
+        let rest = |left: u32| (left & !FAILING).checked_sub(RETRY_COST);
+        self.update(|left| Some(rest(left)? | left & FAILING))
             .is_ok()
     }
 
     pub(crate) fn refill(&self) {
         // Nearly always full: a plain load keeps the cache line shared.
-        if self.0.load(Ordering::Relaxed) < FULL_BUDGET {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        if self.left.load(Ordering::Relaxed) != FULL_BUDGET {
+            let more = |left: u32| ((left & !FAILING) + 1).min(FULL_BUDGET);
+            // It never fails.
+            let _ = self.update(|left| Some(more(left)));
         }
+    }
+
+    /// Records a failed attempt. Returns whether there was an outage already.
+    fn failed(&self, now: Instant) -> bool {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_failing = self.left.fetch_or(FAILING, Ordering::Relaxed) & FAILING != 0;
+        let since = |time| now.saturating_duration_since(time);
+        let first = failures
+            .filter(|it| was_failing && since(it.last) < OUTAGE_MEMORY)
+            .map_or(now, |it| it.first);
+        *failures = Some(Failures { first, last: now });
+        since(first) >= self.patience
     }
 }
 
@@ -126,6 +178,8 @@ pub(crate) struct Retries<'a> {
     clock: &'a dyn Clock,
     deadline: Instant,
     attempts: u32,
+    /// Not to be attempted again.
+    is_single: bool,
 }
 
 impl<'a> Retries<'a> {
@@ -141,6 +195,7 @@ impl<'a> Retries<'a> {
             clock,
             deadline,
             attempts: 0,
+            is_single: false,
         }
     }
 
@@ -148,12 +203,18 @@ impl<'a> Retries<'a> {
     /// this error.
     pub(crate) fn next_pause(&mut self, error: &Error, repeatable: bool) -> Option<Duration> {
         self.attempts += 1;
-        if self.attempts >= self.policy.attempts || !may_repeat(error, repeatable) {
+        let now = self.clock.now();
+        let is_outage = error.is_transient() && self.budget.failed(now);
+        // A call that has begun before an outage keeps its attempts.
+        self.is_single |= is_outage && self.attempts == 1;
+        if self.is_single || self.attempts >= self.policy.attempts || !may_repeat(error, repeatable)
+        {
             return None;
         }
+        let left = self.deadline.saturating_duration_since(now);
         let pause = match error.retry_after() {
             Some(after) if after > LONGEST_RETRY_AFTER => return None,
-            Some(after) => after,
+            Some(after) => lengthened(self.clock, after, left),
             None => {
                 let doubled = self
                     .policy
@@ -162,7 +223,6 @@ impl<'a> Retries<'a> {
                 self.clock.jitter(doubled.min(self.policy.longest_pause))
             }
         };
-        let left = self.deadline.saturating_duration_since(self.clock.now());
         (pause < left && self.budget.take()).then_some(pause)
     }
 
@@ -277,9 +337,11 @@ mod tests {
         let policy = RetryPolicy::default();
         assert_eq!(
             pauses(&policy, &Budget::new(), 300, &limited(60)),
-            [60_000, 60_000]
+            [75_000, 75_000]
         );
-        assert_eq!(pauses(&policy, &Budget::new(), 100, &limited(60)), [60_000]);
+        assert_eq!(pauses(&policy, &Budget::new(), 100, &limited(60)), [75_000]);
+        // Most of what is left is for the call itself.
+        assert_eq!(pauses(&policy, &Budget::new(), 70, &limited(60)), [65_000]);
         assert!(pauses(&policy, &Budget::new(), 300, &limited(61)).is_empty());
         assert!(pauses(&policy, &Budget::new(), 5, &limited(5)).is_empty());
     }
@@ -295,7 +357,49 @@ mod tests {
         (0..5).for_each(|_| budget.refill());
         assert_eq!(pauses(&policy, &budget, 30, &broken).len(), 1);
         (0..10_000).for_each(|_| budget.refill());
-        assert_eq!(budget.0.load(Ordering::Relaxed), FULL_BUDGET);
+        assert_eq!(budget.left.load(Ordering::Relaxed), FULL_BUDGET);
+    }
+
+    /// Fails at this time in seconds; the number of retries.
+    fn retries_at(budget: &Budget, clock: &ManualClock, start: Instant, second: u64) -> usize {
+        let until = start + Duration::from_secs(second);
+        clock.advance(until.saturating_duration_since(clock.now()));
+        let (policy, deadline) = (RetryPolicy::new(), clock.deadline(Duration::from_secs(30)));
+        let mut retries = Retries::new(&policy, budget, clock, deadline);
+        let broken = error(ErrorKind::Transport, true);
+        std::iter::from_fn(|| retries.next_pause(&broken, true)).count()
+    }
+
+    #[test]
+    fn in_an_outage_calls_are_attempted_once_until_one_succeeds() {
+        let (budget, clock) = (Budget::new(), ManualClock::new());
+        let start = clock.now();
+        let retries = [0, 0, 1, 2, 30].map(|at| retries_at(&budget, &clock, start, at));
+        assert_eq!(retries, [2, 2, 0, 0, 0]);
+        budget.refill();
+        assert_eq!(retries_at(&budget, &clock, start, 31), 2);
+        assert_eq!(retries_at(&budget, &clock, start, 32), 0);
+        // What failed so long ago says nothing of today.
+        assert_eq!(retries_at(&budget, &clock, start, 62), 2);
+    }
+
+    #[test]
+    fn a_call_that_began_before_an_outage_keeps_its_attempts() {
+        let clock = ManualClock::new();
+        let budget = Budget::jittered(&clock);
+        let policy = RetryPolicy::new().first_pause(Duration::from_secs(10));
+        let policy = policy.longest_pause(Duration::from_secs(10));
+        let broken = error(ErrorKind::Transport, true);
+        let mut retries = Retries::new(&policy, &budget, &clock, clock.deadline(PATIENCE * 60));
+        for _ in 0..2 {
+            let pause = retries.next_pause(&broken, true).unwrap();
+            assert!(retries.pause(pause));
+        }
+        // An answer of the service is no outage.
+        let fresh = Budget::new();
+        let mut retries = Retries::new(&policy, &fresh, &clock, clock.deadline(PATIENCE * 60));
+        retries.next_pause(&error(ErrorKind::Forbidden, true), true);
+        assert_eq!(fresh.left.load(Ordering::Relaxed), FULL_BUDGET);
     }
 
     #[test]

@@ -6,17 +6,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use autharmor::emulator::Fault;
+use autharmor::emulator::{Emulator, Fault};
 use autharmor::{Client, ClientBuilder, FileTokenStore, RetryPolicy};
 use autharmor::{StoredToken, TokenKey, TokenStore as _};
 use autharmor_test_support::Folder;
-use autharmor_test_support::emulator::{emulator, token_requests};
+use autharmor_test_support::emulator::{emulator, token_requests, wait_for_call};
+use autharmor_test_support::shifted_clock::ShiftedClock;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 const WRITERS: usize = 3;
+/// The processes of a fleet.
+const FLEET: usize = 32;
 /// The number of tokens of each writer that the reader waits for.
 const ENOUGH: usize = 100;
 
@@ -34,7 +38,8 @@ enum Task {
         writer: usize,
         removes: bool,
     },
-    /// Calls the API once for each further line.
+    /// Calls the API once for each further line, after its clock was advanced
+    /// by the number of seconds in it.
     Call {
         file: PathBuf,
         url: String,
@@ -69,8 +74,10 @@ fn the_other_process() {
                 .login_url(&url)
                 .only_root_certificates(ca)
                 .no_proxy();
-            let client = with_store(builder, &file);
-            for _ in lines {
+            let clock = Arc::new(ShiftedClock::default());
+            let client = with_store(builder.clock(Arc::clone(&clock)), &file);
+            for line in lines {
+                clock.advance(Duration::from_secs(line.parse().unwrap()));
                 // The harness may have left its own line open.
                 println!("\n{RESULT}{}", call(&client));
             }
@@ -182,7 +189,12 @@ impl Process {
     }
 
     fn call(&mut self) -> String {
-        self.tell("call");
+        self.tell("0");
+        self.result()
+    }
+
+    /// Returns the result of the oldest call whose result was not yet returned.
+    fn result(&mut self) -> String {
         let mut lines = (&mut self.output).lines().map(Result::unwrap);
         lines
             .find_map(|line| Some(line.strip_prefix(RESULT)?.to_owned()))
@@ -251,17 +263,80 @@ fn a_reader_sees_one_whole_token_or_none_while_processes_write_and_remove() {
     read_while_others_write(true);
 }
 
-#[test]
-fn processes_share_a_token_and_drop_it_once_it_is_refused() {
-    let (folder, emulator) = (Folder::new(), emulator());
-    let file = folder.path().join("token");
-    let task = Task::Call {
-        file: file.clone(),
+fn calling(emulator: &Emulator, file: &Path) -> Task {
+    Task::Call {
+        file: file.to_owned(),
         url: emulator.api_url().to_owned(),
         ca: emulator.ca_pem().to_owned(),
         client_id: emulator.client_id().to_owned(),
         client_secret: emulator.client_secret().to_owned(),
-    };
+    }
+}
+
+#[test]
+fn of_32_processes_one_fetches_the_token_at_the_start_and_at_each_renewal() {
+    let life = Duration::from_secs(600);
+    let builder = Emulator::builder().user("ada@example.com");
+    let emulator = builder.token_lifetime(life).start().unwrap();
+    // Long enough for all of them to find no token.
+    emulator.fault(Fault::latency(Duration::from_secs(2)).on("token"));
+    let folder = Folder::new();
+    let task = calling(&emulator, &folder.path().join("token"));
+    let ada = emulator.users()[0].0.to_string();
+    let mut fleet: Vec<_> = (0..FLEET).map(|_| Process::start(&task)).collect();
+    // The cold start; the end of the token; its renewal by some, then by all;
+    // and nothing to do.
+    for (advance, at_least) in [("0", 1), ("601", 1), ("580", 0), ("17", 0), ("0", 0)] {
+        emulator.clear_requests();
+        for process in &mut fleet {
+            process.tell(advance);
+        }
+        for process in &mut fleet {
+            assert_eq!(process.result(), ada, "after {advance} s");
+        }
+        let requests = token_requests(&emulator);
+        assert!(
+            (at_least..=2).contains(&requests),
+            "{requests} after {advance} s"
+        );
+    }
+    fleet.into_iter().for_each(Process::end);
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "the token alone: {left:?}");
+}
+
+#[test]
+fn the_lease_of_a_process_that_is_killed_ends() {
+    let (folder, emulator) = (Folder::new(), emulator());
+    emulator.fault(Fault::latency(Duration::from_secs(60)).on("token").times(1));
+    let task = calling(&emulator, &folder.path().join("token"));
+    let ada = emulator.users()[0].0.to_string();
+    let mut killed = Process::start(&task);
+    killed.tell("0");
+    wait_for_call(&emulator, "token");
+    killed.child.kill().unwrap();
+    killed.child.wait().unwrap();
+    assert!(folder.path().join("token.lease").exists());
+
+    let mut others = [(); 3].map(|()| Process::start(&task));
+    let began = Instant::now();
+    for process in &mut others {
+        process.tell("0");
+    }
+    for process in &mut others {
+        assert_eq!(process.result(), ada);
+    }
+    // Five seconds, and a machine that is busy.
+    assert!(began.elapsed() < Duration::from_secs(25));
+    assert_eq!(token_requests(&emulator), 2, "one of them took over");
+    others.into_iter().for_each(Process::end);
+}
+
+#[test]
+fn processes_share_a_token_and_drop_it_once_it_is_refused() {
+    let (folder, emulator) = (Folder::new(), emulator());
+    let file = folder.path().join("token");
+    let task = calling(&emulator, &file);
     let ada = emulator.users()[0].0.to_string();
 
     let mut first = Process::start(&task);

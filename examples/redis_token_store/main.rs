@@ -12,9 +12,9 @@
 //! the token of another project, whose users your program would then let in.
 //! So give it a user of its own in Redis with the fewest rights:
 //!
-//!     ACL SETUSER door on >password ~autharmor:token:* +get +set +del +eval +ping
+//!     ACL SETUSER door on >password ~autharmor:token:* +get +set +del +eval +ping +select
 //!
-//! and check who else can read and write there, `MONITOR` and backups
+//! (`SELECT` is sent if the URL names a database) and check who else can read and write there, `MONITOR` and backups
 //! included. `redis://` is not encrypted: to reach another machine use
 //! `rediss://`, with one of the TLS features of the crate `redis`.
 

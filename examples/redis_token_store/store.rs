@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use autharmor::{Secret, StoredToken, TokenKey, TokenStore};
+use autharmor::{Lease, Secret, StoredToken, TokenKey, TokenStore};
 use redis::{Client, Cmd, Connection, FromRedisValue, RedisError, RedisResult, cmd};
 
 /// The client calls its store within no deadline, so the store has its own:
@@ -15,11 +15,17 @@ use redis::{Client, Cmd, Connection, FromRedisValue, RedisError, RedisResult, cm
 const TIMEOUT: Duration = Duration::from_millis(500);
 /// Separates the keys from all others in the same Redis.
 const NAMESPACE: &str = "autharmor:token:";
-/// In one step, so that no newer token is deleted.
+/// In one step, so that no newer token and no lease of another client is deleted.
 const DELETE_IF_IT_IS: &str =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end";
 
-/// Keeps tokens in Redis, each under a key of its own and until it ends.
+/// In one step, so that one client alone gets the lease. Redis measures its
+/// length.
+const SET_OR_GET: &str = "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) \
+    then return false else return redis.call('GET', KEYS[1]) end";
+
+/// Keeps tokens in Redis, each under a key of its own and until it ends. The
+/// client that fetches the next token has a lease there.
 pub(crate) struct RedisTokenStore {
     redis: Client,
     /// Made when it is needed. Held for one command at a time.
@@ -120,6 +126,28 @@ impl TokenStore for RedisTokenStore {
             _ => Ok(()),
         }
     }
+
+    fn lease(&self, key: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
+        let other: Option<String> = self.run(
+            cmd("EVAL")
+                .arg(SET_OR_GET)
+                .arg(1)
+                .arg(lease_name(key))
+                .arg(holder)
+                .arg(length.as_millis().max(1)),
+        )?;
+        Ok(other.map_or(Lease::Granted, Lease::Held))
+    }
+
+    fn release(&self, key: &TokenKey, holder: &str) -> io::Result<()> {
+        self.run(
+            cmd("EVAL")
+                .arg(DELETE_IF_IT_IS)
+                .arg(1)
+                .arg(lease_name(key))
+                .arg(holder),
+        )
+    }
 }
 
 /// Shows neither the URL, which holds a password, nor the connection.
@@ -131,6 +159,11 @@ impl fmt::Debug for RedisTokenStore {
 
 fn name(key: &TokenKey) -> String {
     format!("{NAMESPACE}{key}")
+}
+
+/// No key begins with a letter, so this is no token's name.
+fn lease_name(key: &TokenKey) -> String {
+    format!("{NAMESPACE}lease:{key}")
 }
 
 fn holds(text: &Secret, token: &Secret) -> bool {

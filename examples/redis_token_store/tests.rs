@@ -8,14 +8,16 @@ use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use autharmor::emulator::{Emulator, Fault};
-use autharmor::{Client, RetryPolicy, StoredToken, TokenKey, TokenStore as _};
+use autharmor::{Client, Lease, RetryPolicy, StoredToken, TokenKey, TokenStore as _};
 use autharmor_test_support::Folder;
 use autharmor_test_support::emulator::{emulator, token_requests};
 use autharmor_test_support::programs::in_path;
+use autharmor_test_support::shifted_clock::ShiftedClock;
 use libtest_mimic::{Arguments, Completion, Trial};
 use redis::{Cmd, FromRedisValue, cmd};
 use serde_json::{Value, json};
@@ -34,6 +36,9 @@ macro_rules! tests {
 fn main() {
     let tests = tests![
         two_clients_make_one_token_request,
+        of_200_clients_one_fetches_the_token_at_the_start_and_at_each_renewal,
+        the_lease_of_a_client_that_was_killed_ends,
+        a_lease_has_one_holder_until_it_is_released_or_ends,
         redis_forgets_a_token_when_it_ends,
         a_refused_token_is_dropped_and_a_newer_one_is_not,
         no_late_removal_takes_a_newer_token,
@@ -140,8 +145,9 @@ impl Redis {
             .unwrap()
     }
 
+    /// The names of the tokens; those of leases begin otherwise.
     fn keys(&self) -> Vec<String> {
-        self.query(cmd("KEYS").arg("*"))
+        self.query(cmd("KEYS").arg("autharmor:token:\"*"))
     }
 
     /// The one token that is kept.
@@ -164,6 +170,87 @@ impl Drop for Redis {
 fn client(emulator: &Emulator, redis: &Redis) -> Client {
     let builder = emulator.client_builder().retry(RetryPolicy::off());
     builder.token_store(redis.store()).build().unwrap()
+}
+
+fn of_200_clients_one_fetches_the_token_at_the_start_and_at_each_renewal() {
+    const CLIENTS: usize = 200;
+    let redis = Redis::start(&[]);
+    let builder = Emulator::builder().user("ada@example.com");
+    let builder = builder.token_lifetime(Duration::from_secs(600));
+    let emulator = builder.keep_requests(10 * CLIENTS).start().unwrap();
+    // Long enough for all of them to find no token.
+    emulator.fault(Fault::latency(Duration::from_secs(1)).on("token"));
+    let clock = Arc::new(ShiftedClock::default());
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let builder = emulator.client_builder().retry(RetryPolicy::off());
+            let builder = builder.clock(Arc::clone(&clock));
+            builder.token_store(redis.store()).build().unwrap()
+        })
+        .collect();
+    // The cold start; the end of the token; its renewal by some, then by all;
+    // and nothing to do.
+    for (advance, at_least) in [(0, 1), (601, 1), (580, 0), (17, 0), (0, 0)] {
+        clock.advance(Duration::from_secs(advance));
+        emulator.clear_requests();
+        let start = Barrier::new(CLIENTS);
+        thread::scope(|scope| {
+            for client in &clients {
+                scope.spawn(|| {
+                    start.wait();
+                    call(client);
+                });
+            }
+        });
+        let requests = token_requests(&emulator);
+        assert!(
+            (at_least..=2).contains(&requests),
+            "{requests} after {advance} s"
+        );
+    }
+}
+
+fn the_lease_of_a_client_that_was_killed_ends() {
+    let redis = Redis::start(&[]);
+    let emulator = emulator();
+    call(&client(&emulator, &redis));
+    let [token] = redis.keys().try_into().unwrap();
+    let () = redis.query(cmd("DEL").arg(&token));
+    let lease = token.replace("autharmor:token:", "autharmor:token:lease:");
+    let () = redis.query(cmd("SET").arg(&lease).arg("killed").arg("PX").arg(5000));
+    emulator.clear_requests();
+    let (others, began) = ([(); 3].map(|()| client(&emulator, &redis)), Instant::now());
+    thread::scope(|scope| {
+        for other in &others {
+            scope.spawn(|| call(other));
+        }
+    });
+    // And a machine that is busy.
+    assert!(began.elapsed() < Duration::from_secs(25));
+    assert_eq!(token_requests(&emulator), 1, "one of them took over");
+    let left: Vec<String> = redis.query(cmd("KEYS").arg("*lease*"));
+    assert!(left.is_empty(), "{left:?}");
+}
+
+fn a_lease_has_one_holder_until_it_is_released_or_ends() {
+    let redis = Redis::start(&[]);
+    let (one, two) = (redis.store(), redis.store());
+    let long = Duration::from_secs(60);
+    let held = || Lease::Held("one".to_owned());
+    assert_eq!(one.lease(&key("a"), "one", long).unwrap(), Lease::Granted);
+    assert_eq!(two.lease(&key("a"), "two", long).unwrap(), held());
+    assert_eq!(two.lease(&key("b"), "two", long).unwrap(), Lease::Granted);
+    two.release(&key("a"), "two").unwrap();
+    assert_eq!(two.lease(&key("a"), "two", long).unwrap(), held());
+    one.release(&key("a"), "one").unwrap();
+    let short = Duration::from_millis(50);
+    assert_eq!(two.lease(&key("a"), "two", short).unwrap(), Lease::Granted);
+    while one.lease(&key("a"), "one", long).unwrap() != Lease::Granted {
+        thread::yield_now();
+    }
+    // The former holder comes late.
+    two.release(&key("a"), "two").unwrap();
+    assert_eq!(two.lease(&key("a"), "two", long).unwrap(), held());
 }
 
 fn call(client: &Client) {
@@ -378,6 +465,16 @@ fn a_user_with_the_least_rights_is_enough() {
     assert_eq!(load(&store, "a").as_deref(), Some("one"));
     store.remove(&key("a"), &"one".into()).unwrap();
     assert_eq!(load(&store, "a"), None);
+    let lease = store.lease(&key("a"), "one", Duration::from_secs(5));
+    assert_eq!(lease.unwrap(), Lease::Granted);
+    store.release(&key("a"), "one").unwrap();
+    // In another database than the first.
+    let other = RedisTokenStore::new(&format!("{url}&db=1")).unwrap();
+    other.save(&key("a"), &stored("two", 100)).unwrap();
+    assert_eq!(
+        (load(&other, "a").as_deref(), load(&store, "a")),
+        (Some("two"), None)
+    );
 
     // Whom Redis lets not in has no store, but calls all the same.
     let emulator = emulator();

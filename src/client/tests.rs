@@ -329,7 +329,9 @@ fn a_call_that_notifies_is_sent_once_whatever_the_status_but_429_and_401() {
 fn the_retry_budget_of_a_client_runs_dry_and_refills_with_successes() {
     let is_up = Arc::new(AtomicBool::new(false));
     let up = Arc::clone(&is_up);
-    let test = TestClient::new(
+    // In no time, so that it is no outage.
+    let policy = RetryPolicy::new().first_pause(std::time::Duration::ZERO);
+    let test = TestClient::with(
         |number, _, _| token(number, 1_000_000),
         move |_, _, _| {
             if up.load(Ordering::SeqCst) {
@@ -338,6 +340,7 @@ fn the_retry_budget_of_a_client_runs_dry_and_refills_with_successes() {
                 respond(503, "")
             }
         },
+        |builder| builder.retry(policy),
     );
     let requests = |calls: usize| {
         let before = test.api_requests();

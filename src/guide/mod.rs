@@ -6,7 +6,8 @@
 //!
 //! To call the API: [first call](first_call), [configuration], [users by
 //! name](users_by_name), [versions], [endpoints], [errors],
-//! [retries and timeouts](retries_and_timeouts), [the access token](token).
+//! [retries and timeouts](retries_and_timeouts), [the access token](token),
+//! [many processes](fleet), [what a fleet costs](fleet_costs).
 //!
 //! To test: [testing your login](testing), [other languages](other_languages).
 //!
@@ -46,6 +47,8 @@ chapters! {
     errors "errors.md"
     retries_and_timeouts "retries-and-timeouts.md"
     token "token.md"
+    fleet "fleet.md"
+    fleet_costs "fleet-costs.md"
     tls_and_proxies "tls-and-proxies.md"
     logging "logging.md"
     transport "transport.md"

@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use super::fetch::{Fetcher, Token, TokenSettings};
 use super::grant::Credentials;
+use super::lease::{LeaseWait, OwnLease, Taken, new_holder};
 use super::state::{FetchOutcome, Life, Moment, Next, Rejection, Source, State, Ticket};
 use super::token_error;
-use crate::clock::Clock;
+use crate::clock::{Clock, shortened};
 use crate::error::{Error, ErrorKind};
 use crate::retry::Budget;
 use crate::single_flight::SingleFlight;
 use crate::transport::Transport;
 
+type Obtained = (Arc<Token>, Life, Source);
 type Outcome = FetchOutcome<Arc<Token>, Error>;
 
 /// The token cache of a client and all its clones.
@@ -57,6 +59,7 @@ impl TokenCache {
                 transport,
                 clock: Arc::clone(&clock),
                 budget,
+                holder: new_holder(),
             },
             clock,
             shared: Mutex::new(shared),
@@ -226,14 +229,18 @@ impl TokenCache {
         };
 
         let start = self.clock.now();
+        let mut wait = LeaseWait::new(&*self.clock, deadline);
         let result = self
-            .obtain(&credentials, ticket, deadline)
+            .obtain(&credentials, ticket, &mut wait)
             // Whatever happened, the call itself has not been sent.
             .map_err(|error| error.in_area("token").with_sent(false));
         let now = self.clock.now();
         let outcome = match result.clone() {
-            Ok((token, life, source)) => FetchOutcome::Fetched(token, life, source),
-            Err(error) if error.kind() == ErrorKind::Auth => FetchOutcome::Refused(error),
+            Ok(Some((token, life, source))) => FetchOutcome::Fetched(token, life, source),
+            Ok(None) => FetchOutcome::Deferred,
+            Err(error) if error.kind() == ErrorKind::Auth || wait.is_over() => {
+                FetchOutcome::Refused(error)
+            }
             Err(error) if error.is_timeout() && now >= deadline => {
                 FetchOutcome::OutOfTime(error, now.saturating_duration_since(start))
             }
@@ -241,31 +248,104 @@ impl TokenCache {
         };
 
         if guard.fetch_done(now, outcome) {
-            return result.map(|(token, ..)| Some(token));
+            return result.map(|obtained| obtained.map(|(token, ..)| token));
         }
-        if let Ok((token, _, Source::Endpoint)) = result {
+        if let Ok(Some((token, _, Source::Endpoint))) = result {
             // It may have been saved when it still counted.
             self.fetcher.remove(&credentials, &token);
         }
         Ok(None)
     }
 
-    /// Returns the store's token if it is good, else a new one.
+    /// Returns the store's token if it is good, else a new one. `None`: another
+    /// process fetches it, and the present one is valid.
     fn obtain(
         &self,
         credentials: &Credentials,
         ticket: Ticket,
-        deadline: Instant,
-    ) -> Result<(Arc<Token>, Life, Source), Error> {
-        if ticket.source == Source::StoreOrEndpoint {
-            if let Some((token, life)) = self.fetcher.stored(credentials, ticket.serial) {
-                let is_it = |other: &Arc<Token>| other.text == token.text;
-                if !self.lock().state.excludes(is_it) {
-                    return Ok((token, life, Source::StoreOrEndpoint));
+        wait: &mut LeaseWait<'_>,
+    ) -> Result<Option<Obtained>, Error> {
+        let deadline = wait.deadline;
+        if ticket.source == Source::Endpoint {
+            return self
+                .request(credentials, ticket, deadline, deadline)
+                .map(Some);
+        }
+        let mut is_again = false;
+        loop {
+            let stored = self.stored(credentials, ticket, is_again);
+            is_again = true;
+            if stored.as_ref().is_some_and(is_fresh) {
+                return Ok(stored);
+            }
+            let result = match self.fetcher.lease(credentials, deadline) {
+                Taken::Unsupported => self.request(credentials, ticket, deadline, deadline),
+                Taken::Granted(lease) => self.request_under(lease, credentials, ticket, deadline),
+                // The present token is valid, or the stored one.
+                Taken::Held(_) if ticket.is_renewal || stored.is_some() => return Ok(stored),
+                Taken::Held(holder) => {
+                    wait.pause(&holder)?;
+                    if self.lock().state.is_current(ticket) {
+                        continue;
+                    }
+                    Err(out_of_time())
                 }
+            };
+            return match (result, stored) {
+                (Err(_), Some(stored)) => Ok(Some(stored)),
+                (result, _) => result.map(Some),
+            };
+        }
+    }
+
+    /// Fetches a token, unless another process has saved one and ended its lease
+    /// just before this one began.
+    fn request_under(
+        &self,
+        lease: OwnLease<'_>,
+        credentials: &Credentials,
+        ticket: Ticket,
+        deadline: Instant,
+    ) -> Result<Obtained, Error> {
+        if let Some(stored) = self.stored(credentials, ticket, true).filter(is_fresh) {
+            return Ok(stored);
+        }
+        let last_retry = deadline.min(lease.last_retry);
+        let result = self.request(credentials, ticket, deadline, last_retry);
+        if let Err(error) = &result {
+            let had_time = self.clock.now() < deadline || !error.is_timeout();
+            if error.is_transient() && had_time {
+                lease.failed(ticket.serial);
             }
         }
-        let (token, life) = self.fetcher.request(credentials, ticket.serial, deadline)?;
+        result
+    }
+
+    /// Returns the store's token, unless it is the one to be replaced.
+    fn stored(
+        &self,
+        credentials: &Credentials,
+        ticket: Ticket,
+        is_again: bool,
+    ) -> Option<Obtained> {
+        let serial = ticket.serial;
+        let (token, life) = self.fetcher.stored(credentials, serial, is_again)?;
+        let is_it = |other: &Arc<Token>| other.text == token.text;
+        let is_excluded = self.lock().state.excludes(is_it);
+        (!is_excluded).then_some((token, life, Source::StoreOrEndpoint))
+    }
+
+    /// Fetches a token from the endpoint and saves it.
+    fn request(
+        &self,
+        credentials: &Credentials,
+        ticket: Ticket,
+        deadline: Instant,
+        last_retry: Instant,
+    ) -> Result<Obtained, Error> {
+        let (token, life) =
+            self.fetcher
+                .request(credentials, ticket.serial, deadline, last_retry)?;
         if self.lock().state.is_current(ticket) {
             self.fetcher.save(credentials, &token, life);
         }
@@ -292,7 +372,9 @@ impl FetchGuard<'_> {
         self.is_done = true;
         let mut shared = self.cache.lock();
         shared.fetch = None;
-        let counts = shared.state.fetch_done(self.ticket, now, &outcome);
+        let clock = &*self.cache.clock;
+        let shorten = |pause| shortened(clock, pause);
+        let counts = shared.state.fetch_done(self.ticket, now, &outcome, shorten);
         drop(shared);
         self.fetch.outcome.finish(outcome);
         counts
@@ -305,6 +387,11 @@ impl Drop for FetchGuard<'_> {
             self.end(self.cache.clock.now(), FetchOutcome::Abandoned);
         }
     }
+}
+
+/// Whether a stored token is not to be renewed yet.
+fn is_fresh((_, life, _): &Obtained) -> bool {
+    !life.wants_renewal(life.start)
 }
 
 fn out_of_time() -> Error {

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 
@@ -70,17 +70,22 @@ pub(super) struct Fetcher {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) budget: Arc<Budget>,
+    /// The name under which this client takes leases.
+    pub(super) holder: String,
 }
 
 impl Fetcher {
-    /// Fetches a token from the endpoint, with retries as the policy says.
+    /// Fetches a token from the endpoint, with retries as the policy says, which
+    /// begin before `last_retry`.
     pub(super) fn request(
         &self,
         credentials: &Credentials,
         serial: u64,
         deadline: Instant,
+        last_retry: Instant,
     ) -> Result<LiveToken, Error> {
-        let mut retries = Retries::new(&self.settings.retry, &self.budget, &*self.clock, deadline);
+        let policy = &self.settings.retry;
+        let mut retries = Retries::new(policy, &self.budget, &*self.clock, last_retry);
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -154,10 +159,7 @@ impl Fetcher {
         let header = body
             .header()
             .map_err(|error| error.with_status(response.status().as_u16()))?;
-        let life = Life {
-            start,
-            length: body.life(),
-        };
+        let life = self.life(start, body.life(), body.life());
         let text = self.settings.store.is_some().then_some(body.access_token);
         let token = Token {
             header,
@@ -168,25 +170,43 @@ impl Fetcher {
         Ok((Arc::new(token), life))
     }
 
-    fn key(&self, credentials: &Credentials) -> TokenKey {
+    /// Returns the life of a token that had a longer one when it was issued.
+    fn life(&self, start: Moment, length: Duration, whole: Duration) -> Life {
+        let is_shared = self.settings.store.is_some();
+        Life {
+            start,
+            length,
+            margin: margin(whole, is_shared, |most| self.clock.jitter(most)),
+        }
+    }
+
+    pub(super) fn key(&self, credentials: &Credentials) -> TokenKey {
         TokenKey::new(&self.settings.grant, &credentials.id)
     }
 
-    fn load(&self, credentials: &Credentials) -> Option<StoredToken> {
+    /// `is_again`: an error has been logged already.
+    fn load(&self, credentials: &Credentials, is_again: bool) -> Option<StoredToken> {
         let store = self.settings.store.as_ref()?;
         match store.load(&self.key(credentials)) {
             Ok(stored) => stored,
             Err(error) => {
-                warn("cannot be read", &error, None);
+                if !is_again {
+                    warn("cannot be read", &error, None);
+                }
                 None
             }
         }
     }
 
-    /// Returns the store's token, if it can be used. A store that fails counts
-    /// as empty.
-    pub(super) fn stored(&self, credentials: &Credentials, serial: u64) -> Option<LiveToken> {
-        let stored = self.load(credentials)?;
+    /// Returns the store's token, if it is valid; perhaps it is to be renewed.
+    /// A store that fails counts as empty.
+    pub(super) fn stored(
+        &self,
+        credentials: &Credentials,
+        serial: u64,
+        is_again: bool,
+    ) -> Option<LiveToken> {
+        let stored = self.load(credentials, is_again)?;
         let start = Moment::now(&*self.clock);
         let until_end = |from| {
             let left = stored.expires_at.duration_since(from);
@@ -195,8 +215,7 @@ impl Fetcher {
         // No more than its whole life, if the clock has been set back since.
         let whole = until_end(stored.issued_at);
         let length = until_end(start.wall).min(whole);
-        if length <= margin(whole) {
-            // It is about to end: this process may as well renew it.
+        if length.is_zero() {
             return None;
         }
         let token = Token {
@@ -205,7 +224,7 @@ impl Fetcher {
             serial,
             was_accepted: AtomicBool::new(false),
         };
-        Some((Arc::new(token), Life { start, length }))
+        Some((Arc::new(token), self.life(start, length, whole)))
     }
 
     /// Saves a token that has just been fetched in the store, if there is one.
@@ -232,7 +251,7 @@ impl Fetcher {
 
     /// Removes whatever token the store holds.
     pub(super) fn clear_store(&self, credentials: &Credentials) {
-        if let Some(stored) = self.load(credentials) {
+        if let Some(stored) = self.load(credentials, false) {
             self.remove_text(credentials, &stored.token);
         }
     }
@@ -248,7 +267,7 @@ impl Fetcher {
 }
 
 /// Logs an error of the store, on one line and without the token.
-fn warn(what: &str, error: &io::Error, token: Option<&Secret>) {
+pub(super) fn warn(what: &str, error: &io::Error, token: Option<&Secret>) {
     let mut text = error.to_string();
     if let Some(token) = token {
         text = redact::text(&text, token.expose());

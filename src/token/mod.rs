@@ -1,17 +1,19 @@
 //! The access token: fetched by one thread at a time, shared by all.
 //!
-//! `state` decides, `fetch` asks store and token endpoint, `cache` joins them
-//! under one mutex that is never held across I/O.
+//! `state` decides, `fetch` asks store and token endpoint, `lease` has one
+//! process among many fetch, `cache` joins them under one mutex that is never
+//! held across I/O.
 
 mod cache;
 mod fetch;
 mod grant;
+mod lease;
 pub(crate) mod redact;
 mod state;
 mod store;
 
 pub use self::grant::ClientAuth;
-pub use self::store::{FileTokenStore, StoredToken, TokenKey, TokenStore};
+pub use self::store::{FileTokenStore, Lease, StoredToken, TokenKey, TokenStore};
 
 pub(crate) use self::cache::TokenCache;
 pub(crate) use self::fetch::{Token, TokenSettings};

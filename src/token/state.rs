@@ -5,16 +5,19 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::clock::Clock;
 
-/// A token is renewed this long before its end, or a tenth of its life if that
-/// is less.
+/// A token is renewed at most this long before its end, or a tenth of its life
+/// if that is less.
 const MARGIN: Duration = Duration::from_secs(30);
 /// The least time between two token requests because of a 401. Without it,
 /// anybody who can cause a 401 could cause traffic.
 const REFETCH_INTERVAL: Duration = Duration::from_secs(30);
-/// Refused credentials are not tried again for this time.
+/// Refused credentials are not tried again for this time, and no token is
+/// waited for that other processes could not fetch.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(1);
 /// After a failed renewal, a valid token is not renewed for this time.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
+/// While another process renews the token, this one looks for it after so long.
+const DEFERRAL: Duration = Duration::from_secs(2);
 /// The number of rejected tokens that are remembered, because a store may keep
 /// them.
 const MAX_REJECTED: usize = 4;
@@ -50,6 +53,8 @@ pub(super) struct Life {
     pub(super) start: Moment,
     /// The time from `start` to its end.
     pub(super) length: Duration,
+    /// The time before its end at which this client renews it.
+    pub(super) margin: Duration,
 }
 
 impl Life {
@@ -57,14 +62,27 @@ impl Life {
         self.start.age(now) < self.length
     }
 
-    fn wants_renewal(&self, now: Moment) -> bool {
-        self.start.age(now) + margin(self.length) >= self.length
+    pub(super) fn wants_renewal(&self, now: Moment) -> bool {
+        self.start.age(now) + self.margin >= self.length
     }
 }
 
-/// Returns the time before its end at which a token is renewed.
-pub(super) fn margin(life: Duration) -> Duration {
-    MARGIN.min(life / 10)
+/// Returns the time before its end at which a client renews a token of this
+/// life: at random between the whole margin and a quarter of it. Of many
+/// clients that share it few begin early, so that most find the next token in
+/// their store.
+pub(super) fn margin(
+    life: Duration,
+    is_shared: bool,
+    jitter: impl Fn(Duration) -> Duration,
+) -> Duration {
+    let whole = MARGIN.min(life / 10);
+    let least = whole / 4;
+    let draws = if is_shared { 4 } else { 1 };
+    let earlier = (0..draws)
+        .map(|_| jitter(whole.saturating_sub(least)))
+        .min();
+    least + earlier.unwrap_or_default()
 }
 
 /// Where a new token may come from.
@@ -82,6 +100,8 @@ pub(super) struct Ticket {
     /// The result of the fetch counts in this generation only.
     pub(super) generation: u64,
     pub(super) source: Source,
+    /// Whether there is a valid token.
+    pub(super) is_renewal: bool,
     /// Whether a 401 is the reason.
     is_after_401: bool,
 }
@@ -108,11 +128,13 @@ pub(super) enum Next<T, E> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum FetchOutcome<T, E> {
     Fetched(T, Life, Source),
-    /// The endpoint refused the credentials.
+    /// The endpoint refused the credentials, or other processes cannot fetch.
     Refused(E),
     Failed(E),
     /// The caller that fetched had no more time than this.
     OutOfTime(E, Duration),
+    /// Another process renews the token.
+    Deferred,
     /// The caller that fetched panicked.
     Abandoned,
 }
@@ -201,7 +223,7 @@ impl<T: Clone, E: Clone> State<T, E> {
         self.is_after_401 = !ends;
         // A store that gave two bad tokens is not asked a third time.
         self.skips_store |= is_doubted && cached.is_second_try;
-        Next::Renew(self.begin_fetch(now, source))
+        Next::Renew(self.begin_fetch(now, source, true))
     }
 
     /// For a caller that needs a token from this source, whatever is cached.
@@ -215,11 +237,11 @@ impl<T: Clone, E: Clone> State<T, E> {
             Some((end, refusal)) if now.mono < *end => Next::Fail(refusal.clone()),
             _ if now.mono >= deadline => Next::OutOfTime,
             _ if self.fetch.is_some() => Next::Wait,
-            _ => Next::Fetch(self.begin_fetch(now, source)),
+            _ => Next::Fetch(self.begin_fetch(now, source, false)),
         }
     }
 
-    fn begin_fetch(&mut self, now: Moment, source: Source) -> Ticket {
+    fn begin_fetch(&mut self, now: Moment, source: Source, is_renewal: bool) -> Ticket {
         self.serial += 1;
         let is_after_401 = std::mem::take(&mut self.is_after_401);
         if is_after_401 {
@@ -233,6 +255,7 @@ impl<T: Clone, E: Clone> State<T, E> {
             } else {
                 Source::Endpoint
             },
+            is_renewal,
             is_after_401,
         };
         self.fetch = Some(ticket);
@@ -251,17 +274,20 @@ impl<T: Clone, E: Clone> State<T, E> {
         ticket.generation == self.generation
     }
 
-    /// Ends a fetch. Returns whether it still counts.
+    /// Ends a fetch. Returns whether it still counts. `shorten` makes pauses
+    /// shorter at random.
     pub(super) fn fetch_done(
         &mut self,
         ticket: Ticket,
         now: Instant,
         outcome: &FetchOutcome<T, E>,
+        shorten: impl Fn(Duration) -> Duration,
     ) -> bool {
         self.fetch = None;
         if !self.is_current(ticket) {
             return false;
         }
+        let after = |pause| now.checked_add(shorten(pause));
         match outcome {
             FetchOutcome::Fetched(token, life, source) => {
                 let is_second_try = ticket.is_after_401 && *source != Source::Endpoint;
@@ -285,13 +311,18 @@ impl<T: Clone, E: Clone> State<T, E> {
                 });
             }
             FetchOutcome::Refused(error) => {
-                self.no_renewal_before = now.checked_add(RENEWAL_PAUSE);
-                self.refusal = now
-                    .checked_add(REFUSAL_MEMORY)
-                    .map(|end| (end, error.clone()));
+                self.no_renewal_before = after(RENEWAL_PAUSE);
+                self.refusal = after(REFUSAL_MEMORY).map(|end| (end, error.clone()));
             }
             FetchOutcome::Failed(_) | FetchOutcome::OutOfTime(..) => {
-                self.no_renewal_before = now.checked_add(RENEWAL_PAUSE);
+                self.no_renewal_before = after(RENEWAL_PAUSE);
+            }
+            FetchOutcome::Deferred => {
+                self.no_renewal_before = after(DEFERRAL);
+                if ticket.is_after_401 {
+                    // No token request was made.
+                    self.last_refetch = None;
+                }
             }
             FetchOutcome::Abandoned => {}
         }
@@ -319,7 +350,9 @@ impl<T: Clone, E: Clone> State<T, E> {
             FetchOutcome::Refused(error) | FetchOutcome::Failed(error) => Err(error),
             // With less time the next fetch would end the same way.
             FetchOutcome::OutOfTime(error, taken) if left <= taken => Err(error),
-            FetchOutcome::OutOfTime(..) | FetchOutcome::Abandoned => Ok(None),
+            FetchOutcome::OutOfTime(..) | FetchOutcome::Deferred | FetchOutcome::Abandoned => {
+                Ok(None)
+            }
         }
     }
 

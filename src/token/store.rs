@@ -1,6 +1,8 @@
 //! [`TokenStore`]: keeps the access token beyond this process.
 
 mod file;
+mod lease_file;
+mod private_file;
 
 use std::fmt;
 use std::io;
@@ -45,8 +47,52 @@ pub trait TokenStore: Send + Sync {
     /// other, never a part.
     fn save(&self, key: &TokenKey, token: &StoredToken) -> io::Result<()>;
 
-    /// Removes the token, if the store still holds this one.
+    /// Removes the token, if the store still holds this one. If the store can,
+    /// in one atomic step: another process may be saving a newer one.
     fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()>;
+
+    /// Reserves the next token fetch for one client, so that of all clients that
+    /// share the store one fetches.
+    ///
+    /// In one atomic step: if nobody has a lease on this key, `holder` has one
+    /// from now on, and it ends by itself after `length`. Otherwise nothing
+    /// changes. `holder` is less than 100 letters, digits and hyphens; no two
+    /// clients use the same. `length` is at most 5 seconds. It should be measured
+    /// by one clock: that of the store, or of the process that waits for the end.
+    /// A lease that ends too early costs a token request, nothing else.
+    ///
+    /// The client takes a lease before it fetches a token, and
+    /// [releases](Self::release) it after it has saved the token. While another
+    /// client has the lease, calls use the present token as long as it is valid,
+    /// and without one look into the store until their deadline. A fetch from
+    /// the endpoint alone, as by
+    /// [`check_credentials`](crate::Client::check_credentials), takes no lease.
+    ///
+    /// By default [`Lease::Unsupported`]: then each client that needs a token
+    /// fetches one. An error counts as that.
+    fn lease(&self, key: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
+        let _ = (key, holder, length);
+        Ok(Lease::Unsupported)
+    }
+
+    /// Ends the lease on this key, if `holder` has it. If the store can, in one
+    /// atomic step.
+    fn release(&self, key: &TokenKey, holder: &str) -> io::Result<()> {
+        let _ = (key, holder);
+        Ok(())
+    }
+}
+
+/// The result of [`TokenStore::lease`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lease {
+    /// The client that asked has the lease.
+    Granted,
+    /// This holder has a lease that has not ended.
+    Held(String),
+    /// The store has no leases.
+    Unsupported,
 }
 
 /// Identifies a token by token endpoint, client id and scopes. Its `Display` is

@@ -751,7 +751,7 @@ fn a_busy_token_endpoint_is_waited_for_within_the_deadline() {
         |_, _, _| respond(200, "{}"),
     );
     call(&test.client).unwrap();
-    assert_eq!(test.clock.slept(), [seconds(1)]);
+    assert_eq!(test.clock.slept(), [Duration::from_millis(1250)]);
 }
 
 #[test]

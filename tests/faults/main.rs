@@ -15,6 +15,7 @@ mod table;
 mod attempts;
 mod authorization;
 mod environment;
+mod fleet;
 mod http_layer;
 mod json;
 mod misuse;

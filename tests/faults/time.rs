@@ -83,7 +83,7 @@ fn t14_token_endpoint_is_busy() {
             |_, request, _| healthy(request),
         ));
         row.check_call(&scenario, call, &served().tokens(2));
-        assert_eq!(clock.slept(), [seconds(1)]);
+        assert_eq!(clock.slept(), [Duration::from_millis(1250)]);
 
         // Longer than the deadline, or than any pause.
         for (after, text) in [(50, "50"), (3600, "3600")] {
@@ -322,7 +322,7 @@ fn h16_unavailable_for_a_while() {
         let (scenario, clock) = busy("5");
         if call == Call::Read {
             row.check_call(&scenario, call, &served().requests(2, 0).tokens(1));
-            assert_eq!(clock.slept(), [seconds(5)]);
+            assert_eq!(clock.slept(), [Duration::from_millis(6250)]);
         } else {
             row.check_call(&scenario, call, &error(5));
             assert!(clock.slept().is_empty());

@@ -99,8 +99,8 @@ fn w2_failed_polls() {
     );
     waits(&mut row, &scenario, seconds(60), &served().requests(6, 0));
 
-    // Until the timeout: polls after 1, 3 (by `Retry-After`), 5.25,
-    // 8.625, 13.625, 18.625 and 20 seconds.
+    // Until the timeout: polls after 1, 3.5 (by `Retry-After`), 5.75,
+    // 9.125, 14.125, 19.125 and 20 seconds.
     let (scenario, clock) = polled(failure, seconds(20));
     waits(
         &mut row,

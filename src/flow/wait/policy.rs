@@ -13,7 +13,7 @@ use crate::error::Error;
 /// Polls begin 1 second after the start and become rarer, up to one every 5
 /// seconds; [`poll_every`](Self::poll_every) changes that. Each pause is
 /// shortened at random by up to half, and a `Retry-After` lengthens it to at
-/// most 20 seconds. The last poll is sent when the time is over. A poll may
+/// most 20 seconds and up to a quarter more at random. The last poll is sent when the time is over. A poll may
 /// take up to 5 seconds, the last one as well.
 ///
 /// A callback or a flag can cancel the waiting. Then each poll runs in a

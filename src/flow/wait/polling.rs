@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use super::policy::{Outage, WaitPolicy, WaitProgress};
 use super::poll_timeout;
 use crate::client::Client;
-use crate::clock::Clock;
+use crate::clock::{Clock, lengthened, shortened};
 use crate::error::Error;
 
 /// The default pauses before the first poll and between later ones.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
-/// The longest `Retry-After` of a poll that is waited for.
+/// The longest `Retry-After` of a poll that is waited for, without jitter.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(20);
 /// The pause between two calls of a progress callback.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -63,10 +63,9 @@ pub(super) fn wait<W: Send + 'static>(
             Err(error) => return Err(error),
         };
         let last_error = waiting.progress.last_error.as_ref();
-        retry_after = last_error
-            .and_then(Error::retry_after)
-            .unwrap_or_default()
-            .min(MAX_RETRY_AFTER);
+        let after = last_error.and_then(Error::retry_after).unwrap_or_default();
+        // Others may have been told the same time.
+        retry_after = lengthened(clock, after.min(MAX_RETRY_AFTER), Duration::MAX);
         if is_last {
             return Ok(match waiting.progress.last_error {
                 None => Waited::TimeOver,
@@ -101,9 +100,9 @@ impl<'a> Pauses<'a> {
 
     /// Returns the next pause, shortened at random by up to half.
     fn next(&mut self) -> Duration {
-        let half = self.next / 2;
-        self.next = self.next.saturating_add(half).min(self.longest);
-        (half + self.clock.jitter(half)).max(self.shortest)
+        let pause = shortened(self.clock, self.next).max(self.shortest);
+        self.next = self.next.saturating_add(self.next / 2).min(self.longest);
+        pause
     }
 }
 

@@ -269,7 +269,7 @@ fn retry_after_lengthens_one_pause_and_no_wait() {
         wait(&test, &WaitPolicy::new()).unwrap(),
         AuthWait::ReadyToValidate
     );
-    assert_eq!(slept(&test), [1000, 20_000, 2250]);
+    assert_eq!(slept(&test), [1000, 25_000, 2250]);
 
     // Beyond the deadline: one last poll at the deadline.
     for after in ["11", "1000000", "18446744073709551615"] {

@@ -57,6 +57,8 @@ struct Events {
     panics: u8,
     /// Another process saves a token.
     foreign_saves: u8,
+    /// Another process takes the lease. It ends with a token or without.
+    foreign_leases: u8,
     /// Time passes.
     pauses: u8,
 }
@@ -76,12 +78,21 @@ enum Step {
     Idle,
     Ask,
     LoadStored(Ticket, u64),
+    TakeLease(Ticket, u64),
+    /// Another process has the lease.
+    AwaitStored(Ticket, u64),
     Request(Ticket, u64),
     Save(Ticket, u64, Token),
     End(Ticket, u64, Outcome),
     RemoveStale(Token),
     Wait(Ticket),
     Use(Token),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    Own,
+    Foreign,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +105,8 @@ struct Model {
     ended: Vec<(Ticket, Outcome)>,
     store: Option<Token>,
     has_cleared_store: bool,
+    has_leases: bool,
+    lease: Option<Holder>,
     events: Events,
 
     // What an observer knows without looking into the state.
@@ -124,6 +137,8 @@ impl Model {
             ended: Vec::new(),
             store: None,
             has_cleared_store: true,
+            has_leases: events.foreign_leases > 0,
+            lease: None,
             events,
             epoch: 0,
             fetched: None,
@@ -139,8 +154,10 @@ impl Model {
         for index in 0..THREADS {
             self.steps(index, &mut next, seen);
         }
+        // Whoever waits for another process goes on when its lease ends.
+        let is_waiting = self.lease == Some(Holder::Foreign);
         assert!(
-            !next.is_empty() || self.threads.iter().all(Thread::is_done),
+            !next.is_empty() || is_waiting || self.threads.iter().all(Thread::is_done),
             "a thread starves: {self:#?}"
         );
         self.outside(&mut next);
@@ -179,6 +196,24 @@ impl Model {
                 });
             },
         );
+        match self.lease {
+            None => event(
+                |it| &mut it.foreign_leases,
+                |model| model.lease = Some(Holder::Foreign),
+            ),
+            Some(Holder::Foreign) => {
+                let mut model = self.clone();
+                model.lease = None;
+                next.push(model.clone());
+                model.store = Some(Token {
+                    serial: 0,
+                    text: 200 + u64::from(model.events.foreign_leases),
+                    epoch: model.epoch,
+                });
+                next.push(model);
+            }
+            Some(Holder::Own) => {}
+        }
         if !self.has_cleared_store {
             let mut model = self.clone();
             model.has_cleared_store = true;
@@ -209,19 +244,44 @@ impl Model {
                 next.push(model);
             }
             Step::LoadStored(ticket, deadline) => {
-                let mut model = go(Step::Request(ticket, deadline));
-                let is_it = |stored: &Token| self.state.excludes(|token| token.text == stored.text);
-                if let Some(stored) = self.store.filter(|stored| !is_it(stored)) {
-                    seen.insert("a token from the store");
-                    let token = Token {
-                        serial: ticket.serial,
-                        ..stored
-                    };
-                    let outcome =
-                        FetchOutcome::Fetched(token, life(self.now), Source::StoreOrEndpoint);
-                    model.threads[index].step = Step::End(ticket, deadline, outcome);
-                }
+                next.push(go(if let Some(end) = self.stored(ticket, deadline, seen) {
+                    end
+                } else if self.has_leases && self.lease != Some(Holder::Own) {
+                    Step::TakeLease(ticket, deadline)
+                } else {
+                    Step::Request(ticket, deadline)
+                }));
+            }
+            Step::TakeLease(ticket, deadline) => {
+                let mut model = go(match self.lease {
+                    // Looks again.
+                    None => Step::LoadStored(ticket, deadline),
+                    Some(_) if ticket.is_renewal => {
+                        Step::End(ticket, deadline, FetchOutcome::Deferred)
+                    }
+                    Some(_) => Step::AwaitStored(ticket, deadline),
+                });
+                model.lease.get_or_insert(Holder::Own);
                 next.push(model);
+            }
+            Step::AwaitStored(ticket, deadline) => {
+                let end = |outcome| Step::End(ticket, deadline, outcome);
+                if let Some(end) = self.stored(ticket, deadline, seen) {
+                    seen.insert("a token that another process fetched");
+                    next.push(go(end));
+                } else if self.now >= deadline || !self.state.is_current(ticket) {
+                    let taken = Duration::from_secs(PAUSE);
+                    next.push(go(end(FetchOutcome::OutOfTime(ticket.serial, taken))));
+                } else if self.lease.is_none() {
+                    seen.insert("a lease that ended without a token");
+                    next.push(go(Step::TakeLease(ticket, deadline)));
+                }
+                if self.events.failures > 0 {
+                    // Other processes have failed.
+                    let mut model = go(end(FetchOutcome::Failed(ticket.serial)));
+                    model.events.failures -= 1;
+                    next.push(model);
+                }
             }
             Step::Request(ticket, deadline) => self.request(index, ticket, deadline, next),
             Step::Save(ticket, deadline, token) => {
@@ -232,6 +292,7 @@ impl Model {
             }
             Step::End(ticket, deadline, outcome) => {
                 let mut model = go(Step::Ask);
+                model.lease = self.lease.filter(|it| *it == Holder::Foreign);
                 model.end_fetch(index, ticket, deadline, &outcome, seen);
                 next.push(model);
             }
@@ -274,6 +335,24 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// The end of a fetch with the store's token, if that is good.
+    fn stored(
+        &self,
+        ticket: Ticket,
+        deadline: u64,
+        seen: &mut BTreeSet<&'static str>,
+    ) -> Option<Step> {
+        let is_it = |stored: &Token| self.state.excludes(|token| token.text == stored.text);
+        let stored = self.store.filter(|stored| !is_it(stored))?;
+        seen.insert("a token from the store");
+        let token = Token {
+            serial: ticket.serial,
+            ..stored
+        };
+        let outcome = FetchOutcome::Fetched(token, life(self.now), Source::StoreOrEndpoint);
+        Some(Step::End(ticket, deadline, outcome))
     }
 
     /// The endpoint's response to a token request.
@@ -403,7 +482,9 @@ impl Model {
         seen: &mut BTreeSet<&'static str>,
     ) {
         let now = at(self.now);
-        let counts = self.state.fetch_done(ticket, now.mono, outcome);
+        let counts = self
+            .state
+            .fetch_done(ticket, now.mono, outcome, |pause| pause);
         self.fetch = None;
         self.ended.push((ticket, outcome.clone()));
         let is_refetch = std::mem::take(&mut self.is_refetch);
@@ -427,6 +508,13 @@ impl Model {
                 let start = life.start.mono.duration_since(START.mono).as_secs();
                 (self.fetched, self.is_dropped) = (Some(start), false);
                 self.finish(index, Some(token));
+            }
+            FetchOutcome::Deferred => {
+                seen.insert("a renewal by another process");
+                assert!(ticket.is_renewal);
+                if is_refetch {
+                    self.last_refetch = None;
+                }
             }
             FetchOutcome::Abandoned => {
                 seen.insert("a panic");
@@ -488,7 +576,7 @@ impl Model {
             (Ok(None), FetchOutcome::Fetched(_, _, Source::StoreOrEndpoint)) => {
                 assert!(is_check);
             }
-            (Ok(None), FetchOutcome::Abandoned) => {}
+            (Ok(None), FetchOutcome::Abandoned | FetchOutcome::Deferred) => {}
             (got, outcome) => panic!("{got:?} after {outcome:?}"),
         }
     }
@@ -568,6 +656,7 @@ fn life(start: u64) -> Life {
     Life {
         start: at(start),
         length: Duration::from_secs(LIFE),
+        margin: Duration::from_secs(10),
     }
 }
 
@@ -623,6 +712,7 @@ const NONE: Events = Events {
     failures: 0,
     panics: 0,
     foreign_saves: 0,
+    foreign_leases: 0,
     pauses: 0,
 };
 
@@ -733,6 +823,52 @@ fn a_store_that_others_write() {
     );
 }
 
+#[test]
+fn leases_that_others_take() {
+    let first = Events {
+        invalidations: 1,
+        rejections: 1,
+        foreign_leases: 2,
+        ..NONE
+    };
+    let second = Events {
+        failures: 1,
+        foreign_leases: 1,
+        pauses: 4,
+        ..NONE
+    };
+    let third = Events {
+        rejections: 2,
+        suspicions: 1,
+        foreign_leases: 2,
+        ..NONE
+    };
+    check(
+        [
+            Model::new(true, [1, 1, 0], true, first),
+            Model::new(true, [2, 1, 0], false, second),
+            Model::new(true, [2, 1, 0], false, third),
+        ],
+        &[
+            "a dropped token",
+            "a failed renewal of a valid token",
+            "a fetch because of a 401",
+            "a fetch that no longer counts",
+            "a lease that ended without a token",
+            "a remembered refusal",
+            "a renewal",
+            "a renewal by another process",
+            "a shared failure",
+            "a shared lack of time",
+            "a shared token",
+            "a thread takes over",
+            "a token from the store",
+            "a token that another process fetched",
+            "a token that is kept",
+        ],
+    );
+}
+
 /// All events together; about two million models.
 #[test]
 #[ignore = "takes a minute; for changes of the state"]
@@ -750,23 +886,33 @@ fn everything_at_once() {
         failures: 0,
         ..memory
     };
+    let leases = Events {
+        invalidations: 1,
+        rejections: 1,
+        foreign_leases: 2,
+        ..NONE
+    };
     check(
         [
             Model::new(false, [1; 3], true, memory),
             Model::new(true, [1; 3], true, store),
+            Model::new(true, [1; 3], true, leases),
         ],
         &[
             "a dropped token",
             "a failed renewal of a valid token",
             "a fetch because of a 401",
             "a fetch that no longer counts",
+            "a lease that ended without a token",
             "a remembered refusal",
             "a renewal",
+            "a renewal by another process",
             "a shared failure",
             "a shared lack of time",
             "a shared token",
             "a thread takes over",
             "a token from the store",
+            "a token that another process fetched",
             "a token that is kept",
         ],
     );

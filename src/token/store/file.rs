@@ -1,19 +1,18 @@
 //! [`FileTokenStore`]: keeps the access token in a file.
 
-use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, ROOM, StoredToken, TokenKey, TokenStore};
+use super::lease_file::{LeaseFile, Watched};
+use super::private_file::{beside, open, read, remove_if, rename, write_new};
+use super::{Entry, Lease, ROOM, StoredToken, TokenKey, TokenStore};
 use crate::http::buffer::WipedBuffer;
 use crate::secret::Secret;
-
-/// A longer file is not one of ours.
-const MAX_FILE_LEN: usize = 64 * 1024;
 
 /// Keeps one token in a file.
 ///
@@ -29,6 +28,14 @@ const MAX_FILE_LEN: usize = 64 * 1024;
 /// other than Unix the access rights of the folder are all that protects the
 /// file. Keep it in a folder that only you can write to.
 ///
+/// Of all processes that share the file one fetches a token at a time. It says
+/// so in a [lease](TokenStore::lease) file beside it, whose name ends in
+/// `.lease`. The file of a process that was killed is removed by the next one: a
+/// lease has ended when the file is older than its length by the clock of this
+/// machine, or when this process has seen it unchanged for that long. So a clock
+/// that is wrong, here or on a file server, may cost a token request, and no call
+/// waits longer for it.
+///
 /// ```no_run
 /// use autharmor::{Client, FileTokenStore};
 ///
@@ -40,6 +47,7 @@ const MAX_FILE_LEN: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct FileTokenStore {
     pub(super) path: PathBuf,
+    watched: Arc<Mutex<Watched>>,
 }
 
 /// The content of the file.
@@ -53,7 +61,10 @@ impl FileTokenStore {
     /// A store in this file, which need not exist; its folder must.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self {
+            path: path.into(),
+            watched: Arc::default(),
+        }
     }
 
     /// Checks whether the file can be trusted; no file is fine. The error
@@ -64,54 +75,18 @@ impl FileTokenStore {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn check(&self) -> io::Result<()> {
-        self.open().map(drop)
+        open(&self.path).map(drop)
     }
 
-    /// Opens the file, if there is one, and checks what was opened.
-    fn open(&self) -> io::Result<Option<File>> {
-        let mut options = OpenOptions::new();
-        options.read(true);
-        // A FIFO would block until somebody writes to it.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::custom_flags(
-            &mut options,
-            libc::O_NONBLOCK | libc::O_NOCTTY,
-        );
-        let refuse = |kind, why: &str| {
-            let path = self.path.display();
-            let wanted = "it must be a regular file of this user with mode 0600";
-            io::Error::new(kind, format!("the token file {path} {why}: {wanted}"))
-        };
-        let file = match while_shared(|| options.open(&self.path)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(refuse(error.kind(), &format!("cannot be opened ({error})"))),
-        };
-        match distrust(&file)? {
-            Some(why) => Err(refuse(io::ErrorKind::PermissionDenied, &why)),
-            None => Ok(Some(file)),
-        }
-    }
-
-    fn beside(&self) -> PathBuf {
-        let random = RandomState::new().build_hasher().finish();
-        let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{:x}.{random:016x}", std::process::id()));
-        self.path.with_file_name(name)
+    fn lease_file(&self) -> LeaseFile<'_> {
+        LeaseFile::beside(&self.path, &self.watched)
     }
 }
 
 impl TokenStore for FileTokenStore {
     fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
-        let Some(file) = self.open()? else {
-            return Ok(None);
-        };
-        let mut text = WipedBuffer::with_capacity(ROOM);
-        text.read_from(file, MAX_FILE_LEN)?;
-        let content: Option<Content> = serde_json::from_slice(&text).ok();
-        Ok(content
-            .filter(|content| content.key == *key)
-            .and_then(|content| StoredToken::from_entry(content.token)))
+        let text = open(&self.path)?.map(read).transpose()?;
+        Ok(text.and_then(|text| parse(&text, key)))
     }
 
     fn save(&self, key: &TokenKey, token: &StoredToken) -> io::Result<()> {
@@ -121,9 +96,8 @@ impl TokenStore for FileTokenStore {
         };
         let mut text = WipedBuffer::with_capacity(ROOM);
         serde_json::to_writer(&mut text, &content)?;
-        let beside = self.beside();
-        let written = write_new(&beside, &text)
-            .and_then(|()| while_shared(|| fs::rename(&beside, &self.path)));
+        let beside = beside(&self.path);
+        let written = write_new(&beside, &text).and_then(|()| rename(&beside, &self.path));
         if written.is_err() {
             // It may not even exist.
             let _ = fs::remove_file(&beside);
@@ -132,80 +106,25 @@ impl TokenStore for FileTokenStore {
     }
 
     fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
-        match self.load(key)? {
-            Some(stored) if stored.token == *token => {
-                match while_shared(|| fs::remove_file(&self.path)) {
-                    // Another process was faster.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                    removed => removed,
-                }
-            }
-            _ => Ok(()),
+        let is_it = |stored: StoredToken| stored.token == *token;
+        if self.load(key)?.is_some_and(is_it) {
+            remove_if(&self.path, |text| parse(text, key).is_some_and(is_it))?;
         }
+        Ok(())
+    }
+
+    fn lease(&self, _: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
+        self.lease_file().take(holder, length)
+    }
+
+    fn release(&self, _: &TokenKey, holder: &str) -> io::Result<()> {
+        self.lease_file().release(holder)
     }
 }
 
-/// Repeats an operation that Windows refuses while another process opens or
-/// replaces the same file.
-fn while_shared<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let mut left = if cfg!(windows) { 50 } else { 0 };
-    loop {
-        match operation() {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && left > 0 => {
-                left -= 1;
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            result => return result,
-        }
-    }
-}
-
-fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text)
-}
-
-/// Says why an open file cannot be trusted, if so.
-#[cfg(unix)]
-fn distrust(file: &File) -> io::Result<Option<String>> {
-    use std::os::unix::fs::MetadataExt;
-
-    let file = file.metadata()?;
-    let mode = file.mode() & 0o777;
-    Ok(if !file.is_file() {
-        Some("is not a regular file".to_owned())
-    } else if file.uid() != own_uid()? {
-        // Its token may be one of another project.
-        Some("belongs to another user".to_owned())
-    } else if mode & 0o077 != 0 {
-        Some(format!("can be used by others (mode {mode:04o})"))
-    } else {
-        None
-    })
-}
-
-/// The effective user, as the owner of a new socket. `/proc/self` would belong
-/// to root in a process that must not be dumped, and asking the system takes
-/// `unsafe`.
-#[cfg(unix)]
-fn own_uid() -> io::Result<u32> {
-    use std::os::fd::OwnedFd;
-    use std::os::unix::fs::MetadataExt;
-    use std::os::unix::net::UnixDatagram;
-
-    let mine = match UnixDatagram::unbound() {
-        Ok(socket) => File::from(OwnedFd::from(socket)).metadata(),
-        // Some sandboxes permit no such socket.
-        Err(error) => fs::metadata("/proc/self").map_err(|_| error),
-    };
-    Ok(mine?.uid())
-}
-
-#[cfg(not(unix))]
-fn distrust(file: &File) -> io::Result<Option<String>> {
-    let is_file = file.metadata()?.is_file();
-    Ok((!is_file).then(|| "is not a regular file".to_owned()))
+fn parse(text: &[u8], key: &TokenKey) -> Option<StoredToken> {
+    let content: Content = serde_json::from_slice(text).ok()?;
+    (content.key == *key)
+        .then(|| StoredToken::from_entry(content.token))
+        .flatten()
 }

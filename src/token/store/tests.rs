@@ -727,3 +727,159 @@ fn different_keys_are_displayed_differently() {
         r#""https://login.example/connect/token" "a" """#
     );
 }
+
+/// Takes a lease as a process that knows nothing of earlier ones.
+fn take(store: &FileTokenStore, holder: &str, length: Duration) -> Lease {
+    let other = FileTokenStore::new(&store.path);
+    other.lease(&key("a"), holder, length).unwrap()
+}
+
+fn lease_path(store: &FileTokenStore) -> PathBuf {
+    store.path.with_file_name("token.lease")
+}
+
+/// Moves the time at which the lease file was written.
+fn written(store: &FileTokenStore, time: SystemTime) {
+    let file = fs::OpenOptions::new().write(true).open(lease_path(store));
+    file.unwrap().set_modified(time).unwrap();
+}
+
+#[test]
+fn a_lease_file_has_one_holder_until_it_is_released() {
+    let folder = Folder::new("lease");
+    let store = folder.store();
+    assert_eq!(take(&store, "one", secs(5)), Lease::Granted);
+    for holder in ["two", "one"] {
+        assert_eq!(take(&store, holder, secs(5)), Lease::Held("one".to_owned()));
+    }
+    store.release(&key("a"), "two").unwrap();
+    assert_eq!(take(&store, "two", secs(5)), Lease::Held("one".to_owned()));
+    store.release(&key("a"), "one").unwrap();
+    assert_eq!(take(&store, "two", secs(5)), Lease::Granted);
+    store.release(&key("a"), "two").unwrap();
+    store.release(&key("a"), "two").unwrap();
+    assert_eq!(folder.files(), 0);
+}
+
+#[test]
+fn a_lease_file_of_a_process_that_was_killed_is_replaced() {
+    let folder = Folder::new("killed");
+    let store = folder.store();
+    take(&store, "one", secs(5));
+    written(&store, SystemTime::now() - secs(4));
+    assert_eq!(take(&store, "two", secs(5)), Lease::Held("one".to_owned()));
+    written(&store, SystemTime::now() - secs(6));
+    assert_eq!(take(&store, "two", secs(5)), Lease::Granted);
+    assert_eq!(take(&store, "one", secs(5)), Lease::Held("two".to_owned()));
+
+    // Of one that was killed while it wrote, and of one that asked for too much.
+    for text in [
+        "",
+        r#"{"holder":"#,
+        r#"{"holder":"one","milliseconds":999999999}"#,
+    ] {
+        fs::write(lease_path(&store), text).unwrap();
+        written(&store, SystemTime::now() - secs(9));
+        assert!(
+            matches!(take(&store, "two", secs(5)), Lease::Held(_)),
+            "{text}"
+        );
+        written(&store, SystemTime::now() - secs(11));
+        assert_eq!(take(&store, "two", secs(5)), Lease::Granted, "{text}");
+    }
+    assert_eq!(folder.files(), 1);
+}
+
+#[test]
+fn a_lease_ends_if_it_stays_the_same_for_its_length_whatever_the_clock_says() {
+    let length = Duration::from_millis(200);
+    let folder = Folder::new("watched");
+    let store = folder.store();
+    take(&store, "one", length);
+    written(&store, SystemTime::now() + secs(24 * 60 * 60));
+    let first_look = std::time::Instant::now();
+    while store.lease(&key("a"), "two", length).unwrap() != Lease::Granted {
+        thread::yield_now();
+    }
+    assert!(first_look.elapsed() >= length);
+
+    // Another one begins anew.
+    let watching = folder.store();
+    written(&store, SystemTime::now() + secs(24 * 60 * 60));
+    assert!(watching.lease(&key("a"), "three", length).unwrap() != Lease::Granted);
+    fs::remove_file(lease_path(&store)).unwrap();
+    take(&store, "four", secs(5));
+    let held = Lease::Held("four".to_owned());
+    assert_eq!(watching.lease(&key("a"), "three", length).unwrap(), held);
+}
+
+#[test]
+fn one_of_many_takes_over_a_lease_that_has_ended() {
+    let folder = Folder::new("take-over");
+    let store = folder.store();
+    for round in 0..50 {
+        take(&store, "killed", secs(5));
+        written(&store, SystemTime::now() - secs(6));
+        let granted: usize = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|number| {
+                    let store = &store;
+                    let holder = format!("{round}-{number}");
+                    scope
+                        .spawn(move || usize::from(take(store, &holder, secs(5)) == Lease::Granted))
+                })
+                .collect();
+            threads.into_iter().map(|it| it.join().unwrap()).sum()
+        });
+        assert_eq!(granted, 1, "round {round}");
+        fs::remove_file(lease_path(&store)).unwrap();
+    }
+    assert_eq!(folder.files(), 0);
+}
+
+#[test]
+fn what_stands_in_the_place_of_the_lease_file_costs_a_token_request_at_most() {
+    let folder = Folder::new("no-lease");
+    let store = folder.store();
+    fs::create_dir(lease_path(&store)).unwrap();
+    let test = test(|builder| builder.token_store(store.clone()));
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 1);
+    assert!(store.load(&key("id")).is_ok());
+}
+
+/// Tokens are removed while newer ones are put in their place.
+#[test]
+fn no_late_removal_takes_a_newer_token() {
+    const ROUNDS: usize = 500;
+    let folder = Folder::new("removal");
+    let store = folder.store();
+    let saved = std::sync::atomic::AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            loop {
+                let number = saved.load(std::sync::atomic::Ordering::SeqCst);
+                if number == ROUNDS {
+                    break;
+                }
+                store
+                    .remove(&key("a"), &format!("{number}").as_str().into())
+                    .unwrap();
+            }
+        });
+        for number in 1..=ROUNDS {
+            // It removes the one before, now or later.
+            store.save(&key("a"), &stored(&number.to_string())).unwrap();
+            let mut looks = 0..10_000;
+            // While it looks what it has, there is none for a moment.
+            let found = looks.find_map(|_| store.load(&key("a")).unwrap());
+            saved.store(number, std::sync::atomic::Ordering::SeqCst);
+            let found = found.map(|it| it.token.expose().to_owned());
+            if found != Some(number.to_string()) {
+                saved.store(ROUNDS, std::sync::atomic::Ordering::SeqCst);
+                panic!("{number} is gone: {found:?}");
+            }
+        }
+    });
+    assert!(folder.files() <= 1);
+}

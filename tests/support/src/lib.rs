@@ -5,7 +5,7 @@
 //! | [`scripted`] | a TCP and TLS server that follows a script, and certificates |
 //! | [`canned`] | a fast TLS server with fixed responses, for measurements |
 //! | `browser` | a browser for tests; needs the feature `browser` |
-//! | `emulator` | an emulator with one user; needs the feature `emulator` |
+//! | `emulator`, `shifted_clock` | an emulator with one user, a clock that a test advances; need the feature `emulator` |
 //! | [`cargo`], [`rustdoc`], [`programs`] | running other programs |
 //! | [`BlackHole`] | addresses that never respond |
 //! | [`Folder`], [`Gate`], [`Rng`] | a temporary folder, a gate for threads, a repeatable generator of random numbers |
@@ -21,6 +21,8 @@ pub mod emulator;
 pub mod programs;
 pub mod rustdoc;
 pub mod scripted;
+#[cfg(feature = "emulator")]
+pub mod shifted_clock;
 
 mod black_hole;
 mod folder;

@@ -53,8 +53,8 @@ fn a_client_of_the_emulator_may_poll_every_10_milliseconds() {
 }
 
 #[test]
-fn a_retry_after_is_waited_for_up_to_20_seconds() {
-    for (after, pause) in [("19", 19_000), ("21", 20_000), ("3600", 20_000)] {
+fn a_retry_after_is_waited_for_up_to_20_seconds_and_a_quarter_more() {
+    for (after, pause) in [("16", 20_000), ("21", 25_000), ("3600", 25_000)] {
         let test = test(move |number| match number {
             0 => with_retry_after(503, after),
             _ => approved(),

@@ -1,0 +1,101 @@
+//! The modelled store, as one Redis: it takes a while, and has leases or not.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use autharmor::{Clock as _, Lease, Secret, StoredToken, TokenKey, TokenStore};
+
+use crate::service::count;
+use crate::time::VirtualClock;
+
+const LATENCY: Duration = Duration::from_millis(1);
+
+#[derive(Clone)]
+pub struct SharedStore {
+    clock: Arc<VirtualClock>,
+    has_leases: bool,
+    content: Arc<Mutex<Content>>,
+}
+
+#[derive(Default)]
+struct Content {
+    token: Option<StoredToken>,
+    /// The holder, and when the lease ends.
+    lease: Option<(String, Duration)>,
+    /// The commands of each second.
+    seconds: Vec<u32>,
+}
+
+impl SharedStore {
+    pub fn new(clock: Arc<VirtualClock>, has_leases: bool) -> Self {
+        Self {
+            clock,
+            has_leases,
+            content: Arc::default(),
+        }
+    }
+
+    /// Gives the lease to a process that has been killed.
+    pub fn kill_holder(&self, length: Duration) {
+        self.lock().lease = Some(("killed".to_owned(), length));
+    }
+
+    pub fn seconds(&self) -> Vec<u32> {
+        self.lock().seconds.clone()
+    }
+
+    /// Waits for the round trip; the command runs in the middle of it.
+    fn command<T>(&self, run: impl FnOnce(&mut Content) -> T) -> io::Result<T> {
+        self.clock.sleep(LATENCY / 2);
+        let now = self.clock.elapsed();
+        let result = {
+            let mut content = self.lock();
+            count(&mut content.seconds, now);
+            content.lease.take_if(|(_, end)| *end <= now);
+            run(&mut content)
+        };
+        self.clock.sleep(LATENCY / 2);
+        Ok(result)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TokenStore for SharedStore {
+    fn load(&self, _: &TokenKey) -> io::Result<Option<StoredToken>> {
+        self.command(|content| content.token.clone())
+    }
+
+    fn save(&self, _: &TokenKey, token: &StoredToken) -> io::Result<()> {
+        self.command(|content| content.token = Some(token.clone()))
+    }
+
+    fn remove(&self, _: &TokenKey, token: &Secret) -> io::Result<()> {
+        self.command(|content| {
+            content.token.take_if(|stored| stored.token() == token);
+        })
+    }
+
+    fn lease(&self, _: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
+        if !self.has_leases {
+            return Ok(Lease::Unsupported);
+        }
+        let end = self.clock.elapsed() + length;
+        self.command(|content| match &content.lease {
+            Some((other, _)) => Lease::Held(other.clone()),
+            None => {
+                content.lease = Some((holder.to_owned(), end));
+                Lease::Granted
+            }
+        })
+    }
+
+    fn release(&self, _: &TokenKey, holder: &str) -> io::Result<()> {
+        self.command(|content| {
+            content.lease.take_if(|(other, _)| other == holder);
+        })
+    }
+}

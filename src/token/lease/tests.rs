@@ -1,0 +1,418 @@
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::clock::{ManualClock, SystemClock};
+use crate::secret::Secret;
+use crate::testing::{TestClient, TransportResult, respond, seconds, token};
+use crate::token::state::margin;
+use crate::{Client, ClientBuilder, Endpoint, Request, StoredToken};
+
+const OTHER: &str = "other";
+
+/// A store in memory whose leases are measured by a test's clock.
+#[derive(Clone)]
+struct LeaseStore(Arc<Mutex<Content>>);
+
+struct Content {
+    clock: Arc<ManualClock>,
+    token: Option<StoredToken>,
+    lease: Option<(String, Instant)>,
+    /// Called with the number of looks so far, before each look.
+    on_load: Box<dyn Fn(u32, &mut Content) + Send>,
+    loads: u32,
+}
+
+impl Content {
+    fn holder(&self) -> Option<&str> {
+        let (holder, end) = self.lease.as_ref()?;
+        (self.clock.now() < *end).then_some(holder.as_str())
+    }
+
+    fn hold(&mut self, holder: &str, length: Duration) {
+        self.lease = Some((holder.to_owned(), self.clock.now() + length));
+    }
+
+    /// Another client saves a token with so much of its life of 600 s left.
+    fn put(&mut self, number: u32, left: u64) {
+        let now = self.clock.wall();
+        self.token = Some(StoredToken {
+            token: format!("t{number}").as_str().into(),
+            issued_at: now + seconds(left) - seconds(600),
+            expires_at: now + seconds(left),
+        });
+    }
+}
+
+impl LeaseStore {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Content {
+            clock: Arc::new(ManualClock::new()),
+            token: None,
+            lease: None,
+            on_load: Box::new(|_, _| ()),
+            loads: 0,
+        })))
+    }
+
+    fn on_load(&self, hook: impl Fn(u32, &mut Content) + Send + 'static) {
+        self.change(|content| content.on_load = Box::new(hook));
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Content) -> T) -> T {
+        change(&mut self.0.lock().unwrap())
+    }
+
+    fn holder(&self) -> Option<String> {
+        self.change(|content| content.holder().map(str::to_owned))
+    }
+
+    fn clock(&self) -> Arc<ManualClock> {
+        self.change(|content| Arc::clone(&content.clock))
+    }
+
+    /// A client of this store, over a server whose tokens are numbered from 0.
+    fn client(&self) -> TestClient {
+        self.client_over(|number| token(number, 600))
+    }
+
+    fn client_over(
+        &self,
+        token: impl Fn(usize) -> TransportResult + Send + Sync + 'static,
+    ) -> TestClient {
+        let set = |builder: ClientBuilder| builder.token_store(self.clone()).clock(self.clock());
+        TestClient::with(
+            move |number, _, _| token(number),
+            |_, _, _| respond(200, "{}"),
+            set,
+        )
+    }
+}
+
+impl TokenStore for LeaseStore {
+    fn load(&self, _: &TokenKey) -> io::Result<Option<StoredToken>> {
+        Ok(self.change(|content| {
+            let hook = std::mem::replace(&mut content.on_load, Box::new(|_, _| ()));
+            hook(content.loads, content);
+            content.on_load = hook;
+            content.loads += 1;
+            content.token.clone()
+        }))
+    }
+
+    fn save(&self, _: &TokenKey, token: &StoredToken) -> io::Result<()> {
+        self.change(|content| content.token = Some(token.clone()));
+        Ok(())
+    }
+
+    fn remove(&self, _: &TokenKey, _: &Secret) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lease(&self, _: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
+        Ok(self.change(|content| match content.holder() {
+            Some(other) => Lease::Held(other.to_owned()),
+            None => {
+                content.hold(holder, length);
+                Lease::Granted
+            }
+        }))
+    }
+
+    fn release(&self, _: &TokenKey, holder: &str) -> io::Result<()> {
+        self.change(|content| {
+            if content.holder() == Some(holder) {
+                content.lease = None;
+            }
+        });
+        Ok(())
+    }
+}
+
+fn call(client: &Client) -> Result<serde_json::Value, Error> {
+    client.send(&Request::new(Endpoint::ListUsers))
+}
+
+#[test]
+fn a_fetch_has_the_lease_until_its_token_is_saved() {
+    let store = LeaseStore::new();
+    let seen = store.clone();
+    let test = store.client_over(move |number| {
+        let holder = seen.holder().unwrap();
+        assert!(holder.len() < 50 && holder.chars().all(|c| c.is_ascii_alphanumeric()));
+        let end = seen.change(|content| content.lease.clone()).unwrap().1;
+        assert_eq!(end - seen.clock().now(), LENGTH);
+        token(number, 600)
+    });
+    call(&test.client).unwrap();
+    assert_eq!((test.token_requests(), store.holder()), (1, None));
+    assert!(store.change(|content| content.token.is_some()));
+
+    // No longer than the caller has.
+    let store = LeaseStore::new();
+    let seen = store.clone();
+    let test = store.client_over(move |number| {
+        let end = seen.change(|content| content.lease.clone()).unwrap().1;
+        assert_eq!(end - seen.clock().now(), seconds(2));
+        token(number, 600)
+    });
+    call(&test.client.with_timeout(seconds(2))).unwrap();
+}
+
+#[test]
+fn while_another_client_renews_it_a_valid_token_is_used_without_a_wait() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    call(&test.client).unwrap();
+    clock.advance(seconds(575));
+    store.change(|content| content.hold(OTHER, seconds(60)));
+    call(&test.client).unwrap();
+    let loads = store.change(|content| content.loads);
+    call(&test.client).unwrap();
+    assert_eq!(
+        store.change(|content| content.loads),
+        loads,
+        "not at each call"
+    );
+    assert_eq!((test.token_requests(), clock.slept().len()), (1, 0));
+    assert_eq!(store.holder().as_deref(), Some(OTHER));
+
+    // After two seconds it looks again, and finds the token.
+    clock.advance(seconds(2));
+    store.change(|content| content.put(9, 600));
+    call(&test.client).unwrap();
+    clock.advance(seconds(23));
+    call(&test.client).unwrap();
+    assert_eq!((test.token_requests(), clock.slept().len()), (1, 0));
+}
+
+#[test]
+fn a_stored_token_that_another_client_renews_is_used_and_so_it_is_if_the_fetch_fails() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    store.change(|content| content.put(9, 20));
+    store.change(|content| content.hold(OTHER, seconds(60)));
+    call(&test.client).unwrap();
+    assert_eq!((test.token_requests(), clock.slept().len()), (0, 0));
+
+    let store = LeaseStore::new();
+    let test = store.client_over(|_| respond(400, r#"{"error":"invalid_client"}"#));
+    store.change(|content| content.put(9, 20));
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 1);
+}
+
+#[test]
+fn a_client_without_a_token_waits_for_that_of_another() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    store.change(|content| content.hold(OTHER, seconds(5)));
+    store.on_load(|number, content| {
+        if number == 3 {
+            content.put(9, 600);
+        }
+    });
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 0);
+    assert_eq!(clock.slept(), [100, 200, 400].map(Duration::from_millis));
+}
+
+#[test]
+fn others_do_not_wait_for_a_long_retry_after() {
+    for (after, requests) in [("1", 2), ("2", 1), ("20", 1)] {
+        let store = LeaseStore::new();
+        let test = store.client_over(move |number| match number {
+            0 => {
+                let busy = http::Response::builder().status(429);
+                let busy = busy.header("retry-after", after).body(Vec::new());
+                Ok(busy.unwrap().into())
+            }
+            _ => token(number, 600),
+        });
+        assert_eq!(call(&test.client).is_ok(), requests == 2, "{after} s");
+        assert_eq!(test.token_requests(), requests, "{after} s");
+    }
+}
+
+#[test]
+fn a_lease_that_ends_without_a_token_is_taken_over() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    store.change(|content| content.hold(OTHER, LENGTH));
+    let start = clock.now();
+    call(&test.client).unwrap();
+    assert_eq!(test.token_requests(), 1);
+    assert!(clock.now() - start <= LENGTH + PAUSES.1);
+}
+
+#[test]
+fn nobody_waits_beyond_the_deadline() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    store.change(|content| content.hold(OTHER, seconds(3600)));
+    let start = clock.now();
+    let error = call(&test.client.with_timeout(seconds(3))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(!error.may_have_been_sent());
+    assert_eq!(clock.now() - start, seconds(3));
+    assert_eq!(test.token_requests(), 0);
+}
+
+#[test]
+fn the_failure_of_one_other_client_is_waited_out_and_that_of_a_second_is_shared() {
+    for (failing, is_served) in [(1, true), (2, false)] {
+        let store = LeaseStore::new();
+        let test = store.client();
+        store.on_load(move |number, content| {
+            if number < failing {
+                let holder = format!("{OTHER}{FAILED}{number}");
+                content.hold(&holder, Duration::from_millis(150));
+            }
+        });
+        let result = call(&test.client);
+        assert_eq!(result.is_ok(), is_served);
+        assert_eq!(test.token_requests(), usize::from(is_served));
+        if let Err(error) = result {
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert!(error.is_transient() && !error.may_have_been_sent());
+        }
+    }
+}
+
+#[test]
+fn a_failed_fetch_is_told_to_others_and_may_be_repeated_at_once() {
+    let store = LeaseStore::new();
+    let test = store.client_over(|number| match number {
+        0..6 => respond(503, ""),
+        _ => token(number, 600),
+    });
+    for _ in 0..2 {
+        call(&test.client).unwrap_err();
+        let holder = store.holder().unwrap();
+        assert!(holder.contains(FAILED), "{holder}");
+    }
+    let end = store.change(|content| content.lease.clone()).unwrap().1;
+    assert_eq!(end - store.clock().now(), FAILURE_LENGTH);
+    assert_eq!(test.token_requests(), 6);
+    let pauses = store.clock().slept().len();
+    call(&test.client).unwrap();
+    assert_eq!((test.token_requests(), store.holder()), (7, None));
+    assert_eq!(store.clock().slept().len(), pauses, "no wait");
+}
+
+#[test]
+fn what_is_due_to_one_client_is_not_told_to_others() {
+    let late = |clock: &ManualClock| {
+        clock.advance(seconds(60));
+        Err(crate::TransportError::new(
+            crate::TransportErrorKind::Timeout,
+            true,
+        ))
+    };
+    // Wrong credentials, junk, and a caller that was short of time.
+    for number in 0..3 {
+        let store = LeaseStore::new();
+        let clock = store.clock();
+        let test = store.client_over(move |_| match number {
+            0 => respond(400, r#"{"error":"invalid_client"}"#),
+            1 => respond(200, "<html>"),
+            _ => late(&clock),
+        });
+        call(&test.client).unwrap_err();
+        assert_eq!(store.holder(), None, "{number}");
+    }
+    // A panic.
+    let store = LeaseStore::new();
+    let test = store.client_over(|_| panic!("planted"));
+    let client = test.client.clone();
+    assert!(std::thread::spawn(move || call(&client)).join().is_err());
+    assert_eq!(store.holder(), None);
+}
+
+#[test]
+fn a_token_that_was_saved_just_before_the_lease_is_found() {
+    let store = LeaseStore::new();
+    let test = store.client();
+    store.on_load(|number, content| {
+        if number == 1 {
+            content.put(9, 600);
+        }
+    });
+    call(&test.client).unwrap();
+    assert_eq!((test.token_requests(), store.holder()), (0, None));
+}
+
+#[test]
+fn a_wait_ends_when_the_token_is_invalidated() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    store.change(|content| content.hold(OTHER, seconds(3600)));
+    let (watched, client) = (store.clone(), test.client.clone());
+    let watch = std::thread::spawn(move || {
+        while watched.change(|content| content.loads) == 0 {
+            std::thread::yield_now();
+        }
+        client.invalidate_token();
+    });
+    call(&test.client.with_timeout(seconds(1_000_000))).unwrap();
+    watch.join().unwrap();
+    assert_eq!(test.token_requests(), 1, "the next one is the endpoint's");
+    assert!(!clock.slept().is_empty());
+}
+
+/// A store whose leases fail.
+struct BrokenLeases(LeaseStore);
+
+impl TokenStore for BrokenLeases {
+    fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
+        self.0.load(key)
+    }
+
+    fn save(&self, key: &TokenKey, token: &StoredToken) -> io::Result<()> {
+        self.0.save(key, token)
+    }
+
+    fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
+        self.0.remove(key, token)
+    }
+
+    fn lease(&self, _: &TokenKey, _: &str, _: Duration) -> io::Result<Lease> {
+        Err(io::ErrorKind::ConnectionRefused.into())
+    }
+}
+
+#[test]
+fn without_leases_each_client_fetches_as_long_as_the_store_is_empty() {
+    let store = LeaseStore::new();
+    let broken = BrokenLeases(store.clone());
+    let test = TestClient::with(
+        |number, _, _| token(number, 600),
+        |_, _, _| respond(200, "{}"),
+        |builder| builder.token_store(broken),
+    );
+    call(&test.client).unwrap();
+    call(&test.client).unwrap();
+    assert_eq!((test.token_requests(), store.holder()), (1, None));
+    assert!(store.change(|content| content.token.is_some()));
+}
+
+#[test]
+fn of_many_clients_few_begin_early_and_none_late() {
+    let draw = |is_shared| {
+        let jitter = |most| SystemClock.jitter(most);
+        let mut margins: Vec<_> = (0..1000)
+            .map(|_| margin(seconds(600), is_shared, jitter))
+            .collect();
+        margins.sort();
+        margins
+    };
+    for is_shared in [false, true] {
+        let margins = draw(is_shared);
+        assert!(margins[0] >= seconds(30) / 4 && margins[999] <= seconds(30));
+    }
+    // A quarter of the way 25 % of the clients, or 0.4 %.
+    let early = |margins: &[Duration]| margins.iter().filter(|it| **it > seconds(24)).count();
+    assert!(early(&draw(false)) > 150);
+    assert!(early(&draw(true)) < 50);
+}

@@ -1,0 +1,150 @@
+//! Files that only this user can use: opened, read, created and removed with
+//! care.
+
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::ROOM;
+use crate::http::buffer::WipedBuffer;
+
+/// A longer file is not one of ours.
+const MAX_FILE_LEN: usize = 64 * 1024;
+
+/// Opens a file, if there is one, and checks what was opened.
+pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // A FIFO would block until somebody writes to it.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        libc::O_NONBLOCK | libc::O_NOCTTY,
+    );
+    let refuse = |kind, why: &str| {
+        let path = path.display();
+        let wanted = "it must be a regular file of this user with mode 0600";
+        io::Error::new(kind, format!("the token file {path} {why}: {wanted}"))
+    };
+    let file = match while_shared(|| options.open(path)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refuse(error.kind(), &format!("cannot be opened ({error})"))),
+    };
+    match distrust(&file)? {
+        Some(why) => Err(refuse(io::ErrorKind::PermissionDenied, &why)),
+        None => Ok(Some(file)),
+    }
+}
+
+pub(super) fn read(file: File) -> io::Result<WipedBuffer> {
+    let mut text = WipedBuffer::with_capacity(ROOM);
+    text.read_from(file, MAX_FILE_LEN)?;
+    Ok(text)
+}
+
+/// Removes the file if this is its content, and says whether it did. The file is
+/// renamed before it is read, so that none that has just taken its place is
+/// removed: that one is put back.
+pub(super) fn remove_if(path: &Path, is_it: impl Fn(&[u8]) -> bool) -> io::Result<bool> {
+    let aside = beside(path);
+    match rename(path, &aside) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        renamed => renamed?,
+    }
+    let content = open(&aside).and_then(|file| file.map(read).transpose());
+    if content.is_ok_and(|text| text.is_some_and(|text| is_it(&text))) {
+        return while_shared(|| fs::remove_file(&aside)).map(|()| true);
+    }
+    match fs::hard_link(&aside, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            // The file system has no links.
+            rename(&aside, path)?;
+        }
+        // Back, or there is a newer one by now.
+        _ => while_shared(|| fs::remove_file(&aside))?,
+    }
+    Ok(false)
+}
+
+/// Renames a file, and replaces another.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    while_shared(|| fs::rename(from, to))
+}
+
+/// Repeats an operation that Windows refuses while another process opens or
+/// replaces the same file.
+fn while_shared<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut left = if cfg!(windows) { 50 } else { 0 };
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && left > 0 => {
+                left -= 1;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Returns an unused name in the same folder.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    let random = RandomState::new().build_hasher().finish();
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{:x}.{random:016x}", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Creates a file that only this user can use. Fails if it exists.
+pub(super) fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    while_shared(|| options.open(path))?.write_all(text)
+}
+
+/// Says why an open file cannot be trusted, if so.
+#[cfg(unix)]
+fn distrust(file: &File) -> io::Result<Option<String>> {
+    use std::os::unix::fs::MetadataExt;
+
+    let file = file.metadata()?;
+    let mode = file.mode() & 0o777;
+    Ok(if !file.is_file() {
+        Some("is not a regular file".to_owned())
+    } else if file.uid() != own_uid()? {
+        // Its token may be one of another project.
+        Some("belongs to another user".to_owned())
+    } else if mode & 0o077 != 0 {
+        Some(format!("can be used by others (mode {mode:04o})"))
+    } else {
+        None
+    })
+}
+
+/// The effective user, as the owner of a new socket. `/proc/self` would belong
+/// to root in a process that must not be dumped, and asking the system takes
+/// `unsafe`.
+#[cfg(unix)]
+fn own_uid() -> io::Result<u32> {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::net::UnixDatagram;
+
+    let mine = match UnixDatagram::unbound() {
+        Ok(socket) => File::from(OwnedFd::from(socket)).metadata(),
+        // Some sandboxes permit no such socket.
+        Err(error) => fs::metadata("/proc/self").map_err(|_| error),
+    };
+    Ok(mine?.uid())
+}
+
+#[cfg(not(unix))]
+fn distrust(file: &File) -> io::Result<Option<String>> {
+    let is_file = file.metadata()?.is_file();
+    Ok((!is_file).then(|| "is not a regular file".to_owned()))
+}

@@ -1,0 +1,249 @@
+//! S: stores that many processes share.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use autharmor::ErrorKind::{Timeout, Unavailable};
+use autharmor::{
+    Client, ClientBuilder, Clock as _, FileTokenStore, Lease, ManualClock, Secret, StoredToken,
+    TokenKey, TokenStore,
+};
+use autharmor_test_support::Folder;
+
+use super::calls::{Call, LONG, seconds};
+use super::expect::{fails, served};
+use super::fake_service::{FakeService, serving, tokens, with_clock_and};
+use super::harness::{Row, Scenario};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// The name of another process.
+const OTHER: &str = "other";
+/// The longest time for which a client takes a lease, and the longest pause
+/// between two looks of those who wait.
+const LEASE: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A store in memory whose leases are measured by the client's clock.
+#[derive(Clone, Default)]
+struct LeaseStore(Arc<Mutex<Content>>);
+
+#[derive(Default)]
+struct Content {
+    clock: Option<Arc<ManualClock>>,
+    token: Option<StoredToken>,
+    lease: Option<(String, Instant)>,
+    /// Other processes that will take the lease and fail.
+    failing: u32,
+    is_broken: bool,
+}
+
+impl LeaseStore {
+    fn change<T>(&self, change: impl FnOnce(&mut Content) -> T) -> T {
+        change(&mut self.0.lock().unwrap())
+    }
+
+    /// Another process takes the lease.
+    fn hold(&self, length: Duration) {
+        self.change(|it| {
+            let end = it.clock.as_ref().unwrap().now() + length;
+            it.lease = Some((OTHER.to_owned(), end));
+        });
+    }
+
+    /// A client of this store over a service without a fault.
+    fn scenario(&self) -> (Scenario, Arc<ManualClock>) {
+        let set = |builder: ClientBuilder| builder.token_store(self.clone());
+        let (scenario, clock) = with_clock_and(FakeService::new(tokens, serving), set);
+        self.change(|it| it.clock = Some(clock.clone()));
+        (scenario, clock)
+    }
+}
+
+impl TokenStore for LeaseStore {
+    fn load(&self, _: &TokenKey) -> io::Result<Option<StoredToken>> {
+        Ok(self.change(|it| it.token.clone()))
+    }
+
+    fn save(&self, _: &TokenKey, token: &StoredToken) -> io::Result<()> {
+        self.change(|it| it.token = Some(token.clone()));
+        Ok(())
+    }
+
+    fn remove(&self, _: &TokenKey, token: &Secret) -> io::Result<()> {
+        self.change(|it| it.token.take_if(|stored| stored.token() == token));
+        Ok(())
+    }
+
+    fn lease(&self, _: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
+        self.change(|it| {
+            if it.is_broken {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            let now = it.clock.as_ref().unwrap().now();
+            it.lease.take_if(|(_, end)| *end <= now);
+            if it.lease.is_none() && it.failing > 0 {
+                it.failing -= 1;
+                // As a client names it.
+                let holder = format!("{OTHER}-failed-{}", it.failing);
+                it.lease = Some((holder, now + LOOK));
+            }
+            if let Some((other, _)) = &it.lease {
+                return Ok(Lease::Held(other.clone()));
+            }
+            it.lease = Some((holder.to_owned(), now + length));
+            Ok(Lease::Granted)
+        })
+    }
+
+    fn release(&self, _: &TokenKey, holder: &str) -> io::Result<()> {
+        self.change(|it| it.lease.take_if(|(other, _)| other == holder));
+        Ok(())
+    }
+}
+
+#[test]
+fn s12_the_process_that_fetches_is_killed() {
+    let mut row = Row::new(
+        "S12",
+        "the process that fetches the token for all is killed",
+    );
+    for call in Call::ALL {
+        let store = LeaseStore::default();
+        let (scenario, clock) = store.scenario();
+        store.hold(LEASE);
+        let began = clock.now();
+        row.check_call(&scenario, call, &served().tokens(1));
+        assert!(clock.now() - began <= LEASE + LOOK);
+
+        // While there is a valid token nobody waits.
+        clock.advance(seconds(590));
+        store.hold(LEASE);
+        let began = clock.now();
+        row.check_call(&scenario, call, &served().tokens(0));
+        assert_eq!(clock.now(), began);
+    }
+    row.note("another one fetches when its lease of 5 s ends");
+    row.finish();
+}
+
+#[test]
+fn s13_the_process_that_fetches_stalls() {
+    let mut row = Row::new("S13", "the process that fetches stalls, and goes on late");
+    for call in Call::ALL {
+        let store = LeaseStore::default();
+        let (scenario, _) = store.scenario();
+        // It has sent its token request by now.
+        let (late, _) = LeaseStore::default().scenario();
+        late.client.check_credentials().unwrap();
+        store.hold(LEASE);
+        row.check_call(&scenario, call, &served().tokens(1));
+
+        // A newer lease is not ended by it, and its token serves as well.
+        let (other, _) = store.scenario();
+        store.hold(DAY);
+        let lease = || store.change(|it| it.lease.clone());
+        let key = serde_json::json!({"login_url": "", "client_id": "", "scopes": ""});
+        let key: TokenKey = serde_json::from_value(key).unwrap();
+        store.release(&key, "stalled").unwrap();
+        assert!(lease().is_some());
+        row.check_call(&other, call, &served().tokens(0));
+    }
+    row.note("at most one token request more");
+    row.finish();
+}
+
+/// A client with this token file; the machine's clock counts.
+fn with_file(path: &Path) -> Scenario {
+    let store = FileTokenStore::new(path);
+    FakeService::new(tokens, serving).with_settings(|builder| builder.token_store(store))
+}
+
+#[test]
+fn s14_the_clock_of_the_process_that_fetches_is_wrong() {
+    let mut row = Row::new("S14", "the lease file of a killed process is from tomorrow");
+    let now = SystemTime::now();
+    for call in Call::ALL {
+        for (written, longest) in [(now + DAY, LEASE), (now - DAY, LEASE / 2)] {
+            let folder = Folder::new();
+            let path = folder.path().join("token");
+            let milliseconds = 500;
+            let content = serde_json::json!({"holder": OTHER, "milliseconds": milliseconds});
+            let lease = folder.path().join("token.lease");
+            fs::write(&lease, content.to_string()).unwrap();
+            let file = fs::File::options().write(true).open(&lease).unwrap();
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt as _;
+                let mode = fs::Permissions::from_mode(0o600);
+                file.set_permissions(mode).unwrap();
+            }
+            file.set_modified(written).unwrap();
+            let began = Instant::now();
+            row.check_call(&with_file(&path), call, &served().tokens(1));
+            assert!(began.elapsed() < longest + LOOK + seconds(10));
+            assert!(!lease.exists());
+        }
+    }
+    row.note("it ends when it was seen unchanged for its length");
+    row.finish();
+}
+
+#[test]
+fn s15_other_processes_cannot_fetch() {
+    let mut row = Row::new("S15", "other processes of the fleet cannot fetch a token");
+    for call in Call::ALL {
+        for (failing, expect) in [
+            (1, served().tokens(1)),
+            (2, fails(Unavailable).unsent().tokens(0)),
+        ] {
+            let store = LeaseStore::default();
+            let (scenario, clock) = store.scenario();
+            store.change(|it| it.failing = failing);
+            let began = clock.now();
+            let after = clock.clone();
+            let make = move |client: &Client| {
+                let result = call.make(client);
+                // It is remembered for so long.
+                after.advance(LOOK);
+                result
+            };
+            row.check_other_call(&scenario, call == Call::Read, make, &expect);
+            assert!(clock.now() - began < 6 * LOOK);
+        }
+    }
+    row.note("the failure of a second one is shared within seconds");
+    row.finish();
+}
+
+#[test]
+fn s16_leases_fail() {
+    let mut row = Row::new("S16", "a store whose leases fail");
+    for call in Call::ALL {
+        let store = LeaseStore::default();
+        let (scenario, clock) = store.scenario();
+        store.change(|it| it.is_broken = true);
+        row.check_call(&scenario, call, &served().tokens(1));
+        let (other, _) = store.scenario();
+        row.check_call(&other, call, &served().tokens(0));
+        assert!(clock.slept().is_empty());
+    }
+    row.note("it counts as one without leases");
+    row.finish();
+}
+
+#[test]
+fn s17_no_time_is_left_for_the_lease_of_another() {
+    let mut row = Row::new("S17", "another process has the lease until the deadline");
+    for call in Call::ALL {
+        let store = LeaseStore::default();
+        let (scenario, clock) = store.scenario();
+        store.hold(LONG);
+        let began = clock.now();
+        row.check_call(&scenario, call, &fails(Timeout).unsent().tokens(0));
+        assert_eq!(clock.now() - began, LONG);
+    }
+    row.finish();
+}
