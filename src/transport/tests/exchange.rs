@@ -499,3 +499,15 @@ fn the_same_transport_works_after_each_failure() {
     }
     assert_eq!(get(&transport, &server.https("/")).unwrap().body(), b"{}");
 }
+
+#[test]
+fn the_time_that_remains_ends_with_the_deadline() {
+    let limits = |deadline| Limits {
+        deadline,
+        max_response_body: 0,
+    };
+    let now = Instant::now();
+    let left = limits(now + PATIENT).remaining();
+    assert!(left > PATIENT / 2 && left <= PATIENT, "{left:?}");
+    assert!(limits(now).remaining().is_zero());
+}
