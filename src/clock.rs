@@ -141,6 +141,17 @@ mod tests {
     #[test]
     fn jitter_stays_within_the_pause() {
         let most = Duration::from_millis(100);
-        assert!((0..1000).all(|_| SystemClock.jitter(most) <= most));
+        let pauses: Vec<_> = (0..1000).map(|_| SystemClock.jitter(most)).collect();
+        assert!(pauses.iter().all(|pause| *pause <= most));
+        assert!(pauses.iter().any(|pause| *pause < most / 2));
+        assert!(pauses.iter().any(|pause| *pause > most / 2));
+    }
+
+    #[test]
+    fn sleeping_takes_time() {
+        let pause = Duration::from_millis(5);
+        let began = SystemClock.now();
+        SystemClock.sleep(pause);
+        assert!(SystemClock.now() - began >= pause);
     }
 }

@@ -492,6 +492,23 @@ mod tests {
     }
 
     #[test]
+    fn a_timestamp_is_shown_as_it_was_sent() {
+        let text = "2026-01-31T12:00:00Z";
+        let timestamp = Timestamp::from(text);
+        assert_eq!(timestamp.as_ref(), text);
+        assert_eq!(timestamp.to_string(), text);
+        assert_eq!(format!("{timestamp:>22}"), format!("  {text}"));
+    }
+
+    #[test]
+    fn numbers_may_be_negative() {
+        for json in ["-7", "-7.0", "\" -7 \""] {
+            let code: Code = serde_json::from_str(json).unwrap();
+            assert_eq!(code.number(), -7, "{json}");
+        }
+    }
+
+    #[test]
     fn numbers_may_come_as_text() {
         let codes: Vec<Code> = serde_json::from_str(r#"["2", 2.0, "2.0", 1e300]"#).unwrap();
         assert_eq!(

@@ -203,6 +203,10 @@ fn debug_of_builder_and_client_shows_no_secret() {
         Client::builder("id", SECRET).no_proxy().build()
     );
     assert!(!text.contains(SECRET), "{text}");
+    assert!(
+        text.starts_with("ClientBuilder {") && text.contains("Client {"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -113,6 +113,27 @@ mod tests {
         assert_eq!(buffer.into_vec().capacity(), 10);
     }
 
+    /// Notes the room that each read is given.
+    struct Noting<'a>(&'a [u8], &'a mut Vec<usize>);
+
+    impl Read for Noting<'_> {
+        fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+            self.1.push(room.len());
+            self.0.read(room)
+        }
+    }
+
+    /// A `Vec` that is full reads some bytes elsewhere, and then grows.
+    #[test]
+    fn reading_goes_into_the_buffer_only() {
+        let (source, mut rooms) = (vec![b'x'; 10_000], Vec::new());
+        let mut buffer = WipedBuffer::with_capacity(64);
+        let reader = Noting(&source, &mut rooms);
+        buffer.read_from(reader, usize::MAX).unwrap();
+        assert_eq!(*buffer.into_inner(), source);
+        assert!(rooms.iter().all(|room| *room >= 64), "{rooms:?}");
+    }
+
     #[test]
     fn reading_ends_with_the_reader_or_one_byte_behind_the_limit() {
         for (capacity, length, limit, read) in [

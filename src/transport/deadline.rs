@@ -61,4 +61,15 @@ mod tests {
         assert_eq!(ran, Some(outer));
         assert!(of_this_call() > outer);
     }
+
+    #[test]
+    fn no_call_takes_longer_than_a_day() {
+        let day = Duration::from_secs(86_400);
+        let begun = Instant::now();
+        let end = run_until(begun + 2 * day, of_this_call).unwrap();
+        let without_a_call = of_this_call();
+        for end in [end, without_a_call] {
+            assert!(end >= begun + day && end <= Instant::now() + day);
+        }
+    }
 }

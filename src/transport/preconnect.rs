@@ -111,17 +111,18 @@ impl Preconnect {
         let (result, ended) = lock(&outcome).take()?;
         match result {
             Ok(mut stream) => (ended.elapsed() < LIFE && stream.is_open()).then_some(Ok(stream)),
-            // It may go better now.
-            Err(_) if had_ended => None,
-            Err(error)
-                if error.kind == TransportErrorKind::Timeout && pending.deadline < deadline =>
-            {
-                None
+            Err(error) => {
+                let more_time = deadline.saturating_duration_since(pending.deadline);
+                (!is_worth_another(error.kind, had_ended, more_time)).then_some(Err(error))
             }
-            // A second dial would fail in the same way and take as long.
-            Err(error) => Some(Err(error)),
         }
     }
+}
+
+/// Whether to dial again after a failure. If the request waited for the dial,
+/// another would mostly fail in the same way and take as long.
+fn is_worth_another(kind: TransportErrorKind, had_ended: bool, more_time: Duration) -> bool {
+    had_ended || kind == TransportErrorKind::Timeout && !more_time.is_zero()
 }
 
 /// A connection that is about to be opened. Nobody waits for it after it is
@@ -157,5 +158,30 @@ impl fmt::Debug for Preconnect {
         f.debug_struct("Preconnect")
             .field("proxy", &self.dialer.proxy)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_a_request_waited_for_is_its_own_unless_it_has_more_time() {
+        use TransportErrorKind::{Connect, Timeout};
+        let (none, some) = (Duration::ZERO, Duration::from_nanos(1));
+        for (kind, had_ended, more_time, is_worth_it) in [
+            (Connect, true, none, true),
+            (Timeout, true, none, true),
+            (Timeout, false, some, true),
+            (Timeout, false, none, false),
+            (Connect, false, some, false),
+            (Connect, false, none, false),
+        ] {
+            assert_eq!(
+                is_worth_another(kind, had_ended, more_time),
+                is_worth_it,
+                "{kind:?} {had_ended} {more_time:?}"
+            );
+        }
     }
 }

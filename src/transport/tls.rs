@@ -178,3 +178,50 @@ pub(super) fn refused(error: TlsError, may_have_been_sent: bool) -> TransportErr
         .with_detail(hint)
         .with_source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::AlertDescription;
+
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn each_failure_has_a_hint() {
+        use CertificateError as Bad;
+        for (error, hint) in [
+            (
+                TlsError::InvalidCertificate(Bad::UnknownIssuer),
+                "issuer is not trusted",
+            ),
+            (TlsError::InvalidCertificate(Bad::Expired), "has expired"),
+            (
+                TlsError::InvalidCertificate(Bad::NotValidYet),
+                "not valid yet",
+            ),
+            (
+                TlsError::InvalidCertificate(Bad::NotValidForName),
+                "for another host",
+            ),
+            (
+                TlsError::InvalidCertificate(Bad::BadEncoding),
+                "is not acceptable",
+            ),
+            (
+                TlsError::InvalidCertificate(Bad::Revoked),
+                "is not acceptable",
+            ),
+            (
+                InvalidMessage::InvalidContentType.into(),
+                "does not speak TLS",
+            ),
+            (
+                TlsError::AlertReceived(AlertDescription::HandshakeFailure),
+                "the server refused it",
+            ),
+        ] {
+            let text = Error::from(refused(error, false)).to_string();
+            assert!(text.contains(hint), "{text}");
+        }
+    }
+}

@@ -86,6 +86,7 @@ impl Printer {
 
     fn debug<T: Debug>(&mut self, value: &T) {
         let name = short_name::<T>();
+        assert_ne!(format!("{value:?}"), "", "Debug of {name}");
         self.canaries
             .check_debug(value, &format!("Debug of {name}"));
         self.debug.insert(name);

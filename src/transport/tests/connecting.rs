@@ -144,22 +144,28 @@ fn dead_addresses_are_passed_and_the_good_one_is_tried_first_next_time() {
     let hole = BlackHole::new();
     let mut addresses = hole.addresses(6);
     addresses.push(server.address());
-    let connect_timeout = Duration::from_secs(5);
+    let connect_timeout = Duration::from_secs(30);
     let transport = with_settings(TransportSettings {
         connect_timeout,
         resolver: Some(Arc::new(move |_: &str, _| Ok(addresses.clone()))),
         ..settings(Roots::Only(vec![ca.pem()]))
     });
-    let began = Instant::now();
-    get(&transport, &server.https("/")).unwrap();
-    let first = began.elapsed();
+    let connect = || {
+        let began = Instant::now();
+        get(&transport, &server.https("/")).unwrap();
+        let took = began.elapsed();
+        // Until then the connection could be used again.
+        server.wait_until_idle();
+        took
+    };
+    let first = connect();
     // One by one, each dead address would take as long.
     assert!(first < connect_timeout, "{first:?}");
-    let began = Instant::now();
-    get(&transport, &server.https("/")).unwrap();
-    let second = began.elapsed();
-    assert!(second < first, "{second:?} after {first:?}");
-    assert_eq!(server.connections(), 2);
+    // Behind six dead addresses, no attempt begins earlier than this.
+    let after_six = Duration::from_millis(6 * 250);
+    assert!(first >= after_six, "{first:?}");
+    // The machine may be busy for a while.
+    assert!((0..5).any(|_| connect() < after_six));
 }
 
 #[test]

@@ -411,6 +411,13 @@ fn a_refused_password_is_not_tried_again() {
         let error = client.check_credentials().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Proxy);
         assert_eq!(error.is_transient(), transient, "{status}");
+        let reported = format!("the proxy responded with status {status}");
+        let (mut next, mut sources) = (error.source(), Vec::new());
+        while let Some(source) = next {
+            sources.push(source.to_string());
+            next = source.source();
+        }
+        assert!(sources.contains(&reported), "{sources:?}");
         let requests = proxy.requests();
         assert_eq!(requests.len(), if transient { 3 } else { 1 }, "{status}");
         let agent = concat!(
@@ -472,6 +479,35 @@ fn responses_to_connect() {
         let (found, rest) = status_of(&endless);
         assert_eq!(found, None);
         assert!(endless.len() - rest.len() <= 8 * 1024);
+    }
+}
+
+#[test]
+fn a_head_of_eight_kibibytes_is_read_and_one_that_is_cut_is_an_error() {
+    let start = "HTTP/1.1 200 OK\r\nx: ";
+    for (length, status) in [(8192, Some(200)), (8193, None)] {
+        let filler = "y".repeat(length - start.len() - 4);
+        let head = format!("{start}{filler}\r\n\r\n");
+        assert_eq!(read_status(&mut head.as_bytes()).unwrap(), status);
+    }
+    for cut in ["", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nx: y\r\n"] {
+        let error = read_status(&mut cut.as_bytes()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{cut}");
+    }
+    let broken = |kind: std::io::ErrorKind| {
+        let mut stream = std::io::Read::chain(start.as_bytes(), Failing(kind));
+        read_status(&mut stream).unwrap_err().kind()
+    };
+    let kind = std::io::ErrorKind::ConnectionReset;
+    assert_eq!(broken(kind), kind);
+}
+
+/// A stream whose reads fail.
+struct Failing(std::io::ErrorKind);
+
+impl std::io::Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(self.0.into())
     }
 }
 
