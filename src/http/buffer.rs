@@ -130,7 +130,7 @@ mod tests {
         let mut buffer = WipedBuffer::with_capacity(64);
         let reader = Noting(&source, &mut rooms);
         buffer.read_from(reader, usize::MAX).unwrap();
-        assert_eq!(*buffer.into_inner(), source);
+        assert_eq!(*buffer, source);
         assert!(rooms.iter().all(|room| *room >= 64), "{rooms:?}");
     }
 

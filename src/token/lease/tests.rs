@@ -15,12 +15,14 @@ const OTHER: &str = "other";
 #[derive(Clone)]
 struct LeaseStore(Arc<Mutex<Content>>);
 
+type OnLoad = dyn Fn(u32, &mut Content) + Send;
+
 struct Content {
     clock: Arc<ManualClock>,
     token: Option<StoredToken>,
     lease: Option<(String, Instant)>,
     /// Called with the number of looks so far, before each look.
-    on_load: Box<dyn Fn(u32, &mut Content) + Send>,
+    on_load: Box<OnLoad>,
     loads: u32,
 }
 
@@ -111,12 +113,12 @@ impl TokenStore for LeaseStore {
     }
 
     fn lease(&self, _: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
-        Ok(self.change(|content| match content.holder() {
-            Some(other) => Lease::Held(other.to_owned()),
-            None => {
-                content.hold(holder, length);
-                Lease::Granted
+        Ok(self.change(|content| {
+            if let Some(other) = content.holder() {
+                return Lease::Held(other.to_owned());
             }
+            content.hold(holder, length);
+            Lease::Granted
         }))
     }
 

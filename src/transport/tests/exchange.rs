@@ -305,19 +305,19 @@ fn silence_and_dribble_end_at_the_deadline() {
             Act::Stall,
         ],
     ] {
-        times_out_once_sent(&ca, &acts, Vec::new());
+        times_out_once_sent(&ca, &acts, &[]);
     }
 }
 
 /// Expects that a request times out after it was sent. On a busy machine the
 /// first deadlines may pass before that.
-fn times_out_once_sent(ca: &Ca, acts: &[Act], body: Vec<u8>) {
+fn times_out_once_sent(ca: &Ca, acts: &[Act], body: &[u8]) {
     let transport = trusting(ca);
     let mut time = HASTY;
     loop {
         let server = server(ca, acts.to_vec());
         let mut request = request(Method::POST, &server.https("/"));
-        request.body = Some(body.clone().into());
+        request.body = Some(body.to_vec().into());
         match kind(transport.send(request, within(time))) {
             (Timeout, false) if time < PATIENT => time *= 2,
             outcome => return assert_eq!(outcome, (Timeout, true)),
@@ -328,7 +328,7 @@ fn times_out_once_sent(ca: &Ca, acts: &[Act], body: Vec<u8>) {
 #[test]
 fn a_server_that_does_not_read_ends_at_the_deadline() {
     let ca = Ca::new();
-    times_out_once_sent(&ca, &[Act::Stall], vec![b'x'; 20_000_000]);
+    times_out_once_sent(&ca, &[Act::Stall], &vec![b'x'; 20_000_000]);
 }
 
 #[test]
