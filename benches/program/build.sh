@@ -10,7 +10,10 @@ cd "$(dirname "$0")/../.."
 target=x86_64-unknown-linux-musl
 
 rustup target list --installed | grep -qx "$target" || rustup target add "$target" >&2
+# Size matters more than speed here.
 env CC_x86_64_unknown_linux_musl=musl-gcc \
     CARGO_PROFILE_RELEASE_STRIP=symbols \
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=s \
+    CARGO_PROFILE_RELEASE_LTO=thin \
     cargo build --locked --release --features cli --bin autharmor --target "$target" >&2
 echo "${CARGO_TARGET_DIR:-$PWD/target}/$target/release/autharmor"

@@ -262,9 +262,11 @@
 mod callback;
 #[cfg(test)]
 mod deadline_tests;
+#[cfg(not(feature = "proof"))]
+mod no_proof;
 mod page;
 mod pending;
-#[cfg_attr(not(feature = "proof"), path = "no_proof.rs")]
+#[cfg(feature = "proof")]
 mod proof;
 mod registration;
 mod sign_in;
@@ -272,6 +274,9 @@ mod sign_in;
 mod testing;
 mod verify;
 mod wait;
+
+#[cfg(not(feature = "proof"))]
+use self::no_proof as proof;
 
 pub use self::registration::{
     AuthenticatorRegistrationStarted, PendingAuthenticatorRegistration,

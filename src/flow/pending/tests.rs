@@ -259,7 +259,7 @@ fn debug_shows_no_value_that_matters() {
              id: {ID}, user: Some(Username(Private(..))), user_id: Some({USER}), \
              ignore_case: true, token: Secret(..), nonce: Secret(..), \
              browser: Browser {{ ip_address: Some(Private(..)), user_agent: Some(Private(..)) }}, \
-             life: 60 }}, .. }})"
+             proof: Requirement {{ required: None, challenge: None }}, life: 60 }}, .. }})"
         )
     );
 }

@@ -52,7 +52,9 @@ pub(super) fn remove_if(path: &Path, is_it: impl Fn(&[u8]) -> bool) -> io::Resul
     let aside = beside(path);
     match rename(path, &aside) {
         // Another process was faster.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.exists() => {
+            return Ok(false);
+        }
         renamed => renamed?,
     }
     let content = open(&aside).and_then(|file| file.map(read).transpose());
