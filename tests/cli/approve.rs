@@ -712,6 +712,32 @@ fn a_number_that_cannot_be_shown_lets_nobody_in() {
 }
 
 #[test]
+fn a_service_that_sends_no_number_lets_nobody_in() {
+    let setup = Setup::new()
+        .approve("visual_verify = true\nfailmode = \"safe\"\n")
+        .decides(Decision::Approve);
+    let id = uuid::Uuid::from_u128(7);
+    let started = format!(
+        "{{\"auth_request_id\": \"{id}\", \"user_id\": \"{id}\", \"visual_verify_value\": \"\", \
+         \"auth_validation_token\": \"token\", \"push_message_sent\": true}}"
+    );
+    let fault = Fault::status(200).body("application/json", started);
+    setup.emulator.fault(fault.on("start_authenticator_auth"));
+    let mut command = setup.command(&["--pam"]);
+    let output = command.env("PAM_USER", "ada").output().unwrap();
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(
+        errors.contains("detail=\"the service has sent no number\""),
+        "{errors}"
+    );
+    assert_eq!(
+        setup.emulator.requests().last().unwrap().endpoint(),
+        Some("start_authenticator_auth")
+    );
+}
+
+#[test]
 fn wrong_usage() {
     let setup = Setup::new();
     for arguments in [

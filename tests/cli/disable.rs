@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use autharmor::PageQuery;
 use autharmor::emulator::{Emulator, Fault, RecordedRequest};
-use autharmor_test_support::programs::{in_path, say_skipped};
 use uuid::Uuid;
 
 use crate::harness::{End, Setup, assert_golden, at_noon};
@@ -104,34 +103,6 @@ fn it_asks_unless_it_shall_not() {
     let end = setup.run_with(&disable, "y\n");
     assert!(end.status.success(), "{end:?}");
     assert_eq!(enabled(&setup.emulator).len(), 2);
-}
-
-#[test]
-fn without_a_terminal_a_list_needs_a_yes() {
-    let setup = Setup::with_users();
-    let all = enabled(&setup.emulator);
-    if in_path("setsid").is_none() {
-        say_skipped("setsid is missing: no process without a terminal was tested");
-        return;
-    }
-    let input = setup.write("input", &lines(&all), 0o600);
-    let program = setup.command(&["credentials", "disable"]);
-    let output = Command::new(in_path("setsid").unwrap())
-        .arg("--wait")
-        .arg(program.get_program())
-        .args(program.get_args())
-        .env_clear()
-        .envs(
-            program
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
-        .stdin(File::open(input).unwrap())
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("add --yes"));
-    assert_eq!(enabled(&setup.emulator).len(), 3);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use autharmor::emulator::Fault;
 use crate::harness::{End, Setup, program, run};
 
 /// A command of each kind that calls the service.
-const COMMANDS: [&[&str]; 7] = [
+const COMMANDS: [&[&str]; 8] = [
     &["users", "list"],
     &["users", "show", "ada@example.com"],
     &["users", "rename", "ada@example.com", "x"],
@@ -15,6 +15,11 @@ const COMMANDS: [&[&str]; 7] = [
     &["credentials", "list", "ada@example.com"],
     &["credentials", "disable", "ada@example.com", "x", "--yes"],
     &["enrol", "ada@example.com", "--existing"],
+    &[
+        "invite",
+        "--email=bob@example.com",
+        "--redirect-url=https://app.example/welcome",
+    ],
 ];
 
 /// Runs every command and returns the messages of the failures.

@@ -7,7 +7,7 @@ use autharmor_test_support::Folder;
 use crate::harness::{assert_golden, program, run};
 
 /// The commands whose help is compared.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 15] = [
     "users list",
     "users show",
     "users rename",
@@ -18,6 +18,9 @@ const COMMANDS: [&str; 12] = [
     "invite",
     "doctor",
     "probe",
+    "emulator",
+    "approve",
+    "proof verify",
     "completions",
     "man",
 ];

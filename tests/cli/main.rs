@@ -6,7 +6,6 @@ mod approve_setup;
 mod checking;
 mod disable;
 mod doctor;
-mod emulator;
 mod enrol;
 mod failures;
 mod harness;

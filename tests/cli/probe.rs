@@ -11,7 +11,7 @@ use crate::checking::{Run, SECRET, Setup, USER, closed_port, emulator};
 fn readings(run: &Run) -> BTreeMap<String, String> {
     assert_eq!(
         (run.status, run.lines().len()),
-        (0, 18),
+        (0, 20),
         "{}{}",
         run.stdout,
         run.stderr
@@ -78,6 +78,11 @@ fn without_consent_only_reads_and_refused_calls_are_made() {
                 "400 and invalid_client for a form, 400 and invalid_client for HTTP Basic",
             ),
             ("signed-bytes", "? needs --sign-in USER"),
+            (
+                "passkey-challenge",
+                "? needs a sign-in with a passkey on a website, which this command does not make",
+            ),
+            ("signed-decline", "? needs --sign-in USER"),
         ],
     );
     assert!(emulator.pending_requests().is_empty());
@@ -117,6 +122,7 @@ fn with_consent_the_rest_is_settled() {
                 "signed-bytes",
                 "hash_value is the SHA-256 of the base64 text; signed are the digits of hash_value",
             ),
+            ("signed-decline", "? the sign-in was not declined"),
         ],
     );
     let pushes = emulator.requests();
@@ -140,6 +146,7 @@ fn a_declined_sign_in_settles_what_a_refusal_looks_like() {
         &[
             ("refused-validate", refused),
             ("second-validate", "? the sign-in was not approved"),
+            ("signed-decline", "yes"),
         ],
     );
 }

@@ -1,7 +1,10 @@
-//! `autharmor approve` with real PAM, real sshd and pseudo-terminals.
+//! `autharmor approve` with real PAM, real sshd and pseudo-terminals, and
+//! `autharmor emulator` with curl.
 //!
 //! A test is ignored if a program or a right that it needs is missing.
 
+#[cfg(target_os = "linux")]
+mod emulator;
 #[cfg(target_os = "linux")]
 mod pam;
 #[cfg(target_os = "linux")]
@@ -25,6 +28,7 @@ fn trials() -> Vec<Trial> {
         stacks::trials(),
         sshd::trials(),
         terminal::trials(),
+        emulator::trials(),
     ];
     all.into_iter().flatten().collect()
 }

@@ -12,7 +12,7 @@ use crate::pam::{Services, missing};
 use crate::programs::{find, missing_program, tests, trials as ignorable};
 use crate::setup::{PROGRAM, Setup, text};
 
-const MANUAL: &str = include_str!("../../src/guide/administrators.md");
+const MANUAL: &str = include_str!("../../src/guide/pam-and-ssh.md");
 
 pub(crate) fn trials() -> Vec<Trial> {
     let tests = tests![sudo, su, sshd_with_passwords, sshd_with_keys];

@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::programs::{missing_program, tests, trials as ignorable, wait_until};
-use crate::setup::{PROGRAM, Setup};
+use crate::setup::{PROGRAM, Setup, text, write};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let tests = tests![
@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         a_closed_pipe_ends_it,
         what_a_person_sees,
         a_qr_code_for_a_new_user,
+        without_a_terminal_a_list_of_credentials_needs_a_yes,
     ];
     ignorable("terminal", tests, || {
         missing_program(&["setsid", "env", "sh"])
@@ -245,4 +246,22 @@ fn a_qr_code_for_a_new_user() {
     );
     assert!(seen.contains('\u{2584}'), "{seen}");
     assert!(seen.trim_end().ends_with("Let in: approved."), "{seen}");
+}
+
+fn without_a_terminal_a_list_of_credentials_needs_a_yes() {
+    let setup = Setup::new();
+    let input = setup.folder.path().join("input");
+    write(&input, "ada@example.com phone-7\n", 0o600);
+    let output = Command::new("setsid")
+        .args(["--wait", PROGRAM, "credentials", "disable", "--config"])
+        .arg(setup.config())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .stdin(File::open(input).unwrap())
+        .output()
+        .unwrap();
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("add --yes"), "{errors}");
+    assert_eq!(setup.emulator.request_count(), 0);
 }

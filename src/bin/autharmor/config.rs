@@ -88,6 +88,7 @@ pub(crate) struct Settings {
     pub(crate) registration_redirect_url: Option<Setting<String>>,
     /// The configuration file that was read.
     pub(crate) file: Option<PathBuf>,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no approve"))]
     pub(crate) approve: ApproveFile,
     trust: Trust,
 }

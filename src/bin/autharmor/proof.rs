@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::failure::Failure;
 use crate::files::{Readers, read_trusted};
+use crate::output::print_line;
 
 /// The size limit of a proof, in bytes.
 const MAX_LEN: u64 = 1 << 20;
@@ -40,6 +41,18 @@ enum Command {
 /// worth as much as the key: one that comes with the message proves nothing. Files
 /// with keys or an expectation must be writable for their owner alone.
 #[derive(Args)]
+#[command(
+    override_usage = "\
+autharmor proof verify [OPTIONS] --expectation <FILE> <FILE>
+       autharmor proof verify [OPTIONS] --key <FILE> <FILE>
+       autharmor proof verify [OPTIONS] --key-in-message <FILE>",
+    after_help = "\
+Examples:
+  autharmor proof verify proof.json --expectation expectation.json
+  autharmor proof verify proof.json --key key.json --require-signed-data \\
+    --auth-request-id 7f3c1f0e-2f5e-4c39-8a0e-0d5f5a7e9b11 --user-id ... \\
+    --project-id ..."
+)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Verify {
     /// File with the proof as JSON; - is the standard input
@@ -146,18 +159,14 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let proof: Proof = serde_json::from_str(&read(&options.file)?)
         .map_err(|error| Failure::Failed(format!("{name}: not a proof: {error}")))?;
     match proof.verify(&expectation) {
-        Ok(verified) if options.json => {
-            println!("{:#}", to_json(&verified));
-            Ok(())
-        }
-        Ok(verified) => {
-            print!("{}", to_text(&verified));
-            Ok(())
-        }
+        Ok(verified) if options.json => print_line(&format!("{:#}", to_json(&verified))),
+        Ok(verified) => print_line(&to_text(&verified)),
         Err(error @ ProofError::Unspecified(_)) => Err(Failure::Usage(error.to_string())),
         Err(error) => {
             if options.json {
-                println!("{:#}", json!({"valid": false, "error": error.to_string()}));
+                let result = json!({"valid": false, "error": error.to_string()});
+                // It is not valid, even if nobody reads that.
+                let _ = print_line(&format!("{result:#}"));
             }
             Err(Failure::Failed(format!("{name}: not valid: {error}")))
         }
@@ -263,7 +272,7 @@ fn to_text(verified: &VerifiedProof) -> String {
     let checks: Vec<_> = verified.checks().iter().map(ToString::to_string).collect();
     format!(
         "valid\nkey: {key}\nthe signature covers: {covers}\nsigned at: {}\nchecked: {}\n\
-         not checked: {}\n",
+         not checked: {}",
         signed_at(verified).as_deref().unwrap_or("unknown"),
         checks.join(", "),
         unchecked(verified).join(", "),

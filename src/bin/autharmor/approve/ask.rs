@@ -98,6 +98,10 @@ impl Question {
             }
             Err(error) => return Answer::of_error(Stage::BeforeAsking, &error),
         };
+        if self.visual_verify && started.visual_verify_value.is_none() {
+            // Then the app does not ask for the number either.
+            return Answer::from(Outcome::Refused).with_detail("the service has sent no number");
+        }
         self.say_what_to_do(&started);
         let policy = WaitPolicy::new().poll_every(FIRST_PAUSE, LONGEST_PAUSE);
         let mut answer = match started.pending.wait(&self.client, &policy) {

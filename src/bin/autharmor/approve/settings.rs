@@ -61,7 +61,8 @@ pub(crate) enum Unenrolled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogTo {
-    /// The facility `authpriv` of syslog.
+    /// The facility authpriv of syslog.
     Syslog,
+    /// Standard error.
     Stderr,
 }

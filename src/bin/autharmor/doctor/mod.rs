@@ -8,6 +8,7 @@ mod service;
 #[cfg(unix)]
 mod sshd;
 
+#[cfg(unix)]
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -26,9 +27,9 @@ const CHECK_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// Prints one line for each check, and what to do about a failure: settings and
 /// where each comes from, token store, proxy, name resolution, TLS and its
-/// certificates, clock, credentials, one read, the settings of `autharmor approve`, and whether
-/// sshd waits long enough for it. A check
-/// that needs another one which failed is skipped.
+/// certificates, clock, credentials, one read, the settings of `autharmor
+/// approve`, and whether sshd waits long enough for it. A check that needs another
+/// one which failed is skipped.
 ///
 /// Nothing is changed, at the service or on this machine. The output has no
 /// secrets and no names of people: you can attach it to a bug report. It does

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::output::printable;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -155,10 +156,7 @@ impl Report {
 
     /// Puts a text on one line, without the names in home directories.
     fn clean(&self, text: &str) -> String {
-        let mut line: String = text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let mut line = printable(&text.replace(['\r', '\n'], " ")).into_owned();
         let home = self.home.as_deref().and_then(Path::to_str);
         if let Some(home) = home.filter(|home| home.len() > 1) {
             line = line.replace(home, "~");
@@ -187,6 +185,13 @@ fn without_homes(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_of_others_does_not_control_the_terminal() {
+        // The subject of a certificate, for example.
+        let found = Report::new(false).clean("a\u{1b}[2J\u{202e}b\nc");
+        assert_eq!(found, "a\\u{1b}[2J\\u{202e}b c");
+    }
 
     #[test]
     fn homes_have_no_names() {

@@ -53,7 +53,7 @@ const fn looking_back(
 }
 
 /// One row for each row of the manual's chapter "What is unverified".
-pub(super) const POINTS: [Point; 18] = [
+pub(super) const POINTS: [Point; 20] = [
     point("v3-served", "Is v3 still served?", v3_served),
     point(
         "refused-validate",
@@ -137,8 +137,18 @@ pub(super) const POINTS: [Point; 18] = [
     ),
     point(
         "signed-bytes",
-        "Which bytes does a user's device sign?",
+        "Which bytes does a phone sign?",
         signing_in::signed_bytes,
+    ),
+    point(
+        "passkey-challenge",
+        "How does a passkey's challenge relate to the signed data? Which form has its public key?",
+        passkey_challenge,
+    ),
+    point(
+        "signed-decline",
+        "Does a phone also sign when the user declines?",
+        signing_in::signed_decline,
     ),
 ];
 
@@ -429,6 +439,10 @@ fn token_error(session: &mut Session) -> Reading {
         basic.status,
         code(&basic)
     ))
+}
+
+fn passkey_challenge(_: &mut Session) -> Reading {
+    Open("needs a sign-in with a passkey on a website, which this command does not make".to_owned())
 }
 
 #[cfg(test)]

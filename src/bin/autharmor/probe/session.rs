@@ -24,6 +24,7 @@ use super::shape::{contains, date_kind, holds_part, shape, shown_key, shown_word
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::link::{API_URL, LOGIN_URL, Response, Route};
+use crate::output::report;
 
 /// The time limit of one call.
 const CALL_LIMIT: Duration = Duration::from_secs(15);
@@ -452,9 +453,13 @@ impl<'a> Session<'a> {
         let user_id = text("user_id").and_then(|user| user.parse().ok());
         let token = Secret::from(text("auth_validation_token")?);
         if start.body["push_message_sent"] == true {
-            eprintln!("A push was sent. Approve it within {SIGN_IN_SECONDS} s.");
+            report(&format!(
+                "A push was sent. Approve it within {SIGN_IN_SECONDS} s."
+            ));
         } else {
-            eprintln!("The service has sent no push. Open the app within {SIGN_IN_SECONDS} s.");
+            report(&format!(
+                "The service has sent no push. Open the app within {SIGN_IN_SECONDS} s."
+            ));
         }
         let end = Instant::now() + Duration::from_secs(u64::from(SIGN_IN_SECONDS) + 5);
         while Instant::now() < end.min(self.deadline) {

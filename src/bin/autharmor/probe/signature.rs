@@ -67,7 +67,7 @@ fn key_and_signature(message: &Value) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 /// Finds the first signed message that has data.
-fn find(value: &Value) -> Option<&Value> {
+pub(super) fn find(value: &Value) -> Option<&Value> {
     match value {
         Value::Object(fields) => fields.iter().find_map(|(key, value)| {
             if key == "secure_signed_message" && value["signed_data"].is_string() {

@@ -14,6 +14,9 @@ use super::points::{Open, Reading, Settled, authorized, no_response, verdict};
 use super::session::{Seen, Session, SignIn};
 use super::signature;
 
+/// The `result_code` of a sign-in that was declined.
+const DECLINED: u8 = 3;
+
 /// Returns the sign-in, or the reading without one.
 fn sign_in(session: &mut Session) -> Result<SignIn, Reading> {
     if session.pushed_user.is_none() {
@@ -103,6 +106,24 @@ pub(super) fn signed_bytes(session: &mut Session) -> Reading {
         None => no_response(),
         Some(seen) => signature::read(&seen.body)
             .unwrap_or_else(|| Open("there is no signed message".to_owned())),
+    }
+}
+
+pub(super) fn signed_decline(session: &mut Session) -> Reading {
+    let made = match sign_in(session) {
+        Err(reading) => return reading,
+        Ok(made) => made,
+    };
+    match session.call(session.reads, &get_auth_info(made.id)) {
+        None => no_response(),
+        Some(seen) if seen.body["auth_response"]["result_code"] != DECLINED => {
+            Open("the sign-in was not declined".to_owned())
+        }
+        Some(seen) => Settled(if signature::find(&seen.body).is_some() {
+            "yes".to_owned()
+        } else {
+            "no".to_owned()
+        }),
     }
 }
 

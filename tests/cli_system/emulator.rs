@@ -4,15 +4,32 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use autharmor::emulator::Emulator;
-use autharmor_test_support::programs::say_skipped;
+use libtest_mimic::Trial;
 
-use crate::harness::{program, run};
+use crate::programs::{missing_program, tests, trials as ignorable};
+use crate::setup::PROGRAM;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let with_curl = tests![
+        curl_alone_registers_and_signs_in_by_all_methods,
+        curl_trusts_the_certificate_file_of_the_program,
+        the_program_takes_every_option,
+    ];
+    let mut all = ignorable("emulator", with_curl, || missing_program(&["curl"]));
+    let others = tests![
+        the_program_prints_its_urls_logs_without_secrets_and_ends,
+        wrong_options_are_refused,
+        a_closed_output_does_not_stop_it,
+    ];
+    all.extend(ignorable("emulator", others, || None));
+    all
+}
 
 /// The steps that the script prints.
 const STEPS: &str = "\
@@ -28,12 +45,8 @@ phone disabled
 all of it in the history
 ";
 
-/// Runs the script. Prints a warning and returns `None` without curl.
-fn walk_through(arguments: &[&str]) -> Option<Output> {
-    if Command::new("curl").arg("--version").output().is_err() {
-        say_skipped("curl is missing, curl was NOT tested as a client");
-        return None;
-    }
+/// Runs the script.
+fn walk_through(arguments: &[&str]) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulator/walkthrough.sh");
     let output = Command::new("sh")
         .arg(script)
@@ -44,16 +57,12 @@ fn walk_through(arguments: &[&str]) -> Option<Output> {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), STEPS, "{errors}");
-    Some(output)
 }
 
-#[test]
 fn curl_alone_registers_and_signs_in_by_all_methods() {
     let emulator = Emulator::builder().plain_http().start().unwrap();
     let (id, secret) = (emulator.client_id(), emulator.client_secret());
-    if walk_through(&[emulator.base_url(), id, secret]).is_none() {
-        return;
-    }
+    walk_through(&[emulator.base_url(), id, secret]);
     assert_eq!(emulator.users()[0].1, "grace");
     for request in emulator.requests() {
         assert!(request.header("user-agent").unwrap().starts_with("curl/"));
@@ -69,8 +78,13 @@ struct Program {
 
 impl Program {
     fn start(arguments: &[&str]) -> Self {
-        let first = ["emulator", "--listen", "127.0.0.1:0"];
-        let mut child = program(&[&first[..], arguments].concat()).spawn().unwrap();
+        let mut child = Command::new(PROGRAM)
+            .args(["emulator", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .env_clear()
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -110,7 +124,6 @@ fn exchange(address: &str, request: &str) -> String {
     response
 }
 
-#[test]
 fn the_program_prints_its_urls_logs_without_secrets_and_ends() {
     let seed = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator-seed.json");
     fs::write(
@@ -173,7 +186,6 @@ fn the_program_prints_its_urls_logs_without_secrets_and_ends() {
     assert!(TcpStream::connect(&address).is_err());
 }
 
-#[test]
 fn curl_trusts_the_certificate_file_of_the_program() {
     let ca = Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator-ca.pem");
     let program = Program::start(&["--ca-file", ca.to_str().unwrap()]);
@@ -189,7 +201,6 @@ fn curl_trusts_the_certificate_file_of_the_program() {
     walk_through(&[&url, &id, &secret, ca.to_str().unwrap()]);
 }
 
-#[test]
 fn the_program_takes_every_option() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (ca, key) = (
@@ -218,15 +229,12 @@ fn the_program_takes_every_option() {
             .arg(format!("{url}/_emulator/users"))
             .arg(format!("{url}/_emulator/requests/automatic"))
             .output()
-            .ok()?;
+            .unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{errors}");
-        Some((url, String::from_utf8(output.stdout).unwrap()))
+        (url, String::from_utf8(output.stdout).unwrap())
     };
-    let Some((url, text)) = health(&options) else {
-        say_skipped("curl is missing, the emulator's options were NOT tested");
-        return;
-    };
+    let (url, text) = health(&options);
     assert!(url.starts_with("https://localhost:"), "{url}");
     for part in [
         r#""origin":"http://localhost:3000""#,
@@ -242,12 +250,11 @@ fn the_program_takes_every_option() {
     }
     // The authority is the same after a restart; tolerant is the default.
     let trusted = fs::read_to_string(&ca).unwrap();
-    let (_, text) = health(&options[6..]).unwrap();
+    let (_, text) = health(&options[6..]);
     assert!(text.contains(r#""tolerant":true"#), "{text}");
     assert_eq!(fs::read_to_string(&ca).unwrap(), trusted);
 }
 
-#[test]
 fn wrong_options_are_refused() {
     let used = TcpListener::bind("127.0.0.1:0").unwrap();
     let used = used.local_addr().unwrap().to_string();
@@ -265,13 +272,14 @@ fn wrong_options_are_refused() {
         (&["--seed", "/nowhere/at/all.json"], 3),
         (&["--listen", &used], 1),
     ] {
-        let end = run(program(&[&["emulator"], arguments].concat()), "");
-        assert!(end.stdout.is_empty(), "{end:?}");
-        end.failure(status);
+        let mut command = Command::new(PROGRAM);
+        command.arg("emulator").args(arguments).env_clear();
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
     }
 }
 
-#[test]
 fn a_closed_output_does_not_stop_it() {
     let mut program = Program::start(&["--http"]);
     let url = program.value("API and token endpoint");
