@@ -95,7 +95,6 @@ pub struct SignedInUser {
     context_data: ContextData,
     signed_in_at: Option<Timestamp>,
     /// Of the sign-in, if the crate is built with proofs.
-    #[cfg_attr(not(feature = "proof"), expect(dead_code))]
     evidence: Evidence,
 }
 

@@ -24,7 +24,7 @@ use autharmor::registrations::*;
 use autharmor::users::*;
 use autharmor::{
     ApiVersion, Attempt, Client, ClientAuth, Error, FileTokenStore, HttpRequest, HttpResponse,
-    Limits, ManualClock, Page, PageInfo, PageQuery, Private, Request, RetryPolicy, Secret,
+    Lease, Limits, ManualClock, Page, PageInfo, PageQuery, Private, Request, RetryPolicy, Secret,
     StoredToken, SystemClock, Target, Timestamp, TokenKey, TransportError, TransportErrorKind,
     UserKey,
 };
@@ -190,6 +190,7 @@ fn basics(printer: &mut Printer) {
     printer.display(&serde_json::from_value::<TokenKey>(key).unwrap());
     let text = json!({"v": 1, "access_token": TOKEN, "issued_at": 1, "expires_at": 2}).to_string();
     printer.debug(&StoredToken::decode(&text).unwrap());
+    printer.debug(&Lease::Held("holder".to_owned()));
     let mut page = PageQuery::new();
     page.page_number = Some(7);
     printer.debug(&page);

@@ -10,8 +10,14 @@
     reason = "doc comments are the help, which would show the backticks"
 )]
 
-#[cfg_attr(not(unix), path = "approve/settings.rs")]
+#[cfg(unix)]
 mod approve;
+/// Only the settings, so that a configuration file can be shared.
+#[cfg(not(unix))]
+mod approve {
+    mod settings;
+    pub(crate) use self::settings::*;
+}
 mod completions;
 mod config;
 mod credentials;
