@@ -48,11 +48,11 @@ impl Session {
         &mut self,
         mut reply: Value,
         step: impl Fn(&Client, &mut Self, &str) -> Reply + Send + 'static,
-    ) -> Reply {
+    ) -> Value {
         let id = web::random_id();
         reply["id"] = json!(id);
         self.pending = Some((id, Box::new(step)));
-        Ok(reply)
+        reply
     }
 
     /// Waits for a link by mail, whose page knows no other id. Without a mail no
@@ -261,9 +261,10 @@ impl Portal {
         // These two tell about the user's passkeys. The browser knows its own.
         options.insert("allowCredentials".to_owned(), json!([]));
         options.insert("userVerification".to_owned(), json!("required"));
-        session.begin(json!({ "get": options }), move |client, session, page| {
+        let reply = json!({ "get": options });
+        Ok(session.begin(reply, move |client, session, page| {
             session.end(started.pending.complete(client, page)?, is_decoy)
-        })
+        }))
     }
 
     fn ask_phone(&self, name: &str, session: &mut Session) -> Reply {
@@ -272,10 +273,10 @@ impl Portal {
         let named = known(begin(&anybody.clone().user(name)))?;
         let is_decoy = named.is_none();
         let started = named.map_or_else(|| begin(&anybody), Ok)?;
-        let reply = on_phone(started.qr_code_data, started.visual_verify_value);
-        session.begin(reply, move |client, session, _| {
+        let reply = on_phone(started.qr_code_data, started.visual_verify_value.as_deref());
+        Ok(session.begin(reply, move |client, session, _| {
             session.end(started.pending.poll(client)?, is_decoy)
-        })
+        }))
     }
 
     fn mail_link(&self, address: &str, session: &mut Session) -> Reply {
@@ -304,9 +305,9 @@ impl Portal {
             .client
             .begin_authenticator_registration_for_user(user)?;
         let reply = on_phone(started.qr_code_data, None);
-        session.begin(reply, move |client, session, _| {
+        Ok(session.begin(reply, move |client, session, _| {
             session.end_registration(started.pending.poll(client)?, false)
-        })
+        }))
     }
 
     fn add_passkey(&self, user: Uuid, session: &mut Session) -> Reply {
@@ -319,12 +320,10 @@ impl Portal {
         // A browser finds such a passkey without a list. v3 cannot ask for it.
         let selection = json!({ "residentKey": "required", "userVerification": "required" });
         options.insert("authenticatorSelection".to_owned(), selection);
-        session.begin(
-            json!({ "create": options }),
-            move |client, session, page| {
-                session.end_registration(started.pending.complete(client, page)?, false)
-            },
-        )
+        let reply = json!({ "create": options });
+        Ok(session.begin(reply, move |client, session, page| {
+            session.end_registration(started.pending.complete(client, page)?, false)
+        }))
     }
 
     /// Disables a way to sign in, as soon as the user approves that on the phone.
@@ -334,15 +333,15 @@ impl Portal {
         let request = approval("Disable", &format!("Disable {name} at Example")).user(user);
         let started = known(self.client.begin_authenticator_sign_in(&request))?;
         let started = started.ok_or(Message(403, "Add a phone first: it has to approve this."))?;
-        let reply = on_phone(started.qr_code_data, started.visual_verify_value);
-        session.begin(reply, move |client, session, _| {
+        let reply = on_phone(started.qr_code_data, started.visual_verify_value.as_deref());
+        Ok(session.begin(reply, move |client, session, _| {
             let end = started.pending.poll(client)?;
             let SignIn::SignedIn(user) = end else {
                 return session.end(end, false);
             };
             client.disable_user_credential(user.user_id(), &credential.credential_id)?;
             Err(Message(200, "It is disabled."))
-        })
+        }))
     }
 }
 
@@ -383,7 +382,7 @@ fn approval(action: &str, message: &str) -> StartAuthenticatorAuth {
 }
 
 /// Returns what the page shows while the phone is asked.
-fn on_phone(qr_code_data: Option<Secret>, value: Option<String>) -> Value {
+fn on_phone(qr_code_data: Option<Secret>, value: Option<&str>) -> Value {
     let code = qr_code_data.and_then(|data| QrCode::new(data.expose()).ok());
     let image = code.map(|code| code.render::<svg::Color>().build());
     json!({ "qr": image, "value": value })
