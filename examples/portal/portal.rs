@@ -44,16 +44,29 @@ type Step = Box<dyn Fn(&Client, &mut Session, &str) -> Reply + Send>;
 
 impl Session {
     /// Keeps the step under a new id, and tells the page the id.
-    fn begin(&mut self, mut reply: Value, step: Step) -> Value {
+    fn begin(
+        &mut self,
+        mut reply: Value,
+        step: impl Fn(&Client, &mut Self, &str) -> Reply + Send + 'static,
+    ) -> Value {
         let id = web::random_id();
         reply["id"] = json!(id);
-        self.pending = Some((id, step));
+        self.pending = Some((id, Box::new(step)));
         reply
     }
 
-    /// Waits for a link by mail, if there is one. Its page knows no other id.
-    fn wait_for_link(&mut self, step: Option<Step>) -> Reply {
-        self.pending = step.map(|step| ("link".to_owned(), step));
+    /// Waits for a link by mail, whose page knows no other id. Without a mail no
+    /// link is the right one, and nothing else tells that there is none.
+    fn wait_for_link<P: Send + 'static>(
+        &mut self,
+        pending: Option<P>,
+        end: fn(&mut Self, &Client, &P, &str) -> Reply,
+    ) -> Reply {
+        let step: Step = Box::new(move |client, session, query| match &pending {
+            Some(pending) => end(session, client, pending, query),
+            None => Err(Message(400, WRONG)),
+        });
+        self.pending = Some(("link".to_owned(), step));
         Err(Message(200, MAILED))
     }
 
@@ -222,6 +235,10 @@ impl Portal {
         if path == "/passkey" {
             return self.use_passkey(name, session);
         }
+        // No mail address is longer.
+        if name.len() > 254 {
+            return Err(Message(400, WRONG));
+        }
         // It disturbs whoever has this name.
         self.count(name.to_owned(), 5)?;
         match path {
@@ -244,10 +261,10 @@ impl Portal {
         // These two tell about the user's passkeys. The browser knows its own.
         options.insert("allowCredentials".to_owned(), json!([]));
         options.insert("userVerification".to_owned(), json!("required"));
-        let step: Step = Box::new(move |client, session, page| {
+        let reply = json!({ "get": options });
+        Ok(session.begin(reply, move |client, session, page| {
             session.end(started.pending.complete(client, page)?, is_decoy)
-        });
-        Ok(session.begin(json!({ "get": options }), step))
+        }))
     }
 
     fn ask_phone(&self, name: &str, session: &mut Session) -> Reply {
@@ -256,14 +273,10 @@ impl Portal {
         let named = known(begin(&anybody.clone().user(name)))?;
         let is_decoy = named.is_none();
         let started = named.map_or_else(|| begin(&anybody), Ok)?;
-        let reply = on_phone(
-            started.qr_code_data.as_ref(),
-            started.visual_verify_value.as_deref(),
-        );
-        let step: Step = Box::new(move |client, session, _| {
+        let reply = on_phone(started.qr_code_data, started.visual_verify_value.as_deref());
+        Ok(session.begin(reply, move |client, session, _| {
             session.end(started.pending.poll(client)?, is_decoy)
-        });
-        Ok(session.begin(reply, step))
+        }))
     }
 
     fn mail_link(&self, address: &str, session: &mut Session) -> Reply {
@@ -271,11 +284,9 @@ impl Portal {
             .action_name("Sign in")
             .short_msg(ASKING);
         let pending = known(self.client.begin_magiclink_sign_in(&request))?;
-        session.wait_for_link(pending.map(|pending| -> Step {
-            Box::new(move |client, session, query| {
-                session.end(pending.complete(client, query)?, false)
-            })
-        }))
+        session.wait_for_link(pending, |session, client, pending, query| {
+            session.end(pending.complete(client, query)?, false)
+        })
     }
 
     fn register(&self, address: &str, session: &mut Session) -> Reply {
@@ -284,22 +295,19 @@ impl Portal {
             .action_name("Register")
             .short_msg("Somebody registers at Example as you");
         let pending = known(self.client.begin_magiclink_registration(&request))?;
-        session.wait_for_link(pending.map(|pending| -> Step {
-            Box::new(move |client, session, query| {
-                session.end_registration(pending.complete(client, query)?, true)
-            })
-        }))
+        session.wait_for_link(pending, |session, client, pending, query| {
+            session.end_registration(pending.complete(client, query)?, true)
+        })
     }
 
     fn add_phone(&self, user: Uuid, session: &mut Session) -> Reply {
         let started = self
             .client
             .begin_authenticator_registration_for_user(user)?;
-        let reply = on_phone(started.qr_code_data.as_ref(), None);
-        let step: Step = Box::new(move |client, session, _| {
+        let reply = on_phone(started.qr_code_data, None);
+        Ok(session.begin(reply, move |client, session, _| {
             session.end_registration(started.pending.poll(client)?, false)
-        });
-        Ok(session.begin(reply, step))
+        }))
     }
 
     fn add_passkey(&self, user: Uuid, session: &mut Session) -> Reply {
@@ -312,10 +320,10 @@ impl Portal {
         // A browser finds such a passkey without a list. v3 cannot ask for it.
         let selection = json!({ "residentKey": "required", "userVerification": "required" });
         options.insert("authenticatorSelection".to_owned(), selection);
-        let step: Step = Box::new(move |client, session, page| {
+        let reply = json!({ "create": options });
+        Ok(session.begin(reply, move |client, session, page| {
             session.end_registration(started.pending.complete(client, page)?, false)
-        });
-        Ok(session.begin(json!({ "create": options }), step))
+        }))
     }
 
     /// Disables a way to sign in, as soon as the user approves that on the phone.
@@ -325,22 +333,15 @@ impl Portal {
         let request = approval("Disable", &format!("Disable {name} at Example")).user(user);
         let started = known(self.client.begin_authenticator_sign_in(&request))?;
         let started = started.ok_or(Message(403, "Add a phone first: it has to approve this."))?;
-        let reply = on_phone(
-            started.qr_code_data.as_ref(),
-            started.visual_verify_value.as_deref(),
-        );
-        let step: Step =
-            Box::new(
-                move |client, session, _| match started.pending.poll(client)? {
-                    SignIn::SignedIn(user) => {
-                        client
-                            .disable_user_credential(user.user_id(), &credential.credential_id)?;
-                        Err(Message(200, "It is disabled."))
-                    }
-                    other => session.end(other, false),
-                },
-            );
-        Ok(session.begin(reply, step))
+        let reply = on_phone(started.qr_code_data, started.visual_verify_value.as_deref());
+        Ok(session.begin(reply, move |client, session, _| {
+            let end = started.pending.poll(client)?;
+            let SignIn::SignedIn(user) = end else {
+                return session.end(end, false);
+            };
+            client.disable_user_credential(user.user_id(), &credential.credential_id)?;
+            Err(Message(200, "It is disabled."))
+        }))
     }
 }
 
@@ -381,7 +382,7 @@ fn approval(action: &str, message: &str) -> StartAuthenticatorAuth {
 }
 
 /// Returns what the page shows while the phone is asked.
-fn on_phone(qr_code_data: Option<&Secret>, value: Option<&str>) -> Value {
+fn on_phone(qr_code_data: Option<Secret>, value: Option<&str>) -> Value {
     let code = qr_code_data.and_then(|data| QrCode::new(data.expose()).ok());
     let image = code.map(|code| code.render::<svg::Color>().build());
     json!({ "qr": image, "value": value })

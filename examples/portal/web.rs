@@ -26,7 +26,11 @@ pub(crate) type Reply = Result<Value, Message>;
 #[derive(PartialEq, Eq)]
 pub(crate) struct Message(pub(crate) u16, pub(crate) &'static str);
 
-/// A map that forgets each entry some time after it was added.
+/// The most entries of a map, so that strangers cannot fill the memory.
+const MOST: usize = 100_000;
+
+/// A map that forgets each entry some time after it was added, and the oldest if
+/// there are too many.
 pub(crate) struct Expiring<T>(
     pub(crate) Duration,
     pub(crate) Mutex<HashMap<String, (Instant, T)>>,
@@ -36,6 +40,11 @@ impl<T> Expiring<T> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<String, (Instant, T)>> {
         let mut entries = lock(&self.1);
         entries.retain(|_, (added, _)| added.elapsed() < self.0);
+        if entries.len() > MOST {
+            let oldest = entries.iter().min_by_key(|entry| entry.1.0);
+            let oldest = oldest.map(|entry| entry.0.clone());
+            oldest.and_then(|key| entries.remove(&key));
+        }
         entries
     }
 }

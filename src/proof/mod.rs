@@ -36,7 +36,9 @@
 //! the pinned key. A service that is broken into chooses the challenge: it can
 //! give one challenge to two sign-ins of the same user. The counter tells these
 //! apart, but many passkeys always have the counter zero. To be sure, store the
-//! challenges of accepted proofs, and refuse one that comes again.
+//! challenges of accepted proofs, and refuse one that comes again. Compare no
+//! signatures for that: an ECDSA signature has a second valid form, and base64
+//! has several.
 //!
 //! # Together with a sign-in
 //!

@@ -10,6 +10,7 @@ use super::expectation::{Challenge, Expectation, Keys};
 use super::format::Bytes;
 use super::key::PinnedKey;
 use super::message::{Assertion, Form, Message, PhoneSignature, Signed, is_hex_of, system_time};
+use crate::types::Object;
 use crate::webauthn::{
     AuthenticatorData, BASE64URL, ClientData, GET, USER_PRESENT, USER_VERIFIED, sha256,
     signed_bytes,
@@ -202,7 +203,7 @@ impl Checks {
         let signed = signed_bytes(&assertion.authenticator_data, &assertion.client_data);
         let verifies = key.verifies(&signed, &assertion.signature)?;
         self.check(Check::Signature, verifies)?;
-        let client: ClientData =
+        let Object(client): Object<ClientData> =
             serde_json::from_slice(&assertion.client_data).map_err(|_| ProofError::ClientData)?;
         let data = AuthenticatorData::read(&assertion.authenticator_data)
             .ok_or(ProofError::AuthenticatorData)?;

@@ -282,6 +282,21 @@ pub(crate) fn nobody_learns_who_has_an_account() {
             let unknown = signs(&eve, &site, EVE, button);
             assert_eq!(known, unknown, "{button}");
         }
+        // Nor from the cookie, or from a wrong link after it.
+        for page in ["/", "/register"] {
+            let [known, unknown] = [ADA, EVE].map(|name| {
+                let path = if page == "/" { "/link" } else { page };
+                let eve = site.open(page);
+                let begun = eve.posts(path, &json!({ "name": name }));
+                let wrong = json!({ "id": "link", "input": "?x=y" });
+                (
+                    begun,
+                    eve.session().is_some(),
+                    eve.posts("/continue", &wrong),
+                )
+            });
+            assert_eq!(known, unknown, "{page}");
+        }
         // The end of both is the same.
         eve.visit(&site, "/");
         eve.ask_phone(EVE);

@@ -124,7 +124,8 @@ fn client_data_and_authenticator_data_are_read_strictly() {
     let right = Passkey::default();
     let (client_data, auth_data) = (right.client_data(), right.authenticator_data());
     let twice = client_data.replacen('{', "{\"origin\":\"https://evil.example\",", 1);
-    for client_data in ["{", "[]", "\"\"", &twice, "{\"type\":\"webauthn.get\"}"] {
+    let list = json!(["webauthn.get", base64url(CHALLENGE), ORIGIN, false]).to_string();
+    for client_data in ["{", &list, "\"\"", &twice, "{\"type\":\"webauthn.get\"}"] {
         let made = passkey_raw(&right, &cose, client_data.as_bytes(), &auth_data, sign);
         assert_eq!(
             error(&made, &made.proof),
