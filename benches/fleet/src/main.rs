@@ -146,7 +146,7 @@ fn token_requests(report: &mut Report, sizes: &[u32]) {
             ));
             let bound = |what: &str| format!("{clients} clients, {name}: {what}");
             if sharing != Sharing::None {
-                report.check(found.renewals >= 2, &bound("two renewals"));
+                report.check(found.number >= 2, &bound("two renewals"));
             }
             if matches!(sharing, Sharing::Leases | Sharing::LeasesAfterKill) {
                 let most = found.cold_start.max(found.most_at_a_renewal);

@@ -5,6 +5,9 @@ use std::ops::Range;
 
 use crate::run::Seconds;
 
+/// The counts of one kind of request.
+type Counts = fn(&Seconds) -> &Vec<u32>;
+
 /// Seconds without a token request that separate two renewals.
 const GAP: usize = 3;
 
@@ -12,7 +15,7 @@ const GAP: usize = 3;
 pub struct Renewals {
     pub cold_start: u32,
     pub most_at_a_renewal: u32,
-    pub renewals: usize,
+    pub number: usize,
 }
 
 pub fn renewals(seconds: &Seconds) -> Renewals {
@@ -34,7 +37,7 @@ pub fn renewals(seconds: &Seconds) -> Renewals {
     Renewals {
         cold_start: groups.first().copied().unwrap_or(0),
         most_at_a_renewal: groups.iter().skip(1).copied().max().unwrap_or(0),
-        renewals: groups.len().saturating_sub(1),
+        number: groups.len().saturating_sub(1),
     }
 }
 
@@ -115,7 +118,6 @@ pub fn svg(title: &str, runs: &[(&str, &Seconds)], outage: &Range<usize>) -> Str
          <rect width=\"800\" height=\"430\" fill=\"#fff\"/>\n\
          <text x=\"60\" y=\"20\" font-size=\"14\">{title}</text>\n"
     );
-    type Counts = fn(&Seconds) -> &Vec<u32>;
     let panels: [(&str, Counts); 2] = [
         ("requests to the API in each second", |run| &run.api),
         ("requests to the token endpoint in each second", |run| {

@@ -149,7 +149,7 @@ fn read(client: &Client, clock: &VirtualClock, first: Duration, seconds: &Shared
         match result {
             Ok(_) => {
                 count(&mut all.served, end);
-                all.slowest = all.slowest.max(end - begin);
+                all.slowest = all.slowest.max(end.saturating_sub(begin));
             }
             Err(_) => count(&mut all.failed, end),
         }

@@ -55,12 +55,12 @@ impl Host {
         count(&mut self.seconds, now);
         let quickly = now + Duration::from_millis(5);
         if self.model.outage.contains(&now) {
-            let left = (self.model.outage.end - now).as_secs() + 1;
+            let left = self.model.outage.end.saturating_sub(now).as_secs() + 1;
             let retry_after = (self.model.failure == Failure::RetryAfter).then_some(left);
             return (quickly, 503, retry_after);
         }
         let begin = self.free_at.max(now);
-        if begin - now > LONGEST_QUEUE {
+        if begin.saturating_sub(now) > LONGEST_QUEUE {
             return (quickly, 429, Some(1));
         }
         self.free_at = begin + Duration::from_secs(1) / self.model.capacity;

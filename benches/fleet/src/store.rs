@@ -46,7 +46,7 @@ impl SharedStore {
     }
 
     /// Waits for the round trip; the command runs in the middle of it.
-    fn command<T>(&self, run: impl FnOnce(&mut Content) -> T) -> io::Result<T> {
+    fn command<T>(&self, run: impl FnOnce(&mut Content) -> T) -> T {
         self.clock.sleep(LATENCY / 2);
         let now = self.clock.elapsed();
         let result = {
@@ -56,7 +56,7 @@ impl SharedStore {
             run(&mut content)
         };
         self.clock.sleep(LATENCY / 2);
-        Ok(result)
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {
@@ -66,17 +66,19 @@ impl SharedStore {
 
 impl TokenStore for SharedStore {
     fn load(&self, _: &TokenKey) -> io::Result<Option<StoredToken>> {
-        self.command(|content| content.token.clone())
+        Ok(self.command(|content| content.token.clone()))
     }
 
     fn save(&self, _: &TokenKey, token: &StoredToken) -> io::Result<()> {
-        self.command(|content| content.token = Some(token.clone()))
+        self.command(|content| content.token = Some(token.clone()));
+        Ok(())
     }
 
     fn remove(&self, _: &TokenKey, token: &Secret) -> io::Result<()> {
         self.command(|content| {
             content.token.take_if(|stored| stored.token() == token);
-        })
+        });
+        Ok(())
     }
 
     fn lease(&self, _: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
@@ -84,18 +86,19 @@ impl TokenStore for SharedStore {
             return Ok(Lease::Unsupported);
         }
         let end = self.clock.elapsed() + length;
-        self.command(|content| match &content.lease {
-            Some((other, _)) => Lease::Held(other.clone()),
-            None => {
-                content.lease = Some((holder.to_owned(), end));
-                Lease::Granted
+        Ok(self.command(|content| {
+            if let Some((other, _)) = &content.lease {
+                return Lease::Held(other.clone());
             }
-        })
+            content.lease = Some((holder.to_owned(), end));
+            Lease::Granted
+        }))
     }
 
     fn release(&self, _: &TokenKey, holder: &str) -> io::Result<()> {
         self.command(|content| {
             content.lease.take_if(|(other, _)| other == holder);
-        })
+        });
+        Ok(())
     }
 }

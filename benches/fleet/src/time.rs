@@ -53,7 +53,7 @@ impl VirtualClock {
         self.sleep(time.saturating_sub(self.elapsed()));
     }
 
-    /// A random number from 0 up to 1 (SplitMix64).
+    /// A random number from 0 up to 1 (`SplitMix64`).
     pub fn random(&self) -> f64 {
         let mut state = self.random.lock().unwrap_or_else(PoisonError::into_inner);
         *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
