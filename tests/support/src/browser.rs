@@ -300,13 +300,22 @@ impl Browser {
         self.click_on(&format!("{section} [aria-label={}]", json!(label)));
     }
 
-    /// Clicks an element.
+    /// Clicks an element. Waits until it can be clicked.
     pub fn click_on(&self, selector: &str) {
         // The header covers the upper edge of the window.
         let centre = "document.querySelector(arguments[0]).scrollIntoView({block: 'center'})";
-        let id = self.find(selector);
-        self.run(centre, &[selector]);
-        self.post(&format!("element/{id}/click"), &json!({}));
+        wait_for(&format!("{selector} can be clicked"), || {
+            let id = self.find(selector);
+            self.run(centre, &[selector]);
+            self.try_click(&id)
+        });
+    }
+
+    /// Clicks an element, unless the page has just replaced or moved it.
+    fn try_click(&self, id: &str) -> Option<()> {
+        let path = format!("/session/{}/element/{id}/click", self.session);
+        let (status, _) = send(self.port, "POST", &path, JSON, "{}").unwrap();
+        (status == 200).then_some(())
     }
 
     /// Clicks the button that is shown and has this accessible name. Waits until
@@ -316,11 +325,7 @@ impl Browser {
             button.checkVisibility() && (button.ariaLabel ?? button.textContent) === arguments[0])";
         wait_for(&format!("a button {name:?}"), || {
             let button = self.run(script, &[name]);
-            let id = button[ELEMENT].as_str()?;
-            // The page may have replaced it meanwhile.
-            let path = format!("/session/{}/element/{id}/click", self.session);
-            let (status, _) = send(self.port, "POST", &path, JSON, "{}").unwrap();
-            (status == 200).then_some(())
+            self.try_click(button[ELEMENT].as_str()?)
         });
     }
 
