@@ -233,6 +233,7 @@ mod tests {
         waits.into_inner()
     }
 
+    #[cfg(not(windows))]
     #[test]
     fn a_timeout_longer_than_the_time_left_is_replaced() {
         for armed in [None, Some(2 * MINUTE)] {
@@ -244,6 +245,7 @@ mod tests {
         assert!(armed_besides(Some(MINUTE), 2 * MINUTE).is_empty());
     }
 
+    #[cfg(not(windows))]
     #[test]
     fn only_a_step_that_may_succeed_later_is_repeated() {
         use io::ErrorKind::*;
