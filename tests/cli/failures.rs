@@ -88,33 +88,36 @@ fn a_missing_or_wrong_configuration_is_status_3() {
         );
     }
     let setup = Setup::with_users();
-    setup.write("secret", "s3cr3t", 0o644);
-    for message in failures(&setup, 3) {
-        assert!(
-            message.contains("others can read or write it (mode 0644)"),
-            "{message}"
-        );
-    }
-    setup.write("autharmor/config.toml", "client_id = \"x\"", 0o600);
-    for message in failures(&setup, 3) {
-        assert!(
-            message.contains("client_secret_file is not set"),
-            "{message}"
-        );
-    }
-    setup.write("autharmor/config.toml", "client_ip = 1", 0o600);
-    for message in failures(&setup, 3) {
-        assert!(
-            message.contains("line 1: unknown field `client_ip`"),
-            "{message}"
-        );
-    }
-    setup.write("autharmor/config.toml", "", 0o666);
-    for message in failures(&setup, 3) {
-        assert!(
-            message.contains("others can write it (mode 0666)"),
-            "{message}"
-        );
+    for (file, content, mode, part) in [
+        (
+            "secret",
+            "s3cr3t",
+            0o644,
+            "others can read or write it (mode 0644)",
+        ),
+        (
+            "autharmor/config.toml",
+            "client_id = \"x\"",
+            0o600,
+            "client_secret_file is not set",
+        ),
+        (
+            "autharmor/config.toml",
+            "client_ip = 1",
+            0o600,
+            "line 1: unknown field `client_ip`",
+        ),
+        (
+            "autharmor/config.toml",
+            "",
+            0o666,
+            "others can write it (mode 0666)",
+        ),
+    ] {
+        setup.write(file, content, mode);
+        for message in failures(&setup, 3) {
+            assert!(message.contains(part), "{message}");
+        }
     }
 }
 

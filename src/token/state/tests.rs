@@ -718,6 +718,25 @@ const NONE: Events = Events {
     pauses: 0,
 };
 
+/// The kinds of steps that clients with a store go through.
+const EVERY_STEP_WITH_A_STORE: [&str; 15] = [
+    "a dropped token",
+    "a failed renewal of a valid token",
+    "a fetch because of a 401",
+    "a fetch that no longer counts",
+    "a lease that ended without a token",
+    "a remembered refusal",
+    "a renewal",
+    "a renewal by another process",
+    "a shared failure",
+    "a shared lack of time",
+    "a shared token",
+    "a thread takes over",
+    "a token from the store",
+    "a token that another process fetched",
+    "a token that is kept",
+];
+
 #[test]
 fn invalidation_during_fetches_failures_and_panics() {
     let events = Events {
@@ -851,23 +870,7 @@ fn leases_that_others_take() {
             Model::new(true, [2, 1, 0], false, second),
             Model::new(true, [2, 1, 0], false, third),
         ],
-        &[
-            "a dropped token",
-            "a failed renewal of a valid token",
-            "a fetch because of a 401",
-            "a fetch that no longer counts",
-            "a lease that ended without a token",
-            "a remembered refusal",
-            "a renewal",
-            "a renewal by another process",
-            "a shared failure",
-            "a shared lack of time",
-            "a shared token",
-            "a thread takes over",
-            "a token from the store",
-            "a token that another process fetched",
-            "a token that is kept",
-        ],
+        &EVERY_STEP_WITH_A_STORE,
     );
 }
 
@@ -900,23 +903,7 @@ fn everything_at_once() {
             Model::new(true, [1; 3], true, store),
             Model::new(true, [1; 3], true, leases),
         ],
-        &[
-            "a dropped token",
-            "a failed renewal of a valid token",
-            "a fetch because of a 401",
-            "a fetch that no longer counts",
-            "a lease that ended without a token",
-            "a remembered refusal",
-            "a renewal",
-            "a renewal by another process",
-            "a shared failure",
-            "a shared lack of time",
-            "a shared token",
-            "a thread takes over",
-            "a token from the store",
-            "a token that another process fetched",
-            "a token that is kept",
-        ],
+        &EVERY_STEP_WITH_A_STORE,
     );
 }
 
