@@ -3,8 +3,8 @@
 //! passkeys and security keys, and with magic links.
 //!
 //! The crate is for programs without an async runtime: tools, daemons, login
-//! helpers, small servers. It covers all 31 endpoints of the backend API, in v3
-//! and v4. It renews the access token and gives every call a deadline. The
+//! helpers, small servers. It covers the 22 endpoints of v3 and all 31 of v4.
+//! It renews the access token and gives every call a deadline. The
 //! sign-in flows in [`flow`] do every security check for you. An emulator of the
 //! service is included, so that you can test your login.
 //!
@@ -33,8 +33,8 @@
 //! }
 //! ```
 //!
-//! The flows in [`flow`] do every security check, so begin there. Each of the 31
-//! endpoints is also a method of [`Client`]; the request and response types are in
+//! To sign users in, use the flows, not single endpoints. Each of the 31
+//! endpoints is a method of [`Client`]; the request and response types are in
 //! [`auth`], [`users`], [`registrations`] and [`credentials`].
 //!
 //! **This is an unofficial client, and it was not tried against the live service**,
@@ -43,13 +43,13 @@
 //!
 //! # The manual
 //!
-//! | to do | chapters |
+//! | task | chapters |
 //! | --- | --- |
 //! | sign users in | [signing in safely](guide::signing_in), [proof of a sign-in](guide::proof), [web programs](guide::web), [checklist of a login page](guide::web_checklist), [login helpers](guide::login_helpers), [async programs](guide::async_programs) |
 //! | call the API | [first call](guide::first_call), [configuration](guide::configuration), [users by name](guide::users_by_name), [versions](guide::versions), [endpoints](guide::endpoints) |
-//! | handle failures | [errors](guide::errors), [retries and timeouts](guide::retries_and_timeouts), [the access token](guide::token), [many processes](guide::fleet), [what a fleet costs](guide::fleet_costs) |
+//! | handle failures | [errors](guide::errors), [retries and timeouts](guide::retries_and_timeouts), [the access token](guide::token) |
 //! | test | [testing your login](guide::testing), [other languages](guide::other_languages) |
-//! | run it | [TLS and proxies](guide::tls_and_proxies), [logging and secrets](guide::logging), [your own transport](guide::transport), [threads, async and fork](guide::threads), [platforms, compilers, versions](guide::platforms) |
+//! | run it | [many processes](guide::fleet), [what a fleet costs](guide::fleet_costs), [TLS and proxies](guide::tls_and_proxies), [logging and secrets](guide::logging), [your own transport](guide::transport), [threads, async and fork](guide::threads), [platforms, compilers, versions](guide::platforms) |
 //! | administer | [the program](guide::program), [finding out what is wrong](guide::doctor), [for administrators](guide::administrators), [PAM and ssh](guide::pam_and_ssh) |
 //! | know | [what is unverified](guide::unverified) |
 //!
