@@ -23,7 +23,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(300);
 /// Errors that the driver reports while a page is replaced, loaded or changed, and
 /// of what is not there yet.
-const TRANSIENT: [&str; 11] = [
+const TRANSIENT: [&str; 12] = [
     "detached shadow root",
     "element click intercepted",
     "element not interactable",
@@ -33,6 +33,8 @@ const TRANSIENT: [&str; 11] = [
     "no such element",
     "no such frame",
     "no such window",
+    // Also that of a script whose page is gone.
+    "script timeout",
     "stale element reference",
     "unknown error",
 ];
@@ -553,8 +555,16 @@ pub fn send(
 
 /// Serves an empty page under any name of this machine and returns the port.
 pub fn serve_empty_page() -> u16 {
-    const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\
-        Connection: close\r\n\r\n<!doctype html>";
+    serve_page("<!doctype html>")
+}
+
+/// Serves a page under any name of this machine and returns the port.
+pub fn serve_page(html: &str) -> u16 {
+    let length = html.len();
+    let page = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{html}"
+    );
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -564,7 +574,7 @@ pub fn serve_empty_page() -> u16 {
             while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
                 line.clear();
             }
-            let _ = (&stream).write_all(PAGE.as_bytes());
+            let _ = (&stream).write_all(page.as_bytes());
         }
     });
     port
