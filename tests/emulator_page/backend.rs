@@ -4,6 +4,8 @@ use autharmor::emulator::{Emulator, EmulatorBuilder};
 use autharmor_test_support::browser::{JSON, send};
 use serde_json::{Value, json};
 
+const NEW_YEAR_2020: u64 = 1_577_836_800;
+
 /// An emulator and a backend that calls it.
 pub(crate) struct Backend {
     pub(crate) emulator: Emulator,
@@ -20,8 +22,9 @@ impl Backend {
         )
     }
 
+    /// The clock stands still, so that nothing expires on a slow machine.
     pub(crate) fn of(builder: EmulatorBuilder) -> Self {
-        let emulator = builder.start().unwrap();
+        let emulator = builder.clock_at(NEW_YEAR_2020).start().unwrap();
         let mut backend = Self {
             emulator,
             bearer: String::new(),

@@ -12,6 +12,7 @@ mod backend;
 mod page;
 mod passkeys;
 mod proofs;
+mod replaced;
 
 use std::process::{Command, ExitCode};
 
@@ -67,6 +68,8 @@ fn main() -> ExitCode {
             the_browsers_proofs_verify_in_another_implementation
             the_emulators_passkeys_verify_in_another_implementation
             the_emulators_phone_verifies_in_another_implementation;
+        replaced:
+            commands_wait_for_a_page_that_is_replaced;
     };
     run_tests(tests, lacks)
 }

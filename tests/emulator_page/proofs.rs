@@ -108,7 +108,9 @@ fn with_browser(test: impl Fn(&Proven)) {
     browser.visit(&origin);
     browser.add_authenticator(true);
     for version in [ApiVersion::V3, ApiVersion::V4] {
-        let builder = Emulator::builder().website(&origin, RP);
+        // The clock stands still, so that nothing expires on a slow machine.
+        let builder = Emulator::builder().clock_at(1_577_836_800);
+        let builder = builder.website(&origin, RP);
         let emulator = builder.start().unwrap();
         let client = emulator.client_builder().api_version(version);
         test(&sign_in(

@@ -1,18 +1,20 @@
 //! The account page, and the step-up before something is disabled.
 
 use autharmor::ApiVersion::V4;
+use autharmor_test_support::browser::wait_for;
 use serde_json::json;
 
-use crate::site::{ADA, BOTH, Site};
+use crate::site::{ADA, BOTH, Site, Visitor};
 
 const DISABLE: &str = "Choose this number there";
 
 /// The name of the button that disables the passkey.
-fn passkey_button(visitor: &crate::site::Visitor) -> String {
+fn passkey_button(visitor: &Visitor) -> String {
     let script = "return [...document.querySelectorAll('button')].map((button) => button.ariaLabel)
         .find((label) => label?.startsWith('Disable Passkey'))";
-    let label = visitor.0.run(script, &[]);
-    label.as_str().expect("a button").to_owned()
+    wait_for("a button", || {
+        visitor.0.run(script, &[]).as_str().map(str::to_owned)
+    })
 }
 
 pub(crate) fn a_phone_disables_a_passkey() {
@@ -29,7 +31,7 @@ pub(crate) fn a_phone_disables_a_passkey() {
         assert_eq!(request.action_name.as_deref(), Some("Disable"));
         site.respond_on_phone(true);
         ada.is_told("It is disabled.");
-        ada.sees("disabled");
+        ada.sees("(disabled)");
         ada.sees_account_of(ADA);
         ada.log_out();
         ada.press("Use a passkey");

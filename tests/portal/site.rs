@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use autharmor::emulator::{Emulator, EmulatorBuilder};
 use autharmor::{ApiVersion, RetryPolicy};
-use autharmor_test_support::browser::{Browser, wait_for};
+use autharmor_test_support::browser::{Browser, TIMEOUT, retry, wait_for};
 use serde_json::{Value, json};
 use tiny_http::Server;
 
@@ -39,6 +39,8 @@ impl Site {
         let origin = format!("http://localhost:{port}");
         let builder = Emulator::builder().plain_http().project_name("Example");
         let builder = builder.website(&origin, "localhost").user(ADA);
+        // The clock stands still, so that nothing expires on a slow machine.
+        let builder = builder.clock_at(1_577_836_800);
         let emulator = set(builder).start().unwrap();
         let client = emulator.client_builder().api_version(version);
         let client = client.retry(RetryPolicy::off()).build().unwrap();
@@ -76,7 +78,7 @@ impl Site {
 
     /// Approves or declines the request that the phone shows.
     pub(crate) fn respond_on_phone(&self, approves: bool) {
-        let request = self.emulator.wait_for_request(Duration::from_secs(30));
+        let request = self.emulator.wait_for_request(TIMEOUT);
         let id = request.unwrap().auth_request_id;
         if approves {
             self.emulator.approve(id).unwrap();
@@ -108,14 +110,18 @@ impl Visitor {
 
     /// Returns the text that is to be seen.
     pub(crate) fn text(&self) -> String {
-        let text = self.0.run("return document.body.innerText", &[]);
+        let text = self.0.run("return document.body?.innerText ?? ''", &[]);
         text.as_str().unwrap().to_owned()
     }
 
     /// Waits until this text is to be seen.
     pub(crate) fn sees(&self, text: &str) {
-        wait_for(&format!("{text:?} in {:?}", self.text()), || {
-            self.text().contains(text).then_some(())
+        retry(|| {
+            let shown = self.text();
+            let is_there = shown.contains(text);
+            is_there
+                .then_some(())
+                .ok_or_else(|| format!("{text:?} in {shown:?}"))
         });
     }
 
@@ -123,16 +129,9 @@ impl Visitor {
         self.sees(&format!("You are signed in as {name}."));
     }
 
-    /// Returns what the page announces.
-    pub(crate) fn status(&self) -> String {
-        self.0.text("#status")
-    }
-
     /// Waits until the page announces this.
     pub(crate) fn is_told(&self, text: &str) {
-        wait_for(&format!("{text:?}, not {:?}", self.status()), || {
-            self.status().contains(text).then_some(())
-        });
+        self.0.wait_for_text("#status", text);
     }
 
     /// Clicks the button of this name.

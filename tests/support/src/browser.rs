@@ -17,7 +17,27 @@ use crate::programs::in_path;
 
 /// The number of browsers so far.
 static COUNT: AtomicU32 = AtomicU32::new(0);
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait for a page, which a busy machine may show late.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a script or the loading of a page may take.
+const SCRIPT_TIMEOUT: Duration = Duration::from_secs(300);
+/// Errors that the driver reports while a page is replaced, loaded or changed, and
+/// of what is not there yet.
+const TRANSIENT: [&str; 12] = [
+    "detached shadow root",
+    "element click intercepted",
+    "element not interactable",
+    "invalid element state",
+    "javascript error",
+    "no such alert",
+    "no such element",
+    "no such frame",
+    "no such window",
+    // Also that of a script whose page is gone.
+    "script timeout",
+    "stale element reference",
+    "unknown error",
+];
 /// The name of element ids in responses of the driver.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// The Tab key.
@@ -69,13 +89,19 @@ fn folder() -> PathBuf {
 
 /// Polls until `probe` returns a value. Panics with `what` after a time-out.
 pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    retry(|| probe().ok_or_else(|| what.to_owned()))
+}
+
+/// Calls `attempt` until it succeeds. Panics after a time-out, with what it
+/// returned last.
+pub fn retry<T>(mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let start = Instant::now();
     loop {
-        if let Some(value) = probe() {
-            return value;
+        match attempt() {
+            Ok(value) => return value,
+            Err(reason) if start.elapsed() > TIMEOUT => panic!("timed out waiting: {reason}"),
+            Err(_) => thread::sleep(Duration::from_millis(25)),
         }
-        assert!(start.elapsed() < TIMEOUT, "timed out waiting: {what}");
-        thread::sleep(Duration::from_millis(25));
     }
 }
 
@@ -112,6 +138,10 @@ pub struct Browser {
 impl Browser {
     /// Opens a window with a profile of its own.
     pub fn open() -> Self {
+        retry(Self::try_open)
+    }
+
+    fn try_open() -> Result<Self, String> {
         let program = |name| in_path(name).unwrap_or_else(|| panic!("{name} is missing"));
         let (chromium, chromedriver) = (program("chromium"), program("chromedriver"));
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -140,36 +170,65 @@ impl Browser {
             "--host-resolver-rules=MAP *.test 127.0.0.1",
             &format!("--user-data-dir={}", browser.profile.display()),
         ];
+        let limit = SCRIPT_TIMEOUT.as_millis();
         let capabilities = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
+            "timeouts": {"script": limit, "pageLoad": limit},
+            "unhandledPromptBehavior": "ignore",
             "goog:chromeOptions": {"binary": chromium, "args": arguments},
         }}});
-        let response = browser.request("POST", "/session", Some(&capabilities));
-        response["sessionId"]
-            .as_str()
-            .unwrap()
-            .clone_into(&mut browser.session);
-        browser
+        let response = browser.exchange("POST", "/session", &capabilities)?;
+        let id = response["sessionId"].as_str().ok_or("no session")?;
+        id.clone_into(&mut browser.session);
+        Ok(browser)
     }
 
-    fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let body = body.map(Value::to_string).unwrap_or_default();
+    /// Sends one request to the driver. Panics if the error is not transient.
+    fn exchange(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         let (status, response) = send(self.port, method, path, JSON, &body).unwrap();
-        let response: Value = serde_json::from_slice(&response).unwrap();
-        assert_eq!(status, 200, "{method} {path}: {response}");
-        response["value"].clone()
+        let mut response: Value = serde_json::from_slice(&response).unwrap();
+        if status == 200 {
+            return Ok(response["value"].take());
+        }
+        let reason = format!("{method} {path}: {response}");
+        let error = response["value"]["error"].as_str().unwrap_or_default();
+        let is_transient = TRANSIENT.contains(&error) || error == "session not created";
+        assert!(is_transient, "{reason}");
+        Err(reason)
     }
 
-    /// Sends a command of the session to the driver.
+    /// Sends a command of the session to the driver, once.
+    fn try_post(&self, command: &str, body: &Value) -> Result<Value, String> {
+        self.exchange(
+            "POST",
+            &format!("/session/{}/{command}", self.session),
+            body,
+        )
+    }
+
+    /// Sends a command of the session to the driver. Sends it again while the page
+    /// is not ready for it.
     pub fn post(&self, command: &str, body: &Value) -> Value {
-        let path = format!("/session/{}/{command}", self.session);
-        self.request("POST", &path, Some(body))
+        retry(|| self.try_post(command, body))
     }
 
-    /// Gets a value of the session from the driver.
+    fn try_get(&self, command: &str) -> Result<Value, String> {
+        self.exchange(
+            "GET",
+            &format!("/session/{}/{command}", self.session),
+            &Value::Null,
+        )
+    }
+
+    /// Gets a value of the session from the driver. Asks again while the page is
+    /// not ready for it.
     pub fn get(&self, command: &str) -> Value {
-        let path = format!("/session/{}/{command}", self.session);
-        self.request("GET", &path, None)
+        retry(|| self.try_get(command))
     }
 
     /// Opens a URL and waits until it has loaded.
@@ -177,20 +236,56 @@ impl Browser {
         self.post("url", &json!({ "url": url }));
     }
 
-    /// Runs a script and returns its result.
-    pub fn run(&self, script: &str, arguments: &[&str]) -> Value {
-        self.post(
-            "execute/sync",
-            &json!({"script": script, "args": arguments}),
-        )
+    /// Goes back by one page of the history, and waits until that has loaded.
+    pub fn back(&self) {
+        let position = || {
+            let history = self.devtools("Page.getNavigationHistory", &json!({}));
+            history["currentIndex"].as_u64().unwrap()
+        };
+        let before = position();
+        assert_ne!(before, 0, "there is no page before this one");
+        retry(|| {
+            if position() == before {
+                self.try_post("back", &json!({}))?;
+            }
+            let state = self.try_run("return document.readyState", &[])?;
+            let is_there = position() < before && state == "complete";
+            is_there
+                .then_some(())
+                .ok_or_else(|| "the page before this one".to_owned())
+        });
     }
 
-    /// Runs a script that passes its result to its last argument, a function.
+    fn try_run(&self, script: &str, arguments: &[Value]) -> Result<Value, String> {
+        let body = json!({"script": script, "args": arguments});
+        self.try_post("execute/sync", &body)
+    }
+
+    /// Runs a script and returns its result. Runs it again if it fails, as it does
+    /// while the page is replaced.
+    pub fn run(&self, script: &str, arguments: &[&str]) -> Value {
+        let body = json!({"script": script, "args": arguments});
+        self.post("execute/sync", &body)
+    }
+
+    /// Waits until a script returns this.
+    pub fn wait_for_value(&self, script: &str, expected: impl Into<Value>) {
+        let expected = expected.into();
+        retry(|| {
+            let value = self.try_run(script, &[])?;
+            let is_right = value == expected;
+            is_right
+                .then_some(())
+                .ok_or_else(|| format!("{script}: {value}, not {expected}"))
+        });
+    }
+
+    /// Runs a script that passes its result to its last argument, a function. Runs
+    /// it again if its page is replaced meanwhile.
     pub fn run_async(&self, script: &str, arguments: &[&str]) -> Value {
-        self.post(
-            "execute/async",
-            &json!({"script": script, "args": arguments}),
-        )
+        self.wait_for_value("return document.readyState", "complete");
+        let body = json!({"script": script, "args": arguments});
+        self.post("execute/async", &body)
     }
 
     /// Saves what the window shows in the target folder's `tmp`.
@@ -226,9 +321,9 @@ impl Browser {
     }
 
     /// Sends a command of the DevTools protocol.
-    pub fn devtools(&self, command: &str, parameters: &Value) {
+    pub fn devtools(&self, command: &str, parameters: &Value) -> Value {
         let body = json!({"cmd": command, "params": parameters});
-        self.post("goog/cdp/execute", &body);
+        self.post("goog/cdp/execute", &body)
     }
 
     /// Returns the text of an element, shown or not; empty if there is none.
@@ -239,8 +334,12 @@ impl Browser {
 
     /// Waits until an element has this text in it.
     pub fn wait_for_text(&self, selector: &str, part: &str) {
-        wait_for(&format!("{selector} shows {part}"), || {
-            self.text(selector).contains(part).then_some(())
+        retry(|| {
+            let text = self.text(selector);
+            let is_there = text.contains(part);
+            is_there
+                .then_some(())
+                .ok_or_else(|| format!("{part:?} in {selector}: {text:?}"))
         });
     }
 
@@ -268,10 +367,25 @@ impl Browser {
 
     /// The accessible name of the element that has the focus.
     pub fn focused(&self) -> String {
-        let active = self.get("element/active");
-        let id = active[ELEMENT].as_str().unwrap();
-        let label = self.get(&format!("element/{id}/computedlabel"));
-        label.as_str().unwrap().to_owned()
+        retry(|| {
+            let active = self.try_get("element/active")?;
+            let id = active[ELEMENT]
+                .as_str()
+                .ok_or("an element with the focus")?;
+            let label = self.try_get(&format!("element/{id}/computedlabel"))?;
+            Ok(label.as_str().unwrap_or_default().to_owned())
+        })
+    }
+
+    /// Waits until the element with this accessible name has the focus.
+    pub fn wait_for_focus(&self, label: &str) {
+        retry(|| {
+            let focused = self.focused();
+            let is_right = focused == label;
+            is_right
+                .then_some(())
+                .ok_or_else(|| format!("focus on {label:?}, not {focused:?}"))
+        });
     }
 
     /// Presses Tab until the element with this accessible name has the focus.
@@ -288,11 +402,18 @@ impl Browser {
         panic!("Tab never reaches {label:?}, but {seen:?}");
     }
 
-    /// Returns the driver's id of an element.
-    pub fn find(&self, selector: &str) -> String {
-        let query = json!({"using": "css selector", "value": selector});
-        let found = self.post("element", &query);
-        found[ELEMENT].as_str().unwrap().to_owned()
+    /// Returns an element, as the driver names it in arguments and results.
+    fn try_find(&self, selector: &str) -> Result<Value, String> {
+        self.try_post(
+            "element",
+            &json!({"using": "css selector", "value": selector}),
+        )
+    }
+
+    /// Sends a command about an element to the driver, once.
+    fn try_on(&self, element: &Value, command: &str) -> Result<Value, String> {
+        let id = element[ELEMENT].as_str().ok_or("an element")?;
+        self.try_post(&format!("element/{id}/{command}"), &json!({}))
     }
 
     /// Clicks the element with this accessible name.
@@ -302,20 +423,24 @@ impl Browser {
 
     /// Clicks an element. Waits until it can be clicked.
     pub fn click_on(&self, selector: &str) {
-        // The header covers the upper edge of the window.
-        let centre = "document.querySelector(arguments[0]).scrollIntoView({block: 'center'})";
-        wait_for(&format!("{selector} can be clicked"), || {
-            let id = self.find(selector);
-            self.run(centre, &[selector]);
-            self.try_click(&id)
-        });
+        retry(|| self.try_click(&self.try_find(selector)?));
     }
 
-    /// Clicks an element, unless the page has just replaced or moved it.
-    fn try_click(&self, id: &str) -> Option<()> {
-        let path = format!("/session/{}/element/{id}/click", self.session);
-        let (status, _) = send(self.port, "POST", &path, JSON, "{}").unwrap();
-        (status == 200).then_some(())
+    /// Clicks an element, unless the page replaces or moves it meanwhile.
+    fn try_click(&self, element: &Value) -> Result<(), String> {
+        // The header covers the upper edge of the window.
+        let prepare = "const [element] = arguments;
+            element.scrollIntoView({ block: 'center' });
+            window.wasClicked = false;
+            const note = () => { window.wasClicked = true; };
+            element.addEventListener('click', note, { capture: true, once: true });";
+        self.try_run(prepare, &[element.clone()])?;
+        self.try_on(element, "click")?;
+        // A page that knows of nothing is the one to which the click has led.
+        match self.try_run("return window.wasClicked ?? null", &[]) {
+            Ok(Value::Bool(false)) => Err("the click missed its element".to_owned()),
+            _ => Ok(()),
+        }
     }
 
     /// Clicks the button that is shown and has this accessible name. Waits until
@@ -323,23 +448,57 @@ impl Browser {
     pub fn press_button(&self, name: &str) {
         let script = "return [...document.querySelectorAll('button')].find((button) =>
             button.checkVisibility() && (button.ariaLabel ?? button.textContent) === arguments[0])";
-        wait_for(&format!("a button {name:?}"), || {
-            let button = self.run(script, &[name]);
-            self.try_click(button[ELEMENT].as_str()?)
+        retry(|| {
+            let button = self.try_run(script, &[json!(name)])?;
+            self.try_click(&button)
+                .map_err(|reason| format!("button {name:?}: {reason}"))
         });
     }
 
     /// Chooses the option with this value.
     pub fn choose(&self, selector: &str, value: &str) {
-        self.click_on(&format!("{selector} option[value={}]", json!(value)));
+        let option = format!("{selector} option[value={}]", json!(value));
+        let chosen = "return document.querySelector(arguments[0]).value";
+        retry(|| {
+            self.try_on(&self.try_find(&option)?, "click")?;
+            let chosen = self.try_run(chosen, &[json!(selector)])?;
+            let is_right = chosen == value;
+            is_right
+                .then_some(())
+                .ok_or_else(|| format!("{selector} has {chosen}"))
+        });
     }
 
     /// Replaces the content of a field, which then has the focus.
     pub fn fill(&self, selector: &str, text: &str) {
-        let id = self.find(selector);
-        self.post(&format!("element/{id}/clear"), &json!({}));
-        self.click_on(selector);
-        self.type_text(text);
+        let content = "const field = document.querySelector(arguments[0]);
+            return field === document.activeElement ? field.value : null";
+        retry(|| {
+            let field = self.try_find(selector)?;
+            self.try_on(&field, "clear")?;
+            self.try_click(&field)?;
+            self.type_text(text);
+            let content = self.try_run(content, &[json!(selector)])?;
+            let is_right = content == text;
+            is_right
+                .then_some(())
+                .ok_or_else(|| format!("{selector} has {content}"))
+        });
+    }
+
+    /// Waits until the browser shows that the page of a frame refuses to be framed.
+    pub fn wait_for_refused_frame(&self, selector: &str) {
+        retry(|| {
+            let frame = self.try_find(selector)?;
+            self.try_post("frame", &json!({ "id": frame }))?;
+            let shown = self.try_run("return document.readyState + ' ' + location", &[]);
+            self.post("frame", &json!({ "id": null }));
+            let shown = shown?;
+            let is_refused = shown == "complete chrome-error://chromewebdata/";
+            is_refused
+                .then_some(())
+                .ok_or_else(|| format!("a refused frame, not {shown}"))
+        });
     }
 }
 
@@ -367,7 +526,7 @@ pub fn send(
     body: &str,
 ) -> std::io::Result<(u16, Vec<u8>)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(2 * TIMEOUT))?;
+    stream.set_read_timeout(Some(2 * SCRIPT_TIMEOUT))?;
     write!(
         stream,
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
@@ -396,8 +555,16 @@ pub fn send(
 
 /// Serves an empty page under any name of this machine and returns the port.
 pub fn serve_empty_page() -> u16 {
-    const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\
-        Connection: close\r\n\r\n<!doctype html>";
+    serve_page("<!doctype html>")
+}
+
+/// Serves a page under any name of this machine and returns the port.
+pub fn serve_page(html: &str) -> u16 {
+    let length = html.len();
+    let page = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{html}"
+    );
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
@@ -407,7 +574,7 @@ pub fn serve_empty_page() -> u16 {
             while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
                 line.clear();
             }
-            let _ = (&stream).write_all(PAGE.as_bytes());
+            let _ = (&stream).write_all(page.as_bytes());
         }
     });
     port
