@@ -48,6 +48,14 @@ mod tests {
         // The two obsolete forms of RFC 9110.
         assert_eq!(read("Wednesday, 01-Mar-28 00:00:03 GMT", date), Some(5));
         assert_eq!(read("Wed Mar  1 00:00:03 2028", date), Some(5));
+        // Beyond 32 bits of seconds, whose times end in 2038.
+        assert_eq!(read("4294967301", None), Some(4_294_967_301));
+        let date = Some("Tue, 19 Jan 2038 03:14:06 GMT");
+        assert_eq!(read("Tue, 19 Jan 2038 03:14:11 GMT", date), Some(5));
+        assert_eq!(
+            read("Fri, 31 Dec 9999 23:59:59 GMT", date),
+            Some(253_402_300_799 - 2_147_483_646)
+        );
         for junk in [
             "-1",
             "+1",

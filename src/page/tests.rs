@@ -357,6 +357,14 @@ fn a_huge_total_reserves_no_memory() {
         Some(_) => page([], [None; 3]),
     });
     assert_eq!(ids, [7]);
+    // Less than 32 bits can hold is left of more than they can hold.
+    let total = (1 << 32) + 10;
+    let mut records = Records::new(None, move |_| {
+        Ok(page(ten(1), [Some(1), None, Some(total)]))
+    });
+    records.next();
+    let upper = usize::try_from((1_u64 << 32) + 9).ok();
+    assert_eq!(records.size_hint(), (9, upper));
 }
 
 #[test]

@@ -256,10 +256,11 @@ fn read_body(mut body: ureq::Body, limit: usize) -> Result<WipedBuffer, Transpor
     };
     let announced = body
         .content_length()
-        .map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-    if announced > Some(limit) {
-        return Err(too_large());
-    }
+        .map(|length| {
+            let length = usize::try_from(length).ok();
+            length.filter(|it| *it <= limit).ok_or_else(too_large)
+        })
+        .transpose()?;
     // One more than announced, to find the end without growing.
     let expected = announced.unwrap_or(BODY).min(MAX_PREALLOCATED_BODY) + 1;
     let mut bytes = WipedBuffer::with_capacity(expected);

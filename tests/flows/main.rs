@@ -3,9 +3,16 @@
 
 mod authenticator;
 mod browser;
+mod far_future;
 mod faults;
 #[cfg(unix)]
 mod interrupted;
+#[cfg(not(unix))]
+mod interrupted {
+    #[test]
+    #[ignore = "there are no signals on this platform"]
+    fn a_signal_ends_a_program_that_waits_while_the_service_hangs() {}
+}
 mod magiclink;
 mod page_json;
 mod pages;

@@ -81,12 +81,29 @@ Exit status:
 Try it without an account:
   autharmor emulator --user ada@example.com";
 
-/// Administers Auth Armor users, approves logins, emulates the service
+/// What this platform lacks, in the help of the program.
+#[cfg(unix)]
+const LEFT_OUT: &str = "";
+#[cfg(not(unix))]
+const LEFT_OUT: &str = "\
+Left out on this platform:
+  approve, with PAM and syslog; of doctor, the checks of approve, of sshd and of
+  the right to write the token file. The rights of files are not checked: keep
+  them in a folder that only you can use. Two runs of `credentials disable` with
+  one --done-file are not kept apart. Ctrl-C ends the program at once.
+
+";
+
+#[cfg_attr(
+    unix,
+    doc = "Administers Auth Armor users, approves logins, emulates the service"
+)]
+#[cfg_attr(not(unix), doc = "Administers Auth Armor users, emulates the service")]
 ///
 /// An unofficial program for Auth Armor, which signs people in without passwords: with
 /// push notifications, passkeys and magic links.
 #[derive(Parser)]
-#[command(name = "autharmor", version, max_term_width = 80, after_long_help = HELP)]
+#[command(name = "autharmor", version, max_term_width = 80, after_long_help = format!("{LEFT_OUT}{HELP}"))]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -139,5 +156,20 @@ fn main() -> ExitCode {
             }
             failure.exit_code()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_says_what_this_platform_lacks() {
+        let mut program = Cli::command();
+        let has_approve = program.find_subcommand("approve").is_some();
+        let help = program.render_long_help().to_string();
+        assert_eq!(help.contains("Left out on this platform"), !has_approve);
+        assert_eq!(help.contains("approves logins"), has_approve);
+        assert_eq!(has_approve, cfg!(unix));
     }
 }

@@ -177,6 +177,7 @@ mod tests {
     fn sizes_have_limits() {
         assert_eq!(whole(b"65\r\n").1, Progress::TooLarge);
         assert_eq!(whole(b"ffffffffffffffff\r\n").1, Progress::TooLarge);
+        assert_eq!(whole(b"100000002\r\nok\r\n").1, Progress::TooLarge);
         assert_eq!(whole(b"ffffffffffffffffff").1, Progress::Bad);
         let long = [b"1;".as_slice(), &vec![b'x'; 2000]].concat();
         assert_eq!(whole(&long).1, Progress::Bad);

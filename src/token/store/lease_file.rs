@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::Lease;
-use super::private_file::{open, read, remove_if, write_new};
+use super::private_file::{open, read, remove, rename, with_suffix, write_new};
 
 /// The longest length that is taken from a file, and that of one that cannot be
 /// read.
@@ -21,17 +21,76 @@ struct Content {
     milliseconds: u64,
 }
 
-/// The last content that was seen, and since when.
+/// A file as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Version {
+    content: Vec<u8>,
+    changed: SystemTime,
+}
+
+impl Version {
+    /// Reads the file, if there is one.
+    pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
+        let Some(file) = open(path)? else {
+            return Ok(None);
+        };
+        let changed = file.metadata()?.modified()?;
+        let content = read(file)?.into_vec();
+        Ok(Some(Self { content, changed }))
+    }
+
+    /// Removes the file if it still is this version, and says whether it did.
+    ///
+    /// Whoever removes a version first creates its claim, a file whose name only
+    /// this version has, and then reads the file again. Files of this name are
+    /// only ever created, never replaced. So no file that took the place of this
+    /// version is removed, not even for a moment.
+    pub(super) fn remove(&self, path: &Path) -> io::Result<bool> {
+        let claim = self.claim(path);
+        match write_new(&claim, b"") {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if let Some(claimed) = Self::read(&claim)?.filter(Self::is_far_from_now) {
+                    // Of a process that was killed while it removed this version.
+                    claimed.remove(&claim)?;
+                }
+                return Ok(false);
+            }
+            created => created?,
+        }
+        let removed = match Self::read(path) {
+            // On Windows a file that is removed keeps its name until all have
+            // closed it. A renamed one does not.
+            Ok(Some(now)) if now == *self => rename(path, &claim).map(|()| true),
+            other => other.map(|_| false),
+        };
+        // One that is left is removed later, as above.
+        let _ = remove(&claim);
+        removed
+    }
+
+    pub(super) fn claim(&self, path: &Path) -> PathBuf {
+        let since_epoch = self.changed.duration_since(SystemTime::UNIX_EPOCH);
+        let time = since_epoch.unwrap_or_default().as_nanos();
+        with_suffix(path, &format!(".{time:x}"))
+    }
+
+    fn is_far_from_now(&self) -> bool {
+        let age = SystemTime::now().duration_since(self.changed);
+        age.unwrap_or_else(|ahead| ahead.duration()) >= LONGEST
+    }
+}
+
+/// The last version that was seen, and since when.
 #[derive(Debug, Default)]
-pub(super) struct Watched(Option<(Vec<u8>, Instant)>);
+pub(super) struct Watched(Option<(Version, Instant)>);
 
 impl Watched {
-    /// Returns how long this content has been seen.
-    fn age(&mut self, content: &[u8]) -> Duration {
+    /// Returns how long this version has been seen.
+    fn age(&mut self, version: &Version) -> Duration {
         match &self.0 {
-            Some((seen, since)) if seen == content => since.elapsed(),
+            Some((seen, since)) if seen == version => since.elapsed(),
             _ => {
-                self.0 = Some((content.to_owned(), Instant::now()));
+                self.0 = Some((version.clone(), Instant::now()));
                 Duration::ZERO
             }
         }
@@ -45,10 +104,8 @@ pub(super) struct LeaseFile<'a> {
 
 impl<'a> LeaseFile<'a> {
     pub(super) fn beside(token: &Path, watched: &'a Mutex<Watched>) -> Self {
-        let mut name = token.file_name().unwrap_or_default().to_owned();
-        name.push(".lease");
         Self {
-            path: token.with_file_name(name),
+            path: with_suffix(token, ".lease"),
             watched,
         }
     }
@@ -57,7 +114,7 @@ impl<'a> LeaseFile<'a> {
         if self.create(holder, length)? {
             return Ok(Lease::Granted);
         }
-        let Some(file) = open(&self.path)? else {
+        let Some(version) = Version::read(&self.path)? else {
             // Its holder has just removed it.
             return Ok(if self.create(holder, length)? {
                 Lease::Granted
@@ -65,16 +122,13 @@ impl<'a> LeaseFile<'a> {
                 Lease::Held(String::new())
             });
         };
-        let changed = file.metadata()?.modified()?;
-        let content = read(file)?;
-        let found: Option<Content> = serde_json::from_slice(&content).ok();
+        let found: Option<Content> = serde_json::from_slice(&version.content).ok();
         let length_of = |found: &Content| Duration::from_millis(found.milliseconds).min(LONGEST);
         let lasts = found.as_ref().map_or(LONGEST, length_of);
-        let age = SystemTime::now().duration_since(changed);
-        let seen = self.lock().age(&content);
-        // Only the one who removes what has ended may be the next.
+        let age = SystemTime::now().duration_since(version.changed);
+        let seen = self.lock().age(&version);
         if age.unwrap_or_default().max(seen) >= lasts
-            && remove_if(&self.path, |now| now == content.as_slice())?
+            && version.remove(&self.path)?
             && self.create(holder, length)?
         {
             return Ok(Lease::Granted);
@@ -83,12 +137,12 @@ impl<'a> LeaseFile<'a> {
     }
 
     pub(super) fn release(&self, holder: &str) -> io::Result<()> {
-        let is_own = |content: &[u8]| {
-            serde_json::from_slice(content).is_ok_and(|found: Content| found.holder == holder)
+        let is_own = |version: &Version| {
+            serde_json::from_slice(&version.content)
+                .is_ok_and(|found: Content| found.holder == holder)
         };
-        let content = open(&self.path)?.map(read).transpose()?;
-        if content.is_some_and(|content| is_own(&content)) {
-            remove_if(&self.path, is_own)?;
+        if let Some(version) = Version::read(&self.path)?.filter(is_own) {
+            version.remove(&self.path)?;
         }
         Ok(())
     }

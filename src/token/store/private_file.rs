@@ -59,17 +59,21 @@ pub(super) fn remove_if(path: &Path, is_it: impl Fn(&[u8]) -> bool) -> io::Resul
     }
     let content = open(&aside).and_then(|file| file.map(read).transpose());
     if content.is_ok_and(|text| text.is_some_and(|text| is_it(&text))) {
-        return while_shared(|| fs::remove_file(&aside)).map(|()| true);
+        return remove(&aside).map(|()| true);
     }
-    match fs::hard_link(&aside, path) {
+    match while_shared(|| fs::hard_link(&aside, path)) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             // The file system has no links.
             rename(&aside, path)?;
         }
         // Back, or there is a newer one by now.
-        _ => while_shared(|| fs::remove_file(&aside))?,
+        _ => remove(&aside)?,
     }
     Ok(false)
+}
+
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    while_shared(|| fs::remove_file(path))
 }
 
 /// Renames a file, and replaces another.
@@ -95,8 +99,13 @@ fn while_shared<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T
 /// Returns an unused name in the same folder.
 pub(super) fn beside(path: &Path) -> PathBuf {
     let random = RandomState::new().build_hasher().finish();
+    with_suffix(path, &format!(".{:x}.{random:016x}", std::process::id()))
+}
+
+/// Returns the path with a longer name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{:x}.{random:016x}", std::process::id()));
+    name.push(suffix);
     path.with_file_name(name)
 }
 

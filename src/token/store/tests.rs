@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
+use super::lease_file::Version;
+use super::private_file::write_new;
 use super::*;
 use crate::clock::Clock;
 use crate::testing::{SECRET, TestClient, bearer, respond, seconds as secs, token};
@@ -110,6 +112,13 @@ fn a_torn_or_foreign_file_is_ignored_and_replaced() {
     store.save(&key("a"), &stored("two")).unwrap();
     assert_eq!(store.load(&key("a")).unwrap(), Some(stored("two")));
     assert_eq!(folder.files(), 1);
+}
+
+#[cfg(not(unix))]
+mod unix {
+    #[test]
+    #[ignore = "files have neither mode nor owner, and folders no FIFOs, on this platform"]
+    fn five_tests_of_files_that_cannot_be_trusted() {}
 }
 
 #[cfg(unix)]
@@ -299,6 +308,61 @@ fn concurrent_writers_leave_one_whole_token() {
         }
     });
     assert_eq!(folder.files(), 1);
+}
+
+/// 32 bits of seconds end in 2038 or in 2106.
+#[test]
+fn a_token_that_lives_beyond_32_bits_of_seconds_is_stored_and_used() {
+    for end in [1 << 31, 1 << 32, 1 << 33, 253_402_300_000] {
+        let folder = Folder::new("far");
+        let before = UNIX_EPOCH + secs(end - 300);
+        for (later, expected) in [(0, 1), (310, 0), (610, 1)] {
+            let test = test(|builder| builder.token_store(folder.store()));
+            test.clock.set_wall(before + secs(later));
+            call(&test.client).unwrap();
+            assert_eq!(test.token_requests(), expected, "{later} s, {end}");
+        }
+    }
+}
+
+#[test]
+fn a_token_is_used_for_a_day_at_most_whatever_number_the_response_states() {
+    let day = secs(24 * 60 * 60);
+    for life in [
+        "2147483648",
+        "4294967301",
+        "9223372036854775807",
+        "18446744073709551615",
+        "1e300",
+    ] {
+        let folder = Folder::new("endless");
+        let test = || {
+            TestClient::with(
+                move |number, _, _| {
+                    let token = format!(r#"{{"access_token":"t{number}","expires_in":{life}}}"#);
+                    respond(200, token)
+                },
+                |_, _, _| respond(200, "{}"),
+                |builder| builder.token_store(folder.store()),
+            )
+        };
+        let first = test();
+        let (hour, begun) = (secs(60 * 60), first.clock.wall());
+        call(&first.client).unwrap();
+        first.clock.advance(day - hour);
+        call(&first.client).unwrap();
+        assert_eq!(first.token_requests(), 1, "{life}");
+        for (later, expected) in [(day - hour, 0), (day, 1)] {
+            let second = test();
+            second.clock.set_wall(begun + later);
+            call(&second.client).unwrap();
+            assert_eq!(second.token_requests(), expected, "{life}, {later:?}");
+        }
+        first.clock.advance(hour);
+        fs::remove_file(folder.store().path).unwrap();
+        call(&first.client).unwrap();
+        assert_eq!(first.token_requests(), 2, "{life}");
+    }
 }
 
 #[test]
@@ -740,7 +804,11 @@ fn lease_path(store: &FileTokenStore) -> PathBuf {
 
 /// Moves the time at which the lease file was written.
 fn written(store: &FileTokenStore, time: SystemTime) {
-    let file = fs::OpenOptions::new().write(true).open(lease_path(store));
+    set_modified(&lease_path(store), time);
+}
+
+fn set_modified(path: &Path, time: SystemTime) {
+    let file = fs::OpenOptions::new().write(true).open(path);
     file.unwrap().set_modified(time).unwrap();
 }
 
@@ -825,8 +893,9 @@ fn one_of_many_takes_over_a_lease_that_has_ended() {
                 .map(|number| {
                     let store = &store;
                     let holder = format!("{round}-{number}");
-                    scope
-                        .spawn(move || usize::from(take(store, &holder, secs(5)) == Lease::Granted))
+                    scope.spawn(move || {
+                        usize::from(take(store, &holder, secs(10)) == Lease::Granted)
+                    })
                 })
                 .collect();
             threads.into_iter().map(|it| it.join().unwrap()).sum()
@@ -835,6 +904,63 @@ fn one_of_many_takes_over_a_lease_that_has_ended() {
         fs::remove_file(lease_path(&store)).unwrap();
     }
     assert_eq!(folder.files(), 0);
+}
+
+/// The late one has seen a lease end that another one has taken over by now.
+#[test]
+fn a_late_takeover_does_not_touch_the_new_lease() {
+    let folder = Folder::new("late");
+    let store = folder.store();
+    take(&store, "killed", secs(5));
+    written(&store, SystemTime::now() - secs(6));
+    let seen = Version::read(&lease_path(&store)).unwrap().unwrap();
+    assert_eq!(take(&store, "new", secs(5)), Lease::Granted);
+    // It lasts as long as the test.
+    written(&store, SystemTime::now() + secs(24 * 60 * 60));
+    let held = Lease::Held("new".to_owned());
+    thread::scope(|scope| {
+        let late = scope.spawn(|| {
+            for _ in 0..100 {
+                assert!(!seen.remove(&lease_path(&store)).unwrap());
+            }
+        });
+        while !late.is_finished() {
+            assert_eq!(take(&store, "third", secs(5)), held);
+        }
+    });
+    assert_eq!(take(&store, "third", secs(5)), held);
+    assert_eq!(folder.files(), 1);
+}
+
+#[test]
+fn a_process_that_is_killed_while_it_takes_over_does_not_block_the_next() {
+    let folder = Folder::new("killed-twice");
+    let store = folder.store();
+    for distance in [secs(10), secs(24 * 60 * 60)] {
+        for is_ahead in [false, true] {
+            let now = SystemTime::now();
+            take(&store, "one", secs(5));
+            written(&store, now - secs(6));
+            let seen = Version::read(&lease_path(&store)).unwrap().unwrap();
+            let claim = seen.claim(&lease_path(&store));
+            write_new(&claim, b"").unwrap();
+            for _ in 0..2 {
+                assert_eq!(take(&store, "two", secs(5)), Lease::Held("one".to_owned()));
+            }
+            let changed = if is_ahead {
+                // By the time of the look, some of it has passed.
+                now + distance + secs(3600)
+            } else {
+                now - distance
+            };
+            set_modified(&claim, changed);
+            // The first one cleans up.
+            assert_eq!(take(&store, "two", secs(5)), Lease::Held("one".to_owned()));
+            assert_eq!(take(&store, "two", secs(5)), Lease::Granted);
+            store.release(&key("a"), "two").unwrap();
+            assert_eq!(folder.files(), 0);
+        }
+    }
 }
 
 #[test]

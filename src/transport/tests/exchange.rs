@@ -361,6 +361,24 @@ fn a_deadline_beyond_all_times_is_none() {
     assert_eq!(first.unwrap().body(), b"{}");
 }
 
+/// 4 GiB are the limit of 32 bits.
+#[test]
+fn a_length_of_more_than_4_gib_is_neither_cut_nor_believed() {
+    let ca = Ca::new();
+    for length in [(1 << 32) + 2, u64::MAX] {
+        let response = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{}}");
+        let server = server(&ca, vec![Act::Read, Act::write(response)]);
+        let limits = Limits {
+            max_response_body: u32::MAX.try_into().unwrap(),
+            ..within(PATIENT)
+        };
+        let result = trusting(&ca).send(request(Method::GET, &server.https("/")), limits);
+        assert_eq!(kind(result), (Protocol, true), "{length}");
+    }
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    received(format!("{head}100000002\r\n{{}}\r\n0\r\n\r\n")).unwrap_err();
+}
+
 #[test]
 fn connections_are_kept() {
     let ca = Ca::new();

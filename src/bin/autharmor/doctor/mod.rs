@@ -27,9 +27,16 @@ const CHECK_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// Prints one line for each check, and what to do about a failure: settings and
 /// where each comes from, token store, proxy, name resolution, TLS and its
-/// certificates, clock, credentials, one read, the settings of `autharmor
-/// approve`, and whether sshd waits long enough for it. A check that needs another
-/// one which failed is skipped.
+/// certificates, clock, credentials, one read,
+#[cfg_attr(
+    unix,
+    doc = "the settings of `autharmor approve`, and whether sshd waits long enough for it."
+)]
+#[cfg_attr(
+    not(unix),
+    doc = "but not sshd: there is no `autharmor approve` on this platform."
+)]
+/// A check that needs another one which failed is skipped.
 ///
 /// Nothing is changed, at the service or on this machine. The output has no
 /// secrets and no names of people: you can attach it to a bug report. It does

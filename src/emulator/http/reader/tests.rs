@@ -124,6 +124,10 @@ fn ambiguous_or_broken_requests_are_refused() {
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n"
                 .to_owned(),
         ),
+        (
+            413,
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 4294967298\r\n\r\nok".to_owned(),
+        ),
         (414, format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n")),
         (
             431,
