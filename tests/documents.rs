@@ -5,11 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use autharmor::{ApiVersion, Endpoint};
-use autharmor_test_support::cargo::cargo;
+use autharmor_test_support::cargo::{cargo, features, target};
 
 const README: &str = include_str!("../README.md");
 const LIB: &str = include_str!("../src/lib.rs");
-const MANIFEST: &str = include_str!("../Cargo.toml");
 const SECURITY: &str = include_str!("../SECURITY.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 const MEASUREMENTS: &str = include_str!("../benches/README.md");
@@ -141,28 +140,20 @@ fn the_readme_counts_the_dependencies_of_every_feature() {
         .map(cells)
         .map(|cells| (cells[0].trim_matches('`'), cells[2].parse().unwrap()))
         .collect();
-    let actual: BTreeMap<&str, usize> = features()
-        .into_iter()
-        .map(|feature| (feature, crates(feature) - default))
+    let features = features();
+    let actual: BTreeMap<&str, usize> = features
+        .iter()
+        .map(|feature| (&**feature, crates(feature) - default))
         .collect();
     assert_eq!(listed, actual);
 }
 
-/// The features in Cargo.toml.
-fn features() -> BTreeSet<&'static str> {
-    part(MANIFEST, "\n[features]\n", "\n[")
-        .lines()
-        .filter(|line| !line.starts_with([' ', '#', ']']))
-        .filter_map(|line| Some(line.split_once(" = ")?.0))
-        .filter(|name| *name != "default")
-        .collect()
-}
-
 #[test]
 fn the_manual_lists_every_feature() {
-    let listed: BTreeSet<&str> = part(LIB, "//! # Features", "\n\n")
+    let listed: BTreeSet<String> = part(LIB, "//! # Features", "\n\n")
         .lines()
         .filter_map(|line| line.strip_prefix("//! | `")?.split('`').next())
+        .map(str::to_owned)
         .collect();
     assert_eq!(listed, features());
 }
@@ -320,11 +311,10 @@ fn the_test_in_the_readme_is_one_that_runs() {
 
 #[test]
 fn the_quickstart_prints_what_the_readme_shows() {
-    let target = autharmor_test_support::cargo::target();
+    let target = target();
     let printed = cargo(&[
         "run",
         "--quiet",
-        "--all-features",
         "--example=quickstart",
         "--target-dir",
         target.to_str().unwrap(),

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use autharmor_test_support::cargo::{cargo, target};
+use autharmor_test_support::cargo::{cargo, check};
 use serde_json::Value;
 
 /// Crates that only the emulator needs.
@@ -37,17 +37,17 @@ fn the_default_build_has_no_crates_of_the_emulator() {
 
 #[test]
 fn the_default_build_reads_no_files_of_the_emulator() {
-    let target = target();
     let sources = |features: &str| {
-        let messages = cargo(&[
-            "build",
-            "--lib",
-            "--message-format=json",
-            "--features",
-            features,
-            "--target-dir",
-            target.to_str().unwrap(),
-        ]);
+        let messages = check(
+            env!("CARGO_TARGET_TMPDIR"),
+            &[
+                "check",
+                "--lib",
+                "--message-format=json",
+                "--features",
+                features,
+            ],
+        );
         let library = messages
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
