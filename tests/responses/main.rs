@@ -6,6 +6,7 @@ mod auth;
 mod credentials;
 mod fixtures;
 mod registrations;
+mod spellings;
 mod users;
 
 use serde::de::DeserializeOwned;
