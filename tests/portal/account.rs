@@ -6,6 +6,7 @@ use autharmor::ApiVersion::V4;
 use autharmor_test_support::browser::wait_for;
 use serde_json::json;
 
+use crate::sign_in::register;
 use crate::site::{ADA, BOTH, Site, Visitor};
 
 const DISABLE: &str = "Choose this number there";
@@ -62,9 +63,7 @@ pub(crate) fn a_phone_that_declines_or_is_silent_disables_nothing() {
 
 pub(crate) fn without_a_phone_nothing_is_disabled() {
     let site = Site::start(V4);
-    let grace = site.open("/");
-    grace.ask_to_register(&site, "grace@example.com");
-    grace.use_link(&site);
+    let grace = register(&site);
     grace.add_passkey();
     grace.press(&passkey_button(&grace));
     grace.is_told("Add a phone first: it has to approve this.");

@@ -7,13 +7,13 @@ use serde_json::json;
 
 use crate::site::{ADA, BOTH, EVE, Site, Visitor};
 
-const NEW: &str = "grace@example.com";
+pub(crate) const NEW: &str = "grace@example.com";
 const DECLINED: &str = "The request was declined on the phone.";
 const LATE: &str = "Nobody responded in time.";
 const GONE: &str = "This has ended, or it began in another browser: open the link there.";
 
 /// Registers a new user, who is then signed in.
-fn register(site: &Site) -> Visitor {
+pub(crate) fn register(site: &Site) -> Visitor {
     let grace = site.open("/");
     grace.ask_to_register(site, NEW);
     grace.use_link(site);
