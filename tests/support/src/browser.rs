@@ -72,7 +72,11 @@ pub fn run_tests(
         })
     };
     let trials = tests.into_iter().map(to_trial).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let mut arguments = Arguments::from_args();
+    // They wait most of the time.
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    arguments.test_threads.get_or_insert(2 * cores);
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn missing_program() -> Option<String> {
