@@ -27,10 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         Portal::new(client.build()?, ORIGIN).serve(&server);
     }
     let emulator = Emulator::builder().plain_http().random_ids();
-    let emulator = emulator
-        .website(ORIGIN, "localhost")
-        .user("ada@example.com");
-    let emulator = emulator.project_name("Example").start()?;
+    let emulator = emulator.project_name("Example").user("ada@example.com");
+    let emulator = emulator.website(ORIGIN, "localhost").start()?;
     println!("the emulator  {}/_emulator/", emulator.base_url());
     println!("Sign in as ada@example.com, or register. The emulator has the phone and the mails.");
     let client = emulator.client_builder().api_version(ApiVersion::V4);

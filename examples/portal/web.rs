@@ -23,7 +23,7 @@ const HEADERS: [&str; 6] = [
 /// JSON for the page, or a status with a text for the user.
 pub(crate) type Reply = Result<Value, Message>;
 
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq)]
 pub(crate) struct Message(pub(crate) u16, pub(crate) &'static str);
 
 /// The most entries of a map, so that strangers cannot fill the memory.
@@ -31,13 +31,12 @@ const MOST: usize = 100_000;
 
 /// A map that forgets each entry some time after it was added, and the oldest if
 /// there are too many.
-pub(crate) struct Expiring<T>(
-    pub(crate) Duration,
-    pub(crate) Mutex<HashMap<String, (Instant, T)>>,
-);
+pub(crate) struct Expiring<T>(pub(crate) Duration, pub(crate) Mutex<Entries<T>>);
+
+type Entries<T> = HashMap<String, (Instant, T)>;
 
 impl<T> Expiring<T> {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<String, (Instant, T)>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Entries<T>> {
         let mut entries = lock(&self.1);
         entries.retain(|_, (added, _)| added.elapsed() < self.0);
         if entries.len() > MOST {
@@ -69,16 +68,13 @@ pub(crate) fn header<'a>(request: &'a Request, name: &'static str) -> &'a str {
 
 /// Returns a cookie of the request, or an empty text.
 pub(crate) fn cookie<'a>(request: &'a Request, name: &str) -> &'a str {
-    let cookies = header(request, "Cookie").split("; ");
-    let mut pairs = cookies.filter_map(|cookie| cookie.split_once('='));
-    pairs.find(|pair| pair.0 == name).unwrap_or_default().1
+    let mut cookies = header(request, "Cookie").split("; ");
+    let value = cookies.find_map(|it| it.strip_prefix(name)?.strip_prefix('='));
+    value.unwrap_or_default()
 }
 
-pub(crate) fn respond(
-    request: Request,
-    (status, kind, body): (u16, &str, &str),
-    more: Option<&str>,
-) {
+pub(crate) fn respond(request: Request, page: (u16, &str, &str), more: Option<&str>) {
+    let (status, kind, body) = page;
     let kind = format!("Content-Type: {kind}");
     let mut response = Response::from_string(body).with_status_code(status);
     let lines = HEADERS.into_iter().chain([&*kind]).chain(more);

@@ -4,7 +4,7 @@
 //! Needs `chromium` and `chromedriver` in PATH, and for some tests `python3` with
 //! the package `webauthn`. Without them the tests are ignored, with the reason. The
 //! tests leave screenshots in
-//! the folder for temporary files of the target folder.
+//! the target folder's `screenshots`.
 #![cfg(feature = "emulator")]
 
 mod attacks;

@@ -1,10 +1,15 @@
 //! Attacks on the portal and its visitors, in the browser.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use autharmor::ApiVersion::V4;
+use autharmor::emulator::Emulator;
 use autharmor_test_support::browser::{serve_empty_page, wait_for};
 use serde_json::{Value, json};
 
-use crate::site::{ADA, EVE, Site, Visitor};
+use crate::portal::Portal;
+use crate::site::{ADA, EVE, Site, Visitor, serve, server};
 
 const GONE: &str = "it began in another browser";
 
@@ -257,6 +262,38 @@ pub(crate) fn scripts_cannot_read_the_session() {
         ada.0.run_async(script, &[]),
         json!(["no-referrer", "no-store"])
     );
+}
+
+/// Through a proxy with TLS, the portal's address is of `https`.
+pub(crate) fn with_tls_the_session_is_sent_over_tls_alone() {
+    const ORIGIN: &str = "https://login.example";
+    let emulator = Emulator::builder().plain_http().start().unwrap();
+    let client = emulator.client_builder().build().unwrap();
+    let (server, port) = server();
+    serve(server, Portal::new(client, ORIGIN));
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let body = r#"{"name":""}"#;
+    write!(
+        stream,
+        "POST /passkey HTTP/1.1\r\nHost: login.example\r\nOrigin: {ORIGIN}\r\n\
+         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let mut cookies = response
+        .lines()
+        .filter(|line| line.starts_with("Set-Cookie"));
+    let cookie = cookies.next().unwrap();
+    // With this name browsers take it from this host alone, for all paths.
+    assert!(
+        cookie.starts_with("Set-Cookie: __Host-session="),
+        "{cookie}"
+    );
+    let (_, attributes) = cookie.split_once("; ").unwrap();
+    assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax; Secure");
+    assert_eq!(cookies.next(), None);
 }
 
 /// The policy forbids what an injected text could do.

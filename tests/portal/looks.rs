@@ -22,6 +22,10 @@ fn tour(site: &Site, visitor: &Visitor, look: impl Fn(&str)) {
     site.respond_on_phone(false);
     visitor.is_told("declined");
     look("declined");
+    visitor.visit(site, "/link?from=elsewhere");
+    visitor.press("Sign in");
+    visitor.is_told("it began in another browser");
+    look("elsewhere");
     visitor.visit(site, "/register");
     visitor.sees("Mail me a link");
     look("register");
@@ -35,6 +39,11 @@ fn tour(site: &Site, visitor: &Visitor, look: impl Fn(&str)) {
     visitor.sees_account_of(ADA);
     visitor.add_passkey();
     look("account");
+    visitor.press("Add a phone");
+    visitor.is_told("Waiting for your phone");
+    look("add-phone");
+    site.enrol_phone();
+    visitor.is_told("It is added to your account.");
     visitor.press("Disable Mail ada@example.com");
     visitor.sees("Choose this number there");
     look("disable");
@@ -44,28 +53,22 @@ fn tour(site: &Site, visitor: &Visitor, look: impl Fn(&str)) {
 }
 
 pub(crate) fn every_page_fits_every_screen() {
-    for (scheme, name, width, height) in [
-        ("light", "light", 1024, 768),
-        ("dark", "dark", 1024, 768),
-        ("light", "narrow", 320, 640),
-    ] {
-        let site = Site::start(V4);
-        let visitor = site.open("/");
-        visitor.0.color_scheme(scheme);
-        visitor.0.resize(width, height);
-        tour(&site, &visitor, |page| {
+    let site = Site::start(V4);
+    let visitor = site.open("/");
+    tour(&site, &visitor, |page| {
+        for (screen, width, height) in [("narrow", 320, 640), ("wide", 1024, 768)] {
+            visitor.0.resize(width, height);
             let fits = format!("return document.documentElement.scrollWidth <= {width}");
             visitor.0.wait_for_value(&fits, true);
-            visitor.0.screenshot(&format!("portal-{page}-{name}.png"));
-        });
-        let paper = "return getComputedStyle(document.body).backgroundColor";
-        let color = if scheme == "dark" {
-            "rgb(20, 23, 28)"
-        } else {
-            "rgb(246, 247, 249)"
-        };
-        visitor.0.wait_for_value(paper, color);
-    }
+            for (scheme, paper) in [("light", "rgb(246, 247, 249)"), ("dark", "rgb(20, 23, 28)")] {
+                visitor.0.color_scheme(scheme);
+                let shown = "return getComputedStyle(document.body).backgroundColor";
+                visitor.0.wait_for_value(shown, paper);
+                let name = format!("portal-{page}-{scheme}-{screen}.png");
+                visitor.0.screenshot(&name);
+            }
+        }
+    });
 }
 
 /// Presses Tab through the page and returns the names of what gets the focus.
@@ -151,12 +154,12 @@ pub(crate) fn lacks(test: &str) -> Option<String> {
 
 pub(crate) fn axe_finds_no_serious_problem() {
     let axe = fs::read_to_string(axe()).unwrap();
-    for scheme in ["light", "dark"] {
-        let site = Site::start(V4);
-        let visitor = site.open("/");
-        visitor.0.color_scheme(scheme);
-        tour(&site, &visitor, |page| {
-            visitor.0.run(&axe, &[]);
+    let site = Site::start(V4);
+    let visitor = site.open("/");
+    tour(&site, &visitor, |page| {
+        visitor.0.run(&axe, &[]);
+        for scheme in ["light", "dark"] {
+            visitor.0.color_scheme(scheme);
             let script = "const done = arguments[0];
                 axe.run().then(({ violations }) => done(violations), (error) => done(String(error)))";
             let found = visitor.0.run_async(script, &[]);
@@ -164,6 +167,6 @@ pub(crate) fn axe_finds_no_serious_problem() {
             let is_serious = |one: &&Value| one["impact"] != "minor" && one["impact"] != "moderate";
             let serious: Vec<_> = found.iter().filter(is_serious).collect();
             assert!(serious.is_empty(), "{page} {scheme}: {serious:#?}");
-        });
-    }
+        }
+    });
 }

@@ -3,7 +3,8 @@
 //!
 //! Needs `chromium` and `chromedriver` in PATH, and one test the npm package
 //! `axe-core` in the target folder's `npm`. Without them the tests are ignored,
-//! with the reason. Screenshots of all pages are left in the target folder's `tmp`.
+//! with the reason. Screenshots of all pages are left in the target folder's
+//! `screenshots`.
 #![cfg(feature = "emulator")]
 
 #[path = "../../examples/portal/portal.rs"]
@@ -31,10 +32,12 @@ fn main() -> ExitCode {
             a_link_signs_in
             a_phone_is_added_and_signs_in
             a_passkey_is_added_and_signs_in
-            a_declined_request_says_so
-            silence_says_so
+            a_session_ends_after_eight_hours
+            each_end_of_a_push_says_so
             an_approval_that_is_seen_too_late_says_so
+            each_end_of_a_phones_registration_says_so
             a_link_ends_with_its_time
+            a_passkey_that_is_used_too_late_says_so
             the_second_use_of_a_link_says_so
             only_the_newest_link_signs_in
             a_link_in_another_browser_says_so
@@ -46,7 +49,7 @@ fn main() -> ExitCode {
             attempts_are_limited;
         account:
             a_phone_disables_a_passkey
-            a_declined_phone_disables_nothing
+            a_phone_that_declines_or_is_silent_disables_nothing
             without_a_phone_nothing_is_disabled
             the_account_needs_a_sign_in;
         outages:
@@ -54,8 +57,10 @@ fn main() -> ExitCode {
             while_a_phone_is_asked
             when_a_passkey_is_checked
             when_a_link_is_checked
+            when_a_new_users_link_is_checked
             of_the_account_page
-            when_something_is_added_or_disabled
+            when_something_is_added
+            when_something_is_disabled
             of_the_portal_itself;
         attacks:
             a_link_of_an_attacker_signs_nobody_in
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
             what_another_browser_began_cannot_be_continued
             a_decoy_signs_nobody_in
             scripts_cannot_read_the_session
+            with_tls_the_session_is_sent_over_tls_alone
             no_script_of_a_page_runs;
         looks:
             every_page_fits_every_screen

@@ -1,5 +1,6 @@
 //! A portal of its own for each test, and what its visitors do.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -20,35 +21,44 @@ pub(crate) const BOTH: [ApiVersion; 2] = [ApiVersion::V3, ApiVersion::V4];
 pub(crate) struct Site {
     pub(crate) emulator: Emulator,
     pub(crate) origin: String,
+    portal: Arc<Portal>,
 }
 
 impl Site {
     pub(crate) fn start(version: ApiVersion) -> Self {
-        Self::with(version, Duration::ZERO, |builder| builder)
+        Self::with(version, |builder| builder, |_| ())
     }
 
-    /// Starts a portal where each beginning takes at least this long, with an
-    /// emulator of these settings.
+    /// Starts an emulator and a portal with these settings.
     pub(crate) fn with(
         version: ApiVersion,
-        pace: Duration,
-        set: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder,
+        emulator: impl FnOnce(EmulatorBuilder) -> EmulatorBuilder,
+        set: impl FnOnce(&mut Portal),
     ) -> Self {
-        let server = Server::http("127.0.0.1:0").unwrap();
-        let port = server.server_addr().to_ip().unwrap().port();
+        let (server, port) = server();
         let origin = format!("http://localhost:{port}");
         let builder = Emulator::builder().plain_http().project_name("Example");
         let builder = builder.website(&origin, "localhost").user(ADA);
         // The clock stands still, so that nothing expires on a slow machine.
         let builder = builder.clock_at(1_577_836_800);
-        let emulator = set(builder).start().unwrap();
+        let emulator = emulator(builder).start().unwrap();
         let client = emulator.client_builder().api_version(version);
         let client = client.retry(RetryPolicy::off()).build().unwrap();
         let mut portal = Portal::new(client, &origin);
-        portal.pace = pace;
-        // It serves until the process ends.
-        thread::spawn(move || portal.serve(&server));
-        Self { emulator, origin }
+        portal.pace = Duration::ZERO;
+        set(&mut portal);
+        Self {
+            emulator,
+            origin,
+            portal: serve(server, portal),
+        }
+    }
+
+    /// Lets this time pass for all sessions.
+    pub(crate) fn age_sessions(&self, time: Duration) {
+        for (begin, _) in self.portal.sessions.lock().values_mut() {
+            *begin -= time;
+        }
     }
 
     /// Opens a browser that shows a page of the portal.
@@ -64,8 +74,7 @@ impl Site {
     pub(crate) fn open_as_ada(&self) -> Visitor {
         let visitor = self.open("/");
         visitor.ask_for_link(ADA);
-        visitor.visit_url(&self.opened_link());
-        visitor.press("Sign in");
+        visitor.use_link(self);
         visitor.sees_account_of(ADA);
         visitor
     }
@@ -94,6 +103,21 @@ impl Site {
         });
         self.emulator.enrol_phone(waiting.registration_id).unwrap();
     }
+}
+
+/// Returns a server for a portal, and its port.
+pub(crate) fn server() -> (Server, u16) {
+    let server = Server::http("127.0.0.1:0").unwrap();
+    let port = server.server_addr().to_ip().unwrap().port();
+    (server, port)
+}
+
+/// Serves a portal until the process ends.
+pub(crate) fn serve(server: Server, portal: Portal) -> Arc<Portal> {
+    let portal = Arc::new(portal);
+    let shared = Arc::clone(&portal);
+    thread::spawn(move || shared.serve(&server));
+    portal
 }
 
 /// A person at a browser.
@@ -137,6 +161,20 @@ impl Visitor {
     /// Clicks the button of this name.
     pub(crate) fn press(&self, name: &str) {
         self.0.press_button(name);
+    }
+
+    /// Opens the newest mail's link, and presses the button of the page.
+    pub(crate) fn use_link(&self, site: &Site) {
+        self.visit_url(&site.opened_link());
+        self.press("Sign in");
+    }
+
+    /// Asks for a link with which a new user gets an account.
+    pub(crate) fn ask_to_register(&self, site: &Site, address: &str) {
+        self.visit(site, "/register");
+        self.0.fill("#address", address);
+        self.press("Mail me a link");
+        self.is_told("If a link can be sent to this address, it is in the mail.");
     }
 
     pub(crate) fn ask_for_link(&self, address: &str) {

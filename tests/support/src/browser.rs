@@ -72,7 +72,11 @@ pub fn run_tests(
         })
     };
     let trials = tests.into_iter().map(to_trial).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let mut arguments = Arguments::from_args();
+    // They wait most of the time.
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    arguments.test_threads.get_or_insert(2 * cores);
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn missing_program() -> Option<String> {
@@ -82,9 +86,9 @@ fn missing_program() -> Option<String> {
         .map(|program| format!("{program} is missing"))
 }
 
-/// The folder for profiles and screenshots.
-fn folder() -> PathBuf {
-    target().join("tmp")
+/// The folder for screenshots.
+fn screenshots() -> PathBuf {
+    target().join("screenshots")
 }
 
 /// Polls until `probe` returns a value. Panics with `what` after a time-out.
@@ -145,7 +149,7 @@ impl Browser {
         let program = |name| in_path(name).unwrap_or_else(|| panic!("{name} is missing"));
         let (chromium, chromedriver) = (program("chromium"), program("chromedriver"));
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let profile = folder().join(format!("chromium-{}-{number}", std::process::id()));
+        let profile = target().join(format!("tmp/chromium-{}-{number}", std::process::id()));
         // It ends at once if another program takes the port that it has chosen.
         let (driver, port) = (0..5)
             .find_map(|_| start_driver(&chromedriver))
@@ -288,11 +292,16 @@ impl Browser {
         self.post("execute/async", &body)
     }
 
-    /// Saves what the window shows in the target folder's `tmp`.
+    /// Saves the whole page in the target folder's `screenshots`.
     pub fn screenshot(&self, name: &str) {
-        let image = self.get("screenshot");
-        let image = STANDARD.decode(image.as_str().unwrap()).unwrap();
-        std::fs::write(folder().join(name), image).unwrap();
+        let size = "const { scrollWidth: width, scrollHeight: height } = document.documentElement;
+            return { x: 0, y: 0, width, height, scale: 1 }";
+        let clip = self.run(size, &[]);
+        let whole = json!({"clip": clip, "captureBeyondViewport": true});
+        let image = self.devtools("Page.captureScreenshot", &whole);
+        let image = STANDARD.decode(image["data"].as_str().unwrap()).unwrap();
+        std::fs::create_dir_all(screenshots()).unwrap();
+        std::fs::write(screenshots().join(name), image).unwrap();
     }
 
     /// Gives the window the size of a screen, in CSS pixels.
