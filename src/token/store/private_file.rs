@@ -84,15 +84,16 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     while_shared(|| fs::rename(from, to))
 }
 
-/// Repeats an operation that Windows refuses while another process opens or
-/// replaces the same file.
+/// Repeats an operation that Windows refuses while another process has the same
+/// file open, for about a second at most: on a busy machine that process may
+/// have to wait.
 fn while_shared<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let mut left = if cfg!(windows) { 50 } else { 0 };
+    let mut left = if cfg!(windows) { 80 } else { 0 };
     loop {
         match operation() {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && left > 0 => {
                 left -= 1;
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(Duration::from_millis(15.min(80 - left)));
             }
             result => return result,
         }
