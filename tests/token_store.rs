@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -381,56 +381,61 @@ fn a_torn_or_foreign_file_costs_one_token_request() {
     }
 }
 
-/// The warnings of this process.
-struct Log(Mutex<Vec<String>>);
-
-static LOG: Log = Log(Mutex::new(Vec::new()));
-
-impl log::Log for Log {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.level() == log::Level::Warn
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.0.lock().unwrap().push(record.args().to_string());
-        }
-    }
-
-    fn flush(&self) {}
-}
-
 #[cfg(not(unix))]
 #[test]
 #[ignore = "files have no mode on this platform"]
 fn a_file_that_others_can_read_is_not_used_and_the_log_names_it() {}
 
 #[cfg(unix)]
-#[test]
-fn a_file_that_others_can_read_is_not_used_and_the_log_names_it() {
+mod modes {
     use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::Mutex;
 
-    log::set_logger(&LOG).unwrap();
-    log::set_max_level(log::LevelFilter::Warn);
-    let (folder, emulator) = (Folder::new(), emulator());
-    let file = folder.path().join("token");
-    let ada = call(&with_store(emulator.client_builder(), &file));
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-    emulator.clear_requests();
+    use super::*;
 
-    let run = || call(&with_store(emulator.client_builder(), &file));
-    assert_eq!((run(), run()), (ada.clone(), ada));
-    assert_eq!(token_requests(&emulator), 1, "replaced by the first run");
-    let mode = fs::metadata(&file).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    let name = file.to_str().unwrap();
-    let warnings = LOG.0.lock().unwrap();
-    let about_it: Vec<_> = warnings.iter().filter(|line| line.contains(name)).collect();
-    let [line] = about_it[..] else {
-        panic!("not one warning: {warnings:?}");
-    };
-    assert!(
-        line.contains("mode 0640") && line.contains("0600"),
-        "{line}"
-    );
+    /// The warnings of this process.
+    struct Log(Mutex<Vec<String>>);
+
+    static LOG: Log = Log(Mutex::new(Vec::new()));
+
+    impl log::Log for Log {
+        fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+            metadata.level() == log::Level::Warn
+        }
+
+        fn log(&self, record: &log::Record<'_>) {
+            if self.enabled(record.metadata()) {
+                self.0.lock().unwrap().push(record.args().to_string());
+            }
+        }
+
+        fn flush(&self) {}
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_not_used_and_the_log_names_it() {
+        log::set_logger(&LOG).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+        let (folder, emulator) = (Folder::new(), emulator());
+        let file = folder.path().join("token");
+        let ada = call(&with_store(emulator.client_builder(), &file));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        emulator.clear_requests();
+
+        let run = || call(&with_store(emulator.client_builder(), &file));
+        assert_eq!((run(), run()), (ada.clone(), ada));
+        assert_eq!(token_requests(&emulator), 1, "replaced by the first run");
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let name = file.to_str().unwrap();
+        let warnings = LOG.0.lock().unwrap();
+        let about_it: Vec<_> = warnings.iter().filter(|line| line.contains(name)).collect();
+        let [line] = about_it[..] else {
+            panic!("not one warning: {warnings:?}");
+        };
+        assert!(
+            line.contains("mode 0640") && line.contains("0600"),
+            "{line}"
+        );
+    }
 }

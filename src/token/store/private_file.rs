@@ -50,12 +50,15 @@ pub(super) fn read(file: File) -> io::Result<WipedBuffer> {
 /// removed: that one is put back.
 pub(super) fn remove_if(path: &Path, is_it: impl Fn(&[u8]) -> bool) -> io::Result<bool> {
     let aside = beside(path);
-    match rename(path, &aside) {
-        // Another process was faster.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.exists() => {
-            return Ok(false);
+    let mut left = 10;
+    while let Err(error) = rename(path, &aside) {
+        match error.kind() {
+            // Another process was faster.
+            io::ErrorKind::NotFound if !path.exists() => return Ok(false),
+            // There is a new one by now, or none can be created beside it.
+            io::ErrorKind::NotFound if left > 0 => left -= 1,
+            _ => return Err(error),
         }
-        renamed => renamed?,
     }
     let content = open(&aside).and_then(|file| file.map(read).transpose());
     if content.is_ok_and(|text| text.is_some_and(|text| is_it(&text))) {
@@ -81,15 +84,16 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     while_shared(|| fs::rename(from, to))
 }
 
-/// Repeats an operation that Windows refuses while another process opens or
-/// replaces the same file.
+/// Repeats an operation that Windows refuses while another process has the same
+/// file open, for about a second at most: on a busy machine that process may
+/// have to wait.
 fn while_shared<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let mut left = if cfg!(windows) { 50 } else { 0 };
+    let mut left = if cfg!(windows) { 80 } else { 0 };
     loop {
         match operation() {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && left > 0 => {
                 left -= 1;
-                std::thread::sleep(Duration::from_millis(2));
+                std::thread::sleep(Duration::from_millis(15.min(80 - left)));
             }
             result => return result,
         }

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::config::layers::Trust;
 
-    fn places_with(trust: Trust, xdg: &str, home: &str) -> Vec<String> {
+    fn places_with(trust: Trust, xdg: &str, home: &str) -> Vec<PathBuf> {
         let variables = |name: &str| {
             let value = match name {
                 "XDG_CONFIG_HOME" => xdg,
@@ -110,23 +110,25 @@ mod tests {
             file: None,
             variables: &variables,
         };
-        let places = places(&layers);
-        places
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect()
+        places(&layers)
     }
 
     #[test]
     fn the_users_file_comes_before_that_of_the_machine() {
-        let system = "/etc/autharmor/config.toml";
-        for (xdg, home, own) in [
-            ("/x", "/home/ada", "/x/autharmor/config.toml"),
-            ("", "/home/ada", "/home/ada/.config/autharmor/config.toml"),
+        let system = Path::new("/etc/autharmor/config.toml");
+        let in_xdg = if cfg!(windows) { "C:/x" } else { "/x" };
+        let (home, in_home) = ("/home/ada", "/home/ada/.config");
+        for (xdg, own) in [
+            (in_xdg, in_xdg),
+            ("", in_home),
             // The specification of this variable wants an absolute path.
-            ("x", "/home/ada", "/home/ada/.config/autharmor/config.toml"),
+            ("x", in_home),
         ] {
-            assert_eq!(places_with(Trust::Caller, xdg, home), [own, system]);
+            let own = Path::new(own).join("autharmor/config.toml");
+            assert_eq!(
+                places_with(Trust::Caller, xdg, home),
+                [own.as_path(), system]
+            );
             assert_eq!(places_with(Trust::Nobody, xdg, home), [system]);
         }
         assert_eq!(places_with(Trust::Caller, "", ""), [system]);
