@@ -316,7 +316,10 @@ fn rows<'a>(text: &'a str, head: &str) -> Vec<Vec<&'a str>> {
 
 #[test]
 fn the_figures_of_the_manual_are_those_of_the_simulation() {
-    let (chapter, report) = (read("src/guide/fleet-costs.md"), read("benches/fleet/README.md"));
+    let (chapter, report) = (
+        read("src/guide/fleet-costs.md"),
+        read("benches/fleet/README.md"),
+    );
     assert!(chapter.contains("`benches/fleet/README.md`"));
 
     let start = "| clients | token shared through | cold start |";
@@ -327,7 +330,10 @@ fn the_figures_of_the_manual_are_those_of_the_simulation() {
         assert!(measured.contains(&row), "{row:?}");
     }
 
-    let shown = rows(&chapter, "| clients | token shared through | requests per read |");
+    let shown = rows(
+        &chapter,
+        "| clients | token shared through | requests per read |",
+    );
     let measured = rows(&report, "| clients | what fails |");
     assert!(!shown.is_empty());
     for row in shown {
