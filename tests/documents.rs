@@ -258,6 +258,45 @@ fn links_to_the_published_manual_lead_to_chapters() {
     }
 }
 
+/// rustdoc checks links to items, but not the part after `#`.
+#[test]
+fn links_into_a_page_lead_to_a_heading() {
+    let mut sources = files("src", ".md");
+    sources.extend(files("src", ".rs"));
+    let mut found = 0;
+    for source in sources {
+        let text = fs::read_to_string(&source).unwrap();
+        let links = text.split("](").skip(1);
+        let links = links.filter_map(|rest| rest.split([')', ' ', '\n']).next()?.split_once('#'));
+        let is_path = |c: char| c.is_alphanumeric() || "_:".contains(c);
+        for (page, anchor) in links.filter(|(page, _)| page.chars().all(is_path)) {
+            let page = match page.trim_start_matches("crate::") {
+                "" => text.clone(),
+                "crate" => LIB.to_owned(),
+                page => match page.strip_prefix("guide::") {
+                    Some(chapter) => read(&format!("src/guide/{}.md", chapter.replace('_', "-"))),
+                    None => read(&format!("src/{page}/mod.rs")),
+                },
+            };
+            let is_there = page.lines().filter_map(heading).any(|it| it == anchor);
+            assert!(is_there, "{}: #{anchor}", source.display());
+            found += 1;
+        }
+    }
+    assert!(found > 5);
+}
+
+/// The anchor of a heading, as rustdoc makes it.
+fn heading(line: &str) -> Option<String> {
+    let text = line.trim_start_matches(['/', '!', ' ']).strip_prefix('#')?;
+    let text = text.trim_start_matches('#').strip_prefix(' ')?;
+    let letters = text
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    let anchor: String = letters.collect::<String>().to_lowercase();
+    Some(anchor.replace(' ', "-"))
+}
+
 #[test]
 fn each_promise_of_security_names_tests_that_exist() {
     let mut sources = String::new();
