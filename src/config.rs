@@ -349,7 +349,7 @@ impl ClientBuilder {
 
     /// Calls a function after each attempt of a call or of a token fetch, for
     /// metrics and tracing. See [`Attempt`] and
-    /// [Logging and secrets](crate#logging-and-secrets). Defaults to none.
+    /// [Logging and secrets](crate::guide::logging). Defaults to none.
     ///
     /// It runs exactly once for each HTTP request that was sent or failed to
     /// be, in the thread of the call, before the pause of a retry. Keep it

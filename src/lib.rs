@@ -37,9 +37,9 @@
 //! endpoints is a method of [`Client`]; the request and response types are in
 //! [`auth`], [`users`], [`registrations`] and [`credentials`].
 //!
-//! **This is an unofficial client, and it was not tried against the live service**,
-//! which needs an account and a phone. What no public source settles is in [What is
-//! unverified](guide::unverified).
+//! **This is an unofficial client, and it has not been tried against the live
+//! service**, which needs an account and a phone. What no public source settles is
+//! in [What is unverified](guide::unverified).
 //!
 //! # The manual
 //!

@@ -13,7 +13,7 @@ const MAX_NAME_LEN: usize = 1024;
 ///
 /// An id is sent in the path of the URL. A username is sent in a header, with
 /// the all-zero UUID in the path, because URLs get logged; see the chapter
-/// [users by name](crate#users-by-name).
+/// [users by name](crate::guide::users_by_name).
 ///
 /// Text is always a name and is never parsed: `"4cd6…".into()` is a user whose
 /// *name* looks like a UUID.

@@ -29,7 +29,7 @@ struct Times {
 }
 
 impl ManualClock {
-    /// A clock that stands at the current time.
+    /// Creates a clock that stands at the current time.
     #[must_use]
     pub fn new() -> Self {
         Self(Mutex::new(Times {

@@ -61,7 +61,7 @@
 //! page and stores the pending state in the session. The second takes the JSON
 //! that the page sends back: that of the browser's credential
 //! (`PublicKeyCredential.toJSON()`), or that of the vendor's page SDK. The manual
-//! has [the page's script](crate#the-page-of-a-passkey).
+//! has [the page's script](crate::guide::web#the-page-of-a-passkey).
 //!
 //! ```no_run
 //! use autharmor::Client;
@@ -118,7 +118,7 @@
 //! ```
 //!
 //! Mail scanners open links first: the manual shows
-//! [a page that stands it](crate#the-landing-page-of-a-magic-link).
+//! [a page that stands it](crate::guide::web#the-landing-page-of-a-magic-link).
 //!
 //! The user may open the mail on another device, whose session has no pending
 //! state. Then ask the user to open the link in the browser in which the

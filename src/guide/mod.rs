@@ -1,8 +1,8 @@
 //! The manual, chapter by chapter.
 //!
 //! To sign users in: [signing in safely](signing_in), [proof of a sign-in](proof),
-//! [web programs](web), [checklist of a login page](web_checklist), [login helpers](login_helpers), [async
-//! programs](async_programs).
+//! [web programs](web), [checklist of a login page](web_checklist), [login
+//! helpers](login_helpers), [async programs](async_programs).
 //!
 //! To call the API: [first call](first_call), [configuration], [users by
 //! name](users_by_name), [versions], [endpoints], [errors],

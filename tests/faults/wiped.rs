@@ -1,24 +1,25 @@
-//! R8, second list: freed memory holds no validation token. The allocator of
-//! this test program looks into blocks as they are freed.
+//! Freed memory holds no secret. The allocator of this test program looks into
+//! blocks as they are freed.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use autharmor::Client;
-use autharmor::auth::{FinishWebauthnAuth, ValidateAuth};
-use autharmor::registrations::ValidateRegistration;
+use autharmor::auth::{FinishWebauthnAuth, StartAuthenticatorAuth, ValidateAuth};
+use autharmor::registrations::{StartWebauthnRegistration, ValidateRegistration};
+use autharmor::{Client, HttpRequest, Limits};
 
-use super::calls::{Call, Outcome, REQUEST_ID};
+use super::calls::{Call, ID, Outcome, REQUEST_ID, token_body};
 use super::expect::served;
 use super::fake_service::{FakeService, respond, tokens};
 use super::harness::Row;
-use super::secrets::VALIDATION;
+use super::secrets::{NAME, SECRET, TOKEN, VALIDATION};
 
 /// Searches the blocks that a thread frees while its search is on.
 struct SearchingAllocator;
 
 thread_local! {
     static IS_ON: Cell<bool> = const { Cell::new(false) };
+    static NEEDLE: Cell<&'static str> = const { Cell::new("") };
     static FOUND: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -34,7 +35,7 @@ unsafe impl GlobalAlloc for SearchingAllocator {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if IS_ON.try_with(Cell::get).unwrap_or(false) {
             let bytes = unsafe { std::slice::from_raw_parts(block, layout.size()) };
-            let needle = VALIDATION.as_bytes();
+            let needle = NEEDLE.get().as_bytes();
             if bytes.windows(needle.len()).any(|window| window == needle) {
                 FOUND.set(FOUND.get() + 1);
             }
@@ -46,8 +47,9 @@ unsafe impl GlobalAlloc for SearchingAllocator {
 #[global_allocator]
 static ALLOCATOR: SearchingAllocator = SearchingAllocator;
 
-/// Returns how many freed blocks held the token.
-fn search<T>(run: impl FnOnce() -> T) -> (T, usize) {
+/// Returns how many freed blocks held the needle.
+fn search<T>(needle: &'static str, run: impl FnOnce() -> T) -> (T, usize) {
+    NEEDLE.set(needle);
     FOUND.set(0);
     IS_ON.set(true);
     let result = run();
@@ -57,10 +59,49 @@ fn search<T>(run: impl FnOnce() -> T) -> (T, usize) {
 
 #[test]
 fn freed_tokens_are_found() {
-    let ((), found) = search(|| drop(VALIDATION.to_owned()));
+    let ((), found) = search(VALIDATION, || drop(VALIDATION.to_owned()));
     assert_eq!(found, 1);
-    let ((), found) = search(|| drop("x".repeat(100)));
+    let ((), found) = search(VALIDATION, || drop("x".repeat(100)));
     assert_eq!(found, 0);
+}
+
+/// From the client to the last response: id and secret, the access token, the
+/// tokens in responses and requests, and all bodies.
+#[test]
+fn no_secret_is_left_when_the_last_owner_drops_it() {
+    let token: &str = token_body(7, "600").leak();
+    let started: &str = Call::Start.body().leak();
+    let validated: &str = Call::Validate.body().leak();
+    let registered: &str =
+        format!(r#"{{"registration_id":"{REQUEST_ID}","aa_sig":"{VALIDATION}"}}"#).leak();
+    let transport = move |request: HttpRequest, _: Limits| {
+        let body = match request.uri().path() {
+            "/connect/token" => token,
+            path if path.contains("register") => registered,
+            path if path.contains("validate") => validated,
+            _ => started,
+        };
+        Ok(http::Response::new(body.as_bytes().to_vec()).into())
+    };
+    for needle in ["f4ult-s3cr3t", TOKEN, VALIDATION] {
+        assert!(
+            [SECRET, token, started]
+                .iter()
+                .any(|it| it.contains(needle))
+        );
+        let ((), found) = search(needle, || {
+            let client = Client::builder(ID, SECRET).transport(transport);
+            let client = client.build().unwrap();
+            let started = client.start_authenticator_auth(&StartAuthenticatorAuth::new());
+            let secret = started.unwrap().auth_validation_token.unwrap();
+            let request = ValidateAuth::new(REQUEST_ID, secret);
+            client.validate_authenticator_auth(&request).unwrap();
+            let request = StartWebauthnRegistration::new(NAME);
+            let registered = client.start_webauthn_registration(&request).unwrap();
+            assert!(registered.aa_sig.is_some());
+        });
+        assert_eq!(found, 0, "freed blocks with {needle}");
+    }
 }
 
 #[test]
@@ -112,7 +153,7 @@ fn r8_request_bodies_are_wiped() {
 fn search_call<T>(
     call: impl FnOnce() -> Result<T, autharmor::Error>,
 ) -> Result<Outcome, autharmor::Error> {
-    let (result, found) = search(call);
+    let (result, found) = search(VALIDATION, call);
     assert_eq!(found, 0, "R8: freed blocks with the token");
     result.map(|_| Outcome::Served)
 }

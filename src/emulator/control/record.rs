@@ -64,21 +64,21 @@ impl RecordedRequest {
         &self.inner.request
     }
 
-    /// The name of the endpoint, such as `get_user`, or `token`, or for OIDC
+    /// Returns the name of the endpoint, such as `get_user`, or `token`, or for OIDC
     /// discovery `discovery` and `keys`; `None` for a route that does not exist.
     #[must_use]
     pub fn endpoint(&self) -> Option<&'static str> {
         self.inner.endpoint
     }
 
-    /// The status of the response. `None` while the call is processed, and if a
+    /// Returns the status of the response. `None` while the call is processed, and if a
     /// [`Fault`](crate::emulator::Fault) has damaged the response.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.inner.outcome.get()?.status
     }
 
-    /// The reason why the call was refused or failed, such as `username is
+    /// Returns the reason why the call was refused or failed, such as `username is
     /// required`, or `fault slow_body` for a [`Fault`](crate::emulator::Fault).
     /// `None` if it succeeded or is still processed. It may name fields that the
     /// client sent; it holds no values of them.
@@ -87,7 +87,7 @@ impl RecordedRequest {
         self.inner.outcome.get()?.error.as_deref()
     }
 
-    /// The mistakes that a tolerant emulator accepted, at most 20 texts: fields and
+    /// Returns the mistakes that a tolerant emulator accepted, at most 20 texts: fields and
     /// parameters that it ignored, values that it converted. Empty in strict mode
     /// and until the request is processed.
     #[must_use]
@@ -96,37 +96,37 @@ impl RecordedRequest {
         outcome.map_or(&[], |outcome| outcome.warnings.as_slice())
     }
 
-    /// The time of the request by the emulator's clock, in the service's format.
+    /// Returns the time of the request by the emulator's clock, in the service's format.
     #[must_use]
     pub fn time(&self) -> String {
         self.inner.time.iso()
     }
 
-    /// The method, such as `GET`.
+    /// Returns the method, such as `GET`.
     #[must_use]
     pub fn method(&self) -> &str {
         &self.inner.request.method
     }
 
-    /// Path and query as sent.
+    /// Returns path and query as sent.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
         &self.inner.request.target
     }
 
-    /// The path as sent, without the query.
+    /// Returns the path as sent, without the query.
     #[must_use]
     pub fn path(&self) -> &str {
         self.inner.request.path()
     }
 
-    /// The query as sent, without the question mark.
+    /// Returns the query as sent, without the question mark.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.inner.request.query()
     }
 
-    /// The first header with this name, if it is text. Case does not matter in
+    /// Returns the first header with this name, if it is text. Case does not matter in
     /// names.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -136,7 +136,7 @@ impl RecordedRequest {
             .and_then(|value| std::str::from_utf8(value).ok())
     }
 
-    /// All headers in their order, names as sent.
+    /// Returns all headers in their order, names as sent.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.inner
             .request
@@ -145,13 +145,13 @@ impl RecordedRequest {
             .map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
-    /// The body, without chunked framing.
+    /// Returns the body, without chunked framing.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.inner.request.body
     }
 
-    /// The request line as sent, with its query: what servers and proxies log.
+    /// Returns the request line as sent, with its query: what servers and proxies log.
     #[must_use]
     pub fn request_line(&self) -> String {
         format!(

@@ -119,7 +119,7 @@ pub struct NewUser {
 }
 
 impl NewUser {
-    /// A user with this name and an enrolled phone. If the name is an e-mail
+    /// Creates a user with this name and an enrolled phone. If the name is an e-mail
     /// address, it is the user's address and enrolled for magic links.
     #[must_use]
     pub fn new(username: impl Into<String>) -> Self {

@@ -58,7 +58,7 @@ struct Content {
 }
 
 impl FileTokenStore {
-    /// A store in this file, which need not exist; its folder must.
+    /// Creates a store in this file, which need not exist; its folder must.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {

@@ -293,7 +293,7 @@ fn a_reset_is_a_broken_connection() {
 }
 
 #[test]
-fn silence_and_dribble_end_at_the_deadline() {
+fn a_silent_server_ends_at_the_deadline() {
     let ca = Ca::new();
     for acts in [
         vec![Act::Stall],
