@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
+use super::failures::Failures;
 use super::fetch::{Fetcher, Token, TokenSettings};
 use super::grant::Credentials;
-use super::lease::{LeaseWait, OwnLease, Taken, new_holder};
+use super::lease::{OwnLease, Taken, TokenWait, new_holder};
 use super::state::{FetchOutcome, Life, Moment, Next, Rejection, Source, State, Ticket};
 use super::token_error;
 use crate::clock::{Clock, shortened};
@@ -53,13 +54,15 @@ impl TokenCache {
             credentials: Arc::new(credentials),
             fetch: None,
         };
+        let holder = new_holder();
         Self {
             fetcher: Fetcher {
                 settings,
                 transport,
                 clock: Arc::clone(&clock),
                 budget,
-                holder: new_holder(),
+                failures: Failures::new(holder.clone()),
+                holder,
             },
             clock,
             shared: Mutex::new(shared),
@@ -229,14 +232,17 @@ impl TokenCache {
         };
 
         let start = self.clock.now();
-        let mut wait = LeaseWait::new(&*self.clock, deadline);
+        let mut wait = TokenWait::new(&self.fetcher, deadline);
         let result = self
             .obtain(&credentials, ticket, &mut wait)
             // Whatever happened, the call itself has not been sent.
             .map_err(|error| error.in_area("token").with_sent(false));
         let now = self.clock.now();
         let outcome = match result.clone() {
-            Ok(Some((token, life, source))) => FetchOutcome::Fetched(token, life, source),
+            Ok(Some((token, life, source))) => {
+                self.fetcher.failures.forget();
+                FetchOutcome::Fetched(token, life, source)
+            }
             Ok(None) => FetchOutcome::Deferred,
             Err(error) if error.kind() == ErrorKind::Auth || wait.is_over() => {
                 FetchOutcome::Refused(error)
@@ -263,7 +269,7 @@ impl TokenCache {
         &self,
         credentials: &Credentials,
         ticket: Ticket,
-        wait: &mut LeaseWait<'_>,
+        wait: &mut TokenWait<'_>,
     ) -> Result<Option<Obtained>, Error> {
         let deadline = wait.deadline;
         if ticket.source == Source::Endpoint {
@@ -279,16 +285,33 @@ impl TokenCache {
                 return Ok(stored);
             }
             let result = match self.fetcher.lease(credentials, deadline) {
-                Taken::Unsupported => self.request(credentials, ticket, deadline, deadline),
                 Taken::Granted(lease) => self.request_under(lease, credentials, ticket, deadline),
                 // The present token is valid, or the stored one.
-                Taken::Held(_) if ticket.is_renewal || stored.is_some() => return Ok(stored),
+                Taken::Held(holder) if ticket.is_renewal || stored.is_some() => {
+                    self.fetcher.failures.note(&holder, self.clock.now());
+                    return Ok(stored);
+                }
                 Taken::Held(holder) => {
                     wait.pause(&holder)?;
                     if self.lock().state.is_current(ticket) {
                         continue;
                     }
                     Err(out_of_time())
+                }
+                // Others may begin at the same moment. In an outage nobody has a
+                // token, and calls need not wait for that.
+                Taken::Unsupported
+                    if !(ticket.is_renewal || stored.is_some() || wait.has_begun)
+                        && !self.fetcher.budget.is_failing() =>
+                {
+                    wait.spread();
+                    if self.lock().state.is_current(ticket) {
+                        continue;
+                    }
+                    Err(out_of_time())
+                }
+                Taken::Unsupported | Taken::Broken => {
+                    self.request(credentials, ticket, deadline, deadline)
                 }
             };
             return match (result, stored) {

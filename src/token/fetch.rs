@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 
+use super::failures::Failures;
 use super::grant::{self, Credentials, Grant, LONGEST_LIFE, TokenResponse};
 use super::redact;
 use super::state::{Life, Moment, margin};
@@ -72,6 +73,7 @@ pub(super) struct Fetcher {
     pub(super) budget: Arc<Budget>,
     /// The name under which this client takes leases.
     pub(super) holder: String,
+    pub(super) failures: Failures,
 }
 
 impl Fetcher {

@@ -16,10 +16,12 @@ const LENGTH: Duration = Duration::from_secs(5);
 const RETRY_TIME: Duration = Duration::from_secs(2);
 /// After a failed fetch, no other process begins one for this time.
 const FAILURE_LENGTH: Duration = Duration::from_secs(1);
-/// In a holder's name: its fetch has failed.
-const FAILED: &str = "-failed-";
-/// The bounds of the pauses between two looks into the store.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// The bounds of the pauses between two looks into the store. Every holder is
+/// awaited with the first one again.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
+/// In this time all clients of a store without leases begin to fetch, if they
+/// find no token there.
+const SPREAD: Duration = Duration::from_secs(1);
 
 /// Returns a name under which a client takes leases. No other client has it.
 pub(super) fn new_holder() -> String {
@@ -29,7 +31,6 @@ pub(super) fn new_holder() -> String {
 
 impl Fetcher {
     /// Takes the lease, if the store has leases and no other client holds it.
-    /// A store that fails counts as one without.
     pub(super) fn lease(&self, credentials: &Credentials, deadline: Instant) -> Taken<'_> {
         let Some(store) = self.settings.store.as_deref() else {
             return Taken::Unsupported;
@@ -42,8 +43,10 @@ impl Fetcher {
         let take = || store.lease(&key, name, length);
         let taken = match take() {
             // It could not be ended, or is the memory of a failure: this client
-            // may try again.
-            Ok(Lease::Held(holder)) if holder.starts_with(name) => {
+            // may try again once.
+            Ok(Lease::Held(holder))
+                if holder == name || holder.starts_with(name) && !self.failures.are_many(now) =>
+            {
                 store.release(&key, &holder).and_then(|()| take())
             }
             taken => taken,
@@ -54,12 +57,13 @@ impl Fetcher {
                 store,
                 key,
                 last_retry: now + length.min(RETRY_TIME),
+                is_passed: false,
             }),
             Ok(Lease::Held(holder)) => Taken::Held(holder),
             Ok(Lease::Unsupported) => Taken::Unsupported,
             Err(error) => {
                 warn("cannot be written", &error, None);
-                Taken::Unsupported
+                Taken::Broken
             }
         }
     }
@@ -70,6 +74,8 @@ pub(super) enum Taken<'a> {
     /// Another client has it.
     Held(String),
     Unsupported,
+    /// The store failed.
+    Broken,
 }
 
 /// A lease of this client. It ends when this is dropped.
@@ -79,17 +85,25 @@ pub(super) struct OwnLease<'a> {
     key: TokenKey,
     /// Retries begin earlier.
     pub(super) last_retry: Instant,
+    is_passed: bool,
 }
 
 impl OwnLease<'_> {
     /// Ends the lease, and tells the other clients that the fetch with this
     /// number has failed.
-    pub(super) fn failed(self, serial: u64) {
-        let (store, key) = (self.store, self.key.clone());
-        let name = format!("{}{FAILED}{serial}", self.fetcher.holder);
-        let length = shortened(&*self.fetcher.clock, FAILURE_LENGTH);
-        drop(self);
-        if let Err(error) = store.lease(&key, &name, length) {
+    pub(super) fn failed(mut self, serial: u64) {
+        let Fetcher {
+            clock,
+            failures,
+            holder,
+            ..
+        } = self.fetcher;
+        let name = failures.name(serial);
+        failures.note(&name, clock.now());
+        self.is_passed = true;
+        let length = shortened(&**clock, FAILURE_LENGTH);
+        let passed = self.store.pass_lease(&self.key, holder, &name, length);
+        if let Err(error) = passed {
             warn("cannot be written", &error, None);
         }
     }
@@ -97,6 +111,9 @@ impl OwnLease<'_> {
 
 impl Drop for OwnLease<'_> {
     fn drop(&mut self) {
+        if self.is_passed {
+            return;
+        }
         if let Err(error) = self.store.release(&self.key, &self.fetcher.holder) {
             warn("cannot be written", &error, None);
         }
@@ -104,22 +121,25 @@ impl Drop for OwnLease<'_> {
 }
 
 /// The wait for a token that another client fetches.
-pub(super) struct LeaseWait<'a> {
-    clock: &'a dyn Clock,
+pub(super) struct TokenWait<'a> {
+    fetcher: &'a Fetcher,
     pub(super) deadline: Instant,
+    /// Whether there has been a pause.
+    pub(super) has_begun: bool,
     next: Duration,
-    /// The last failure of another client that was seen.
-    failure: Option<String>,
+    /// The holder of the lease at the last look.
+    holder: String,
     is_over: bool,
 }
 
-impl<'a> LeaseWait<'a> {
-    pub(super) fn new(clock: &'a dyn Clock, deadline: Instant) -> Self {
+impl<'a> TokenWait<'a> {
+    pub(super) fn new(fetcher: &'a Fetcher, deadline: Instant) -> Self {
         Self {
-            clock,
+            fetcher,
             deadline,
+            has_begun: false,
             next: PAUSES.0,
-            failure: None,
+            holder: String::new(),
             is_over: false,
         }
     }
@@ -130,18 +150,23 @@ impl<'a> LeaseWait<'a> {
     }
 
     /// Pauses before the next look into the store. Fails at the deadline, and
-    /// when it learns of a second failure: one may be due to the machine that
-    /// failed.
+    /// when the last fetch has failed and is not the first one that did.
     pub(super) fn pause(&mut self, holder: &str) -> Result<(), Error> {
-        let is_new = self.failure.as_deref() != Some(holder);
-        if holder.contains(FAILED) && is_new && self.failure.replace(holder.to_owned()).is_some() {
-            self.is_over = true;
-            let why = "other processes that share the token could not fetch it";
+        let clock = &*self.fetcher.clock;
+        let now = clock.now();
+        self.is_over = self.fetcher.failures.note(holder, now);
+        if self.is_over {
+            let why = "the processes that share the token could not fetch it";
             return Err(token_error(ErrorKind::Unavailable, why));
         }
-        let left = self.deadline.saturating_duration_since(self.clock.now());
-        let pause = shortened(self.clock, self.next).min(left);
-        self.clock.sleep(pause);
+        if self.holder != holder {
+            holder.clone_into(&mut self.holder);
+            self.next = PAUSES.0;
+        }
+        let left = self.deadline.saturating_duration_since(now);
+        let pause = shortened(clock, self.next).min(left);
+        self.has_begun = true;
+        clock.sleep(pause);
         self.next = (self.next * 2).min(PAUSES.1);
         if pause == left {
             let why = "another process fetches the token, and has none in time";
@@ -149,6 +174,23 @@ impl<'a> LeaseWait<'a> {
         }
         Ok(())
     }
+
+    /// Pauses before the only look into a store without leases.
+    pub(super) fn spread(&mut self) {
+        let clock = &*self.fetcher.clock;
+        let left = self.deadline.saturating_duration_since(clock.now());
+        self.has_begun = true;
+        clock.sleep(spread_pause(clock, left));
+    }
+}
+
+/// Returns a random pause of at most [`SPREAD`] and of a quarter of the time
+/// that is left. Of many clients few have a short one, so that most find the
+/// token that the first of them has fetched.
+fn spread_pause(clock: &dyn Clock, left: Duration) -> Duration {
+    let most = SPREAD.min(left / 4);
+    let later = (0..4).map(|_| clock.jitter(most)).max();
+    later.unwrap_or_default()
 }
 
 #[cfg(test)]

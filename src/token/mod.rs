@@ -5,6 +5,7 @@
 //! held across I/O.
 
 mod cache;
+mod failures;
 mod fetch;
 mod grant;
 mod lease;

@@ -69,7 +69,11 @@ pub trait TokenStore: Send + Sync {
     /// [`check_credentials`](crate::Client::check_credentials), takes no lease.
     ///
     /// By default [`Lease::Unsupported`]: then each client that needs a token
-    /// fetches one. An error counts as that.
+    /// fetches one. So that not all do at a common start, a call without a valid
+    /// token first waits for a random time of up to a second, and looks into the
+    /// store again; a store that only one process uses returns
+    /// [`Lease::Granted`] to save that time. After an error the client fetches a
+    /// token at once.
     fn lease(&self, key: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
         let _ = (key, holder, length);
         Ok(Lease::Unsupported)
@@ -80,6 +84,26 @@ pub trait TokenStore: Send + Sync {
     fn release(&self, key: &TokenKey, holder: &str) -> io::Result<()> {
         let _ = (key, holder);
         Ok(())
+    }
+
+    /// Passes the lease on this key from `holder`, if it has it, to `next` for
+    /// `length` from now on. If the store can, in one atomic step.
+    ///
+    /// The client calls it after a fetch that failed: the name `next` tells the
+    /// others so, and none of them begins a fetch for `length`, a second at most.
+    ///
+    /// By default [`release`](Self::release) and then [`lease`](Self::lease). A
+    /// client that takes the lease between the two costs a token request, nothing
+    /// else.
+    fn pass_lease(
+        &self,
+        key: &TokenKey,
+        holder: &str,
+        next: &str,
+        length: Duration,
+    ) -> io::Result<()> {
+        self.release(key, holder)?;
+        self.lease(key, next, length).map(drop)
     }
 }
 

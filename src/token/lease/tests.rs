@@ -10,6 +10,8 @@ use crate::token::state::margin;
 use crate::{Client, ClientBuilder, Endpoint, Request, StoredToken};
 
 const OTHER: &str = "other";
+/// In the name of a holder whose fetch has failed.
+const FAILED: &str = "-failed-";
 
 /// A store in memory whose leases are measured by a test's clock.
 #[derive(Clone)]
@@ -24,6 +26,7 @@ struct Content {
     /// Called with the number of looks so far, before each look.
     on_load: Box<OnLoad>,
     loads: u32,
+    releases: u32,
 }
 
 impl Content {
@@ -55,6 +58,7 @@ impl LeaseStore {
             lease: None,
             on_load: Box::new(|_, _| ()),
             loads: 0,
+            releases: 0,
         })))
     }
 
@@ -124,8 +128,24 @@ impl TokenStore for LeaseStore {
 
     fn release(&self, _: &TokenKey, holder: &str) -> io::Result<()> {
         self.change(|content| {
+            content.releases += 1;
             if content.holder() == Some(holder) {
                 content.lease = None;
+            }
+        });
+        Ok(())
+    }
+
+    fn pass_lease(
+        &self,
+        _: &TokenKey,
+        holder: &str,
+        next: &str,
+        length: Duration,
+    ) -> io::Result<()> {
+        self.change(|content| {
+            if content.holder() == Some(holder) {
+                content.hold(next, length);
             }
         });
         Ok(())
@@ -262,18 +282,56 @@ fn nobody_waits_beyond_the_deadline() {
 }
 
 #[test]
-fn the_failure_of_one_other_client_is_waited_out_and_that_of_a_second_is_shared() {
-    for (failing, is_served) in [(1, true), (2, false)] {
+fn a_lease_that_nobody_ends_is_taken_over_within_half_a_second() {
+    for length in [Duration::from_millis(200), seconds(3), LENGTH] {
         let store = LeaseStore::new();
-        let test = store.client();
-        store.on_load(move |number, content| {
-            if number < failing {
-                let holder = format!("{OTHER}{FAILED}{number}");
-                content.hold(&holder, Duration::from_millis(150));
-            }
-        });
-        let result = call(&test.client);
-        assert_eq!(result.is_ok(), is_served);
+        let (test, clock) = (store.client(), store.clock());
+        store.change(|content| content.hold(OTHER, length));
+        let start = clock.now();
+        call(&test.client).unwrap();
+        let waited = clock.now() - start;
+        assert!(waited <= length + PAUSES.1, "{waited:?} for {length:?}");
+        assert_eq!(test.token_requests(), 1);
+    }
+}
+
+#[test]
+fn the_next_holder_is_awaited_as_the_first_one_was() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    store.change(|content| content.hold(OTHER, LENGTH));
+    store.on_load(|number, content| match number {
+        5 => content.hold("next", LENGTH),
+        7 => content.put(9, 600),
+        _ => {}
+    });
+    call(&test.client).unwrap();
+    let pauses = [100, 200, 400, 500, 500, 100, 200];
+    assert_eq!(clock.slept(), pauses.map(Duration::from_millis));
+}
+
+/// What a client does that sees these failures, one after the other.
+fn after_failures(failures: &'static [&str]) -> (LeaseStore, TestClient, Result<(), Error>) {
+    let store = LeaseStore::new();
+    let test = store.client();
+    store.on_load(move |number, content| {
+        if let Some(failure) = failures.get(number as usize) {
+            content.hold(failure, Duration::from_millis(150));
+        }
+    });
+    let result = call(&test.client).map(drop);
+    (store, test, result)
+}
+
+#[test]
+fn the_failures_of_one_other_client_are_waited_out_and_that_of_a_second_is_shared() {
+    for (failures, is_served) in [
+        (&["a-failed-1"][..], true),
+        (&["a-failed-1", "a-failed-2"], true),
+        (&["a-failed-1", "b-failed-1"], false),
+    ] {
+        let (_, test, result) = after_failures(failures);
+        assert_eq!(result.is_ok(), is_served, "{failures:?}");
         assert_eq!(test.token_requests(), usize::from(is_served));
         if let Err(error) = result {
             assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -283,24 +341,74 @@ fn the_failure_of_one_other_client_is_waited_out_and_that_of_a_second_is_shared(
 }
 
 #[test]
-fn a_failed_fetch_is_told_to_others_and_may_be_repeated_at_once() {
+fn in_a_known_outage_calls_fail_at_once_until_there_is_a_token() {
+    let (store, test, _) = after_failures(&["a-failed-1", "b-failed-1"]);
+    let clock = store.clock();
+    let slept = clock.slept();
+    clock.advance(seconds(1));
+    store.change(|content| content.hold("b-failed-2", seconds(1)));
+    let error = call(&test.client).unwrap_err();
+    assert_eq!(
+        (error.kind(), clock.slept()),
+        (ErrorKind::Unavailable, slept.clone())
+    );
+
+    // Somebody may try again.
+    clock.advance(seconds(1));
+    call(&test.client).unwrap();
+    assert_eq!((test.token_requests(), clock.slept()), (1, slept.clone()));
+    // From then on one failure is one again.
+    clock.advance(seconds(601));
+    store.change(|content| content.hold("b-failed-3", Duration::from_millis(150)));
+    call(&test.client).unwrap();
+    assert!(clock.slept().len() > slept.len());
+}
+
+#[test]
+fn failures_that_are_seen_during_renewals_count() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    call(&test.client).unwrap();
+    clock.advance(seconds(590));
+    for failure in ["a-failed-1", "b-failed-1"] {
+        store.change(|content| content.hold(failure, seconds(60)));
+        call(&test.client).unwrap();
+        clock.advance(seconds(2));
+    }
+    clock.advance(seconds(10));
+    let error = call(&test.client).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!((test.token_requests(), clock.slept().len()), (1, 0));
+}
+
+#[test]
+fn a_failed_fetch_is_told_to_others_in_one_step_and_may_be_repeated_once() {
     let store = LeaseStore::new();
     let test = store.client_over(|number| match number {
         0..6 => respond(503, ""),
         _ => token(number, 600),
     });
-    for _ in 0..2 {
+    for (requests, releases) in [(3, 0), (6, 1)] {
         call(&test.client).unwrap_err();
         let holder = store.holder().unwrap();
         assert!(holder.contains(FAILED), "{holder}");
+        assert_eq!(test.token_requests(), requests);
+        // Of the memory of the failure before.
+        assert_eq!(store.change(|content| content.releases), releases);
     }
+    let clock = store.clock();
     let end = store.change(|content| content.lease.clone()).unwrap().1;
-    assert_eq!(end - store.clock().now(), FAILURE_LENGTH);
-    assert_eq!(test.token_requests(), 6);
-    let pauses = store.clock().slept().len();
+    assert_eq!(end - clock.now(), FAILURE_LENGTH);
+    let pauses = clock.slept().len();
+    for _ in 0..2 {
+        let error = call(&test.client).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+    assert_eq!(test.token_requests(), 6, "others may try first");
+    clock.advance(FAILURE_LENGTH);
     call(&test.client).unwrap();
     assert_eq!((test.token_requests(), store.holder()), (7, None));
-    assert_eq!(store.clock().slept().len(), pauses, "no wait");
+    assert_eq!(clock.slept().len(), pauses, "no wait");
 }
 
 #[test]
@@ -385,18 +493,153 @@ impl TokenStore for BrokenLeases {
 }
 
 #[test]
-fn without_leases_each_client_fetches_as_long_as_the_store_is_empty() {
+fn a_store_whose_leases_fail_is_none() {
     let store = LeaseStore::new();
-    let broken = BrokenLeases(store.clone());
+    let (broken, clock) = (BrokenLeases(store.clone()), store.clock());
     let test = TestClient::with(
         |number, _, _| token(number, 600),
         |_, _, _| respond(200, "{}"),
-        |builder| builder.token_store(broken),
+        |builder| builder.token_store(broken).clock(store.clock()),
     );
     call(&test.client).unwrap();
     call(&test.client).unwrap();
     assert_eq!((test.token_requests(), store.holder()), (1, None));
     assert!(store.change(|content| content.token.is_some()));
+    assert!(clock.slept().is_empty());
+}
+
+/// A store without leases.
+struct NoLeases(LeaseStore);
+
+impl TokenStore for NoLeases {
+    fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
+        self.0.load(key)
+    }
+
+    fn save(&self, key: &TokenKey, token: &StoredToken) -> io::Result<()> {
+        self.0.save(key, token)
+    }
+
+    fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
+        self.0.remove(key, token)
+    }
+}
+
+/// A client of this store without leases, over a server whose first responses to
+/// token requests are failures.
+fn without_leases(store: &LeaseStore, failures: usize) -> TestClient {
+    let (no_leases, clock) = (NoLeases(store.clone()), store.clock());
+    TestClient::with(
+        move |number, _, _| match number {
+            _ if number < failures => respond(503, ""),
+            _ => token(number, 600),
+        },
+        |_, _, _| respond(200, "{}"),
+        |builder| builder.token_store(no_leases).clock(clock),
+    )
+}
+
+#[test]
+fn without_leases_a_client_without_a_token_looks_twice() {
+    // Nobody else has fetched one meanwhile, or somebody has.
+    for (is_found, timeout, pause) in [(false, 10, 1000), (true, 10, 1000), (false, 2, 500)] {
+        let store = LeaseStore::new();
+        let (test, clock) = (without_leases(&store, 0), store.clock());
+        store.on_load(move |number, content| {
+            if is_found && number == 1 {
+                content.put(9, 600);
+            }
+        });
+        let client = test.client.with_timeout(seconds(timeout));
+        call(&client).unwrap();
+        assert_eq!(test.token_requests(), usize::from(!is_found));
+        let slept = [Duration::from_millis(pause)];
+        assert_eq!(clock.slept(), slept);
+
+        // With a valid token nobody waits.
+        clock.advance(seconds(580));
+        call(&client).unwrap();
+        assert_eq!(test.token_requests(), 1 + usize::from(!is_found));
+        assert_eq!(clock.slept(), slept);
+    }
+}
+
+#[test]
+fn without_leases_nobody_waits_for_a_token_in_an_outage() {
+    let store = LeaseStore::new();
+    let (test, clock) = (without_leases(&store, 6), store.clock());
+    call(&test.client).unwrap_err();
+    let slept = clock.slept();
+    assert_eq!(slept, [1000, 100, 200].map(Duration::from_millis));
+    call(&test.client).unwrap_err();
+    assert_eq!(clock.slept()[3..], slept[1..]);
+    call(&test.client).unwrap();
+    assert_eq!((test.token_requests(), clock.slept().len()), (7, 5));
+}
+
+#[test]
+fn without_leases_a_pause_ends_with_the_token_that_is_invalidated() {
+    let store = LeaseStore::new();
+    let test = without_leases(&store, 0);
+    let client = test.client.clone();
+    store.on_load(move |number, content| {
+        if number == 0 {
+            content.put(9, 0);
+        } else {
+            content.token = None;
+        }
+    });
+    let watched = store.clone();
+    let watch = std::thread::spawn(move || {
+        while watched.change(|content| content.loads) == 0 {
+            std::thread::yield_now();
+        }
+        client.invalidate_token();
+    });
+    call(&test.client).unwrap();
+    watch.join().unwrap();
+    assert_eq!(test.token_requests(), 1);
+}
+
+/// Draws from a fixed series.
+#[derive(Debug)]
+struct FixedSeries(Mutex<u64>);
+
+impl Clock for FixedSeries {
+    fn now(&self) -> Instant {
+        SystemClock.now()
+    }
+
+    fn wall(&self) -> std::time::SystemTime {
+        SystemClock.wall()
+    }
+
+    fn sleep(&self, _: Duration) {}
+
+    fn jitter(&self, most: Duration) -> Duration {
+        let mut state = self.0.lock().unwrap();
+        // Knuth's generator of 64 bits.
+        *state = (*state)
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        most * u32::try_from(*state >> 48).unwrap() / 0x1_0000
+    }
+}
+
+#[test]
+fn of_200_clients_that_start_together_few_fetch_without_leases() {
+    let fetch = Duration::from_millis(150);
+    for seed in 1..=20 {
+        let clock = FixedSeries(Mutex::new(seed));
+        let mut pauses: Vec<_> = (0..200)
+            .map(|_| spread_pause(&clock, seconds(10)))
+            .collect();
+        pauses.sort();
+        let first = pauses[0] + fetch;
+        let requests = pauses.iter().filter(|pause| **pause < first).count();
+        assert!(requests <= 20, "{requests} with the seed {seed}");
+        assert!(pauses[199] <= SPREAD);
+    }
 }
 
 #[test]

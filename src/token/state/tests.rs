@@ -78,6 +78,8 @@ enum Step {
     Idle,
     Ask,
     LoadStored(Ticket, u64),
+    /// Without leases: looks again after a pause.
+    LoadAgain(Ticket, u64),
     TakeLease(Ticket, u64),
     /// Another process has the lease.
     AwaitStored(Ticket, u64),
@@ -246,10 +248,25 @@ impl Model {
                 next.push(model);
             }
             Step::LoadStored(ticket, deadline) => {
-                next.push(go(if let Some(end) = self.stored(ticket, deadline, seen) {
-                    end
+                if let Some(end) = self.stored(ticket, deadline, seen) {
+                    next.push(go(end));
                 } else if self.has_leases && self.lease != Some(Holder::Own) {
-                    Step::TakeLease(ticket, deadline)
+                    next.push(go(Step::TakeLease(ticket, deadline)));
+                } else {
+                    next.push(go(Step::Request(ticket, deadline)));
+                    if !self.has_leases && !ticket.is_renewal {
+                        next.push(go(Step::LoadAgain(ticket, deadline)));
+                    }
+                }
+            }
+            Step::LoadAgain(ticket, deadline) => {
+                next.push(go(if !self.state.is_current(ticket) {
+                    let taken = Duration::from_secs(PAUSE);
+                    let outcome = FetchOutcome::OutOfTime(ticket.serial, taken);
+                    Step::End(ticket, deadline, outcome)
+                } else if let Some(end) = self.stored(ticket, deadline, seen) {
+                    seen.insert("a token that another process fetched meanwhile");
+                    end
                 } else {
                     Step::Request(ticket, deadline)
                 }));
@@ -839,6 +856,7 @@ fn a_store_that_others_write() {
             "a renewal",
             "a shared token",
             "a token from the store",
+            "a token that another process fetched meanwhile",
             "a token that is kept",
         ],
     );
@@ -903,7 +921,11 @@ fn everything_at_once() {
             Model::new(true, [1; 3], true, store),
             Model::new(true, [1; 3], true, leases),
         ],
-        &EVERY_STEP_WITH_A_STORE,
+        &[
+            &EVERY_STEP_WITH_A_STORE[..],
+            &["a token that another process fetched meanwhile"],
+        ]
+        .concat(),
     );
 }
 
