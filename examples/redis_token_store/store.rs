@@ -24,6 +24,10 @@ const DELETE_IF_IT_IS: &str =
 const SET_OR_GET: &str = "if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) \
     then return false else return redis.call('GET', KEYS[1]) end";
 
+/// In one step, so that no other client takes the lease in between.
+const REPLACE_IF_IT_IS: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
+    redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end";
+
 /// Keeps tokens in Redis, each under a key of its own and until it ends. The
 /// client that fetches the next token has a lease there.
 pub(crate) struct RedisTokenStore {
@@ -146,6 +150,24 @@ impl TokenStore for RedisTokenStore {
                 .arg(1)
                 .arg(lease_name(key))
                 .arg(holder),
+        )
+    }
+
+    fn pass_lease(
+        &self,
+        key: &TokenKey,
+        holder: &str,
+        next: &str,
+        length: Duration,
+    ) -> io::Result<()> {
+        self.run(
+            cmd("EVAL")
+                .arg(REPLACE_IF_IT_IS)
+                .arg(1)
+                .arg(lease_name(key))
+                .arg(holder)
+                .arg(next)
+                .arg(length.as_millis().max(1)),
         )
     }
 }

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use autharmor::emulator::{Emulator, Fault};
-use autharmor::{Client, Lease, RetryPolicy, StoredToken, TokenKey, TokenStore as _};
+use autharmor::{Client, ErrorKind, Lease, RetryPolicy, StoredToken, TokenKey, TokenStore as _};
 use autharmor_test_support::Folder;
 use autharmor_test_support::emulator::{emulator, token_requests};
 use autharmor_test_support::programs::in_path;
@@ -39,6 +39,8 @@ fn main() {
         of_200_clients_one_fetches_the_token_at_the_start_and_at_each_renewal,
         the_lease_of_a_client_that_was_killed_ends,
         a_lease_has_one_holder_until_it_is_released_or_ends,
+        only_its_holder_passes_a_lease_on,
+        clients_share_the_failures_of_others,
         redis_forgets_a_token_when_it_ends,
         a_refused_token_is_dropped_and_a_newer_one_is_not,
         no_late_removal_takes_a_newer_token,
@@ -185,7 +187,10 @@ fn of_200_clients_one_fetches_the_token_at_the_start_and_at_each_renewal() {
         .map(|_| {
             let builder = emulator.client_builder().retry(RetryPolicy::off());
             let builder = builder.clock(Arc::clone(&clock));
-            builder.token_store(redis.store()).build().unwrap()
+            let store = redis.store();
+            // 200 new connections at once would take a busy machine too long.
+            store.check().unwrap();
+            builder.token_store(store).build().unwrap()
         })
         .collect();
     // The cold start; the end of the token; its renewal by some, then by all;
@@ -251,6 +256,47 @@ fn a_lease_has_one_holder_until_it_is_released_or_ends() {
     // The former holder comes late.
     two.release(&key("a"), "two").unwrap();
     assert_eq!(two.lease(&key("a"), "two", long).unwrap(), held());
+}
+
+fn only_its_holder_passes_a_lease_on() {
+    let redis = Redis::start(&[]);
+    let (one, two) = (redis.store(), redis.store());
+    let long = Duration::from_secs(60);
+    let lease = || two.lease(&key("a"), "two", long).unwrap();
+    one.pass_lease(&key("a"), "one", "one-failed-1", long)
+        .unwrap();
+    assert_eq!(lease(), Lease::Granted, "nobody had it");
+    one.pass_lease(&key("a"), "one", "one-failed-1", long)
+        .unwrap();
+    assert_eq!(lease(), Lease::Held("two".to_owned()));
+    let short = Duration::from_millis(50);
+    two.pass_lease(&key("a"), "two", "two-failed-1", long)
+        .unwrap();
+    assert_eq!(lease(), Lease::Held("two-failed-1".to_owned()));
+    two.pass_lease(&key("a"), "two-failed-1", "two-failed-2", short)
+        .unwrap();
+    while lease() != Lease::Granted {
+        thread::yield_now();
+    }
+}
+
+fn clients_share_the_failures_of_others() {
+    let redis = Redis::start(&[]);
+    let emulator = emulator();
+    emulator.fault(Fault::token_endpoint_down());
+    let failing = [(); 3].map(|()| client(&emulator, &redis));
+    let kinds = failing.each_ref().map(|client| {
+        let error = client.get_user("ada@example.com").unwrap_err();
+        assert!(error.is_transient() && !error.may_have_been_sent());
+        error.kind()
+    });
+    assert_eq!(kinds, [ErrorKind::Unavailable; 3]);
+    let names: Vec<String> = redis.query(cmd("KEYS").arg("*lease*"));
+    let [name] = names.try_into().unwrap();
+    let holder: String = redis.query(cmd("GET").arg(&name));
+    assert!(holder.contains("-failed-"), "{holder}");
+    let left: i64 = redis.query(cmd("PTTL").arg(&name));
+    assert!((1..=1000).contains(&left), "{left} ms");
 }
 
 fn call(client: &Client) {

@@ -1,8 +1,8 @@
 //! The access token: fetched by one thread at a time, shared by all.
 //!
 //! `state` decides, `fetch` asks store and token endpoint, `lease` has one
-//! process among many fetch, `cache` joins them under one mutex that is never
-//! held across I/O.
+//! process among many fetch, `failures` remembers those of the others, `cache`
+//! joins them under one mutex that is never held across I/O.
 
 mod cache;
 mod failures;

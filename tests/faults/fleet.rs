@@ -21,10 +21,16 @@ use super::harness::{Row, Scenario};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The name of another process.
 const OTHER: &str = "other";
-/// The longest time for which a client takes a lease, and the longest pause
-/// between two looks of those who wait.
+/// The longest time for which a client takes a lease.
 const LEASE: Duration = Duration::from_secs(5);
-const LOOK: Duration = Duration::from_secs(1);
+/// The longest pause between two looks of those who wait.
+const LOOK: Duration = Duration::from_millis(500);
+/// The longest time for which a failure is remembered.
+const MEMORY: Duration = Duration::from_secs(1);
+/// The longest pause of a client whose store has no leases.
+const SPREAD: Duration = Duration::from_secs(1);
+/// What a busy machine adds.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// A store in memory whose leases are measured by the client's clock.
 #[derive(Clone, Default)]
@@ -37,7 +43,17 @@ struct Content {
     lease: Option<(String, Instant)>,
     /// Other processes that will take the lease and fail.
     failing: u32,
-    is_broken: bool,
+    leases: Leases,
+}
+
+/// The leases of a store.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Leases {
+    #[default]
+    Work,
+    Fail,
+    /// It has none.
+    Missing,
 }
 
 impl LeaseStore {
@@ -79,16 +95,18 @@ impl TokenStore for LeaseStore {
 
     fn lease(&self, _: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
         self.change(|it| {
-            if it.is_broken {
-                return Err(io::ErrorKind::ConnectionRefused.into());
+            match it.leases {
+                Leases::Work => {}
+                Leases::Fail => return Err(io::ErrorKind::ConnectionRefused.into()),
+                Leases::Missing => return Ok(Lease::Unsupported),
             }
             let now = it.clock.as_ref().unwrap().now();
             it.lease.take_if(|(_, end)| *end <= now);
             if it.lease.is_none() && it.failing > 0 {
                 it.failing -= 1;
                 // As a client names it.
-                let holder = format!("{OTHER}-failed-{}", it.failing);
-                it.lease = Some((holder, now + LOOK));
+                let holder = format!("{OTHER}{}-failed-1", it.failing);
+                it.lease = Some((holder, now + MEMORY));
             }
             if let Some((other, _)) = &it.lease {
                 return Ok(Lease::Held(other.clone()));
@@ -125,7 +143,7 @@ fn s12_the_process_that_fetches_is_killed() {
         row.check_call(&scenario, call, &served().tokens(0));
         assert_eq!(clock.now(), began);
     }
-    row.note("another one fetches when its lease of 5 s ends");
+    row.note("another one fetches within half a second after its lease of 5 s");
     row.finish();
 }
 
@@ -134,12 +152,14 @@ fn s13_the_process_that_fetches_stalls() {
     let mut row = Row::new("S13", "the process that fetches stalls, and goes on late");
     for call in Call::ALL {
         let store = LeaseStore::default();
-        let (scenario, _) = store.scenario();
+        let (scenario, clock) = store.scenario();
         // It has sent its token request by now.
         let (late, _) = LeaseStore::default().scenario();
         late.client.check_credentials().unwrap();
         store.hold(LEASE);
+        let began = clock.now();
         row.check_call(&scenario, call, &served().tokens(1));
+        assert!(clock.now() - began <= LEASE + LOOK);
 
         // A newer lease is not ended by it, and its token serves as well.
         let (other, _) = store.scenario();
@@ -166,10 +186,12 @@ fn s14_the_clock_of_the_process_that_fetches_is_wrong() {
     let mut row = Row::new("S14", "the lease file of a killed process is from tomorrow");
     let now = SystemTime::now();
     for call in Call::ALL {
-        for (written, longest) in [(now + DAY, LEASE), (now - DAY, LEASE / 2)] {
+        let length = Duration::from_millis(500);
+        // Unseen it has ended long ago.
+        for (written, longest) in [(now + DAY, length), (now - DAY, Duration::ZERO)] {
             let folder = Folder::new();
             let path = folder.path().join("token");
-            let milliseconds = 500;
+            let milliseconds = length.as_millis();
             let content = serde_json::json!({"holder": OTHER, "milliseconds": milliseconds});
             let lease = folder.path().join("token.lease");
             fs::write(&lease, content.to_string()).unwrap();
@@ -183,7 +205,7 @@ fn s14_the_clock_of_the_process_that_fetches_is_wrong() {
             file.set_modified(written).unwrap();
             let began = Instant::now();
             row.check_call(&with_file(&path), call, &served().tokens(1));
-            assert!(began.elapsed() < longest + LOOK + seconds(10));
+            assert!(began.elapsed() < longest + LOOK + BUSY);
             assert!(!lease.exists());
         }
     }
@@ -207,11 +229,11 @@ fn s15_other_processes_cannot_fetch() {
             let make = move |client: &Client| {
                 let result = call.make(client);
                 // It is remembered for so long.
-                after.advance(LOOK);
+                after.advance(MEMORY);
                 result
             };
             row.check_other_call(&scenario, call == Call::Read, make, &expect);
-            assert!(clock.now() - began < 6 * LOOK);
+            assert!(clock.now() - began <= 3 * MEMORY);
         }
     }
     row.note("the failure of a second one is shared within seconds");
@@ -224,13 +246,59 @@ fn s16_leases_fail() {
     for call in Call::ALL {
         let store = LeaseStore::default();
         let (scenario, clock) = store.scenario();
-        store.change(|it| it.is_broken = true);
+        store.change(|it| it.leases = Leases::Fail);
         row.check_call(&scenario, call, &served().tokens(1));
         let (other, _) = store.scenario();
         row.check_call(&other, call, &served().tokens(0));
         assert!(clock.slept().is_empty());
     }
-    row.note("it counts as one without leases");
+    row.note("nobody waits for them");
+    row.finish();
+}
+
+#[test]
+fn s18_a_cold_start_without_leases() {
+    let mut row = Row::new("S18", "a store without leases is empty");
+    for call in Call::ALL {
+        let store = LeaseStore::default();
+        store.change(|it| it.leases = Leases::Missing);
+        let (scenario, clock) = store.scenario();
+        let began = clock.now();
+        row.check_call(&scenario, call, &served().tokens(1));
+        assert!(clock.now() - began <= SPREAD);
+
+        // While there is a valid token nobody waits, its renewal included.
+        clock.advance(seconds(590));
+        let began = clock.now();
+        row.check_call(&scenario, call, &served().tokens(1));
+        assert_eq!(clock.now(), began);
+    }
+    row.note("each waits for up to a second, and looks for the token of another");
+    row.finish();
+}
+
+#[test]
+fn s19_an_outage_that_other_processes_have_found() {
+    let mut row = Row::new("S19", "two other processes could not fetch a token");
+    for call in Call::ALL {
+        let store = LeaseStore::default();
+        let (scenario, clock) = store.scenario();
+        store.change(|it| it.failing = 2);
+        call.make(&scenario.client).unwrap_err();
+        clock.advance(MEMORY);
+        store.change(|it| it.failing = 1);
+        let make = move |client: &Client| {
+            let began = clock.now();
+            let result = call.make(client);
+            assert_eq!(clock.now(), began);
+            // It is remembered for so long.
+            clock.advance(MEMORY);
+            result
+        };
+        let at_once = fails(Unavailable).unsent().tokens(0);
+        row.check_other_call(&scenario, call == Call::Read, make, &at_once);
+    }
+    row.note("further calls fail at once while a failure is remembered");
     row.finish();
 }
 

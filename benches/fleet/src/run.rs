@@ -1,6 +1,7 @@
 //! One run: a fleet of clients over the modelled service.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use crate::service::{Failure, HostModel, Service, Way, count};
 use crate::store::SharedStore;
-use crate::time::{Tasks, VirtualClock};
+use crate::time::{ClientClock, Tasks, VirtualClock};
 
 /// How the clients share their token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +20,19 @@ pub enum Sharing {
     None,
     /// Through a store without leases.
     Store,
-    /// Through a store with leases.
-    Leases,
-    /// The same, and a process that held the lease at the start was killed.
-    LeasesAfterKill,
+    /// Through a store with leases, and this happens to the first holder.
+    Leases(FirstHolder),
+}
+
+/// What happens to the client that has the lease first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstHolder {
+    Fetches,
+    IsKilled,
+    /// Its fetch takes longer than the lease, and then succeeds.
+    Stalls,
+    /// Its time of day is an hour behind: its token has ended for the others.
+    IsBehind,
 }
 
 /// What is simulated.
@@ -43,6 +53,9 @@ pub struct Plan {
 const CALL_INTERVAL: Duration = Duration::from_secs(2);
 /// Of so many clients one waits for people; the others read.
 const WAITING: u32 = 5;
+/// Of all that start in the same instant, this one has the lease first: the others
+/// before it wait for people, and pause before their first poll.
+const FIRST: u32 = 1;
 
 /// What was counted in each second of a run.
 #[derive(Debug, Default)]
@@ -60,9 +73,18 @@ pub struct Seconds {
     pub store: Vec<u32>,
     /// Reads that ended well, by the time of their end.
     pub served: Vec<u32>,
-    /// Of the reads that were served while no host was down.
+    /// Of the reads that were served.
     pub slowest: Duration,
+    /// The longest time that such a read waited for its token.
+    pub longest_wait: Duration,
 }
+
+/// A lease that its holder does not end has this length.
+pub const LEASE: Duration = Duration::from_secs(5);
+/// The time that a token request takes.
+pub const FETCH: Duration = Duration::from_millis(150);
+const STALL: Duration = Duration::from_secs(8);
+const BEHIND: Duration = Duration::from_secs(3600);
 
 type Shared = Arc<Mutex<Seconds>>;
 
@@ -75,38 +97,71 @@ impl Plan {
         let clock = Arc::new(VirtualClock::new(u64::from(self.clients)));
         let host = |capacity, latency| HostModel {
             capacity,
-            latency: Duration::from_millis(latency),
+            latency,
             outage: self.outage.clone(),
             failure: self.failure,
+        };
+        let first_holder = match self.sharing {
+            Sharing::Leases(first_holder) => first_holder,
+            Sharing::None | Sharing::Store => FirstHolder::Fetches,
+        };
+        let if_it = |what, time| {
+            if first_holder == what {
+                time
+            } else {
+                Duration::ZERO
+            }
         };
         let service = Arc::new(Service::new(
             Arc::clone(&clock),
             self.token_life,
-            host(100, 150),
-            host((self.clients * 2).max(100), 50),
+            if_it(FirstHolder::Stalls, STALL),
+            host(100, FETCH),
+            host((self.clients * 2).max(100), Duration::from_millis(50)),
         ));
-        let has_leases = !matches!(self.sharing, Sharing::Store | Sharing::None);
+        let has_leases = matches!(self.sharing, Sharing::Leases(_));
         let store = SharedStore::new(Arc::clone(&clock), has_leases);
-        if self.sharing == Sharing::LeasesAfterKill {
-            store.kill_holder(Duration::from_secs(5));
+        if first_holder == FirstHolder::IsKilled {
+            store.kill_holder(LEASE);
         }
         let seconds = Shared::default();
         let mut tasks = Tasks::default();
         for number in 0..self.clients {
             let is_reader = number % WAITING != 0;
-            let service = Arc::clone(&service);
+            let has_it_first = number == FIRST;
+            let way = Way {
+                service: Arc::clone(&service),
+                is_reader,
+                last_token: Arc::default(),
+            };
+            let behind = if has_it_first {
+                if_it(FirstHolder::IsBehind, BEHIND)
+            } else {
+                Duration::ZERO
+            };
+            let last_token = Arc::clone(&way.last_token);
+            let client_clock = ClientClock {
+                clock: Arc::clone(&clock),
+                behind,
+            };
             let mut builder = Client::builder("id", "secret")
-                .transport(Way { service, is_reader })
-                .clock(Arc::clone(&clock));
+                .transport(way)
+                .clock(client_clock);
             if self.sharing != Sharing::None {
                 builder = builder.token_store(store.clone());
             }
             let client = builder.build().expect("valid settings");
-            let (clock, seconds) = (Arc::clone(&clock), Arc::clone(&seconds));
+            let clock = Arc::clone(&clock);
+            let seconds = if has_it_first && first_holder == FirstHolder::Stalls {
+                // The figures are those of the others.
+                Shared::default()
+            } else {
+                Arc::clone(&seconds)
+            };
             let first = self.start.mul_f64(clock.random());
             tasks.add(move || {
                 if is_reader {
-                    read(&client, &clock, first, &seconds);
+                    read(&client, &clock, first, &seconds, &last_token);
                 } else {
                     wait_for_people(&client, &clock, first);
                 }
@@ -134,7 +189,13 @@ impl Plan {
 
 /// Reads a user at random times. Whatever delays a call, none is left out: the
 /// next ones queue.
-fn read(client: &Client, clock: &VirtualClock, first: Duration, seconds: &Shared) {
+fn read(
+    client: &Client,
+    clock: &VirtualClock,
+    first: Duration,
+    seconds: &Shared,
+    last_token: &AtomicU64,
+) {
     let mut wanted = first;
     while !clock.is_over() {
         clock.pause_until(wanted);
@@ -150,6 +211,8 @@ fn read(client: &Client, clock: &VirtualClock, first: Duration, seconds: &Shared
             Ok(_) => {
                 count(&mut all.served, end);
                 all.slowest = all.slowest.max(end.saturating_sub(begin));
+                let token = Duration::from_nanos(last_token.load(Ordering::Relaxed));
+                all.longest_wait = all.longest_wait.max(token.saturating_sub(begin));
             }
             Err(_) => count(&mut all.failed, end),
         }

@@ -1,6 +1,7 @@
 //! The modelled service: two hosts with a capacity, a latency and outages.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use autharmor::{
 
 use crate::time::VirtualClock;
 
+const TOKEN_PATH: &str = "/connect/token";
 /// A host that is as busy as this refuses further requests.
 const LONGEST_QUEUE: Duration = Duration::from_secs(1);
 
@@ -80,6 +82,8 @@ pub fn count(seconds: &mut Vec<u32>, now: Duration) {
 pub struct Service {
     clock: Arc<VirtualClock>,
     token_life: Duration,
+    /// The time that the first token request takes.
+    stall: Duration,
     hosts: Mutex<Hosts>,
 }
 
@@ -88,13 +92,15 @@ struct Hosts {
     api: Host,
     /// The requests of each second that are due to reads.
     for_reads: Vec<u32>,
-    tokens: u32,
+    /// When each token was issued.
+    issued: Vec<Duration>,
 }
 
 impl Service {
     pub fn new(
         clock: Arc<VirtualClock>,
         token_life: Duration,
+        stall: Duration,
         login: HostModel,
         api: HostModel,
     ) -> Self {
@@ -102,11 +108,12 @@ impl Service {
             login: Host::new(login),
             api: Host::new(api),
             for_reads: Vec::new(),
-            tokens: 0,
+            issued: Vec::new(),
         };
         Self {
             clock,
             token_life,
+            stall,
             hosts: Mutex::new(hosts),
         }
     }
@@ -124,10 +131,10 @@ impl Service {
     }
 
     fn body(&self, path: &str) -> String {
-        if path == "/connect/token" {
+        if path == TOKEN_PATH {
             let mut hosts = self.lock();
-            hosts.tokens += 1;
-            let (number, life) = (hosts.tokens, self.token_life.as_secs());
+            hosts.issued.push(self.clock.elapsed());
+            let (number, life) = (hosts.issued.len(), self.token_life.as_secs());
             format!(r#"{{"access_token":"t{number}","expires_in":{life}}}"#)
         } else if path.contains("/auth/") {
             // Of four polls three find a person who has not responded yet.
@@ -144,10 +151,17 @@ pub struct Way {
     pub service: Arc<Service>,
     /// Whether the client reads; others wait for people.
     pub is_reader: bool,
+    /// When it last had a token, in nanoseconds.
+    pub last_token: Arc<AtomicU64>,
 }
 
 impl Transport for Way {
     fn send(&self, request: HttpRequest, limits: Limits) -> Result<HttpResponse, TransportError> {
+        if request.uri().path() != TOKEN_PATH {
+            let now = self.service.clock.elapsed().as_nanos();
+            let now = u64::try_from(now).unwrap_or(u64::MAX);
+            self.last_token.store(now, Ordering::Relaxed);
+        }
         self.service.send(&request, limits, self.is_reader)
     }
 }
@@ -166,10 +180,15 @@ impl Service {
             if is_reader {
                 count(&mut hosts.for_reads, arrival);
             }
-            if path == "/connect/token" {
-                hosts.login.arrive(arrival)
+            if path == TOKEN_PATH {
+                let is_first = hosts.login.seconds.is_empty();
+                let (end, status, retry_after) = hosts.login.arrive(arrival);
+                let stall = if is_first { self.stall } else { Duration::ZERO };
+                (end + stall, status, retry_after)
             } else {
-                hosts.api.arrive(arrival)
+                let (end, status, retry_after) = hosts.api.arrive(arrival);
+                let is_refused = status == 200 && !self.is_valid(request, &hosts.issued, arrival);
+                (end, if is_refused { 401 } else { status }, retry_after)
             }
         };
         let left = limits.deadline.saturating_duration_since(self.clock.now());
@@ -191,5 +210,14 @@ impl Service {
             .body(body.into_bytes())
             .expect("a valid response")
             .into())
+    }
+
+    /// Whether a request bears a token that has not ended.
+    fn is_valid(&self, request: &HttpRequest, issued: &[Duration], now: Duration) -> bool {
+        let header = request.headers().get(http::header::AUTHORIZATION);
+        let text = header.and_then(|value| value.to_str().ok());
+        let number = text.and_then(|text| text.strip_prefix("Bearer t")?.parse::<usize>().ok());
+        let issued = number.and_then(|number| issued.get(number.checked_sub(1)?));
+        issued.is_some_and(|issued| now < *issued + self.token_life)
     }
 }

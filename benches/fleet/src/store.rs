@@ -101,4 +101,20 @@ impl TokenStore for SharedStore {
         });
         Ok(())
     }
+
+    fn pass_lease(
+        &self,
+        _: &TokenKey,
+        holder: &str,
+        next: &str,
+        length: Duration,
+    ) -> io::Result<()> {
+        let end = self.clock.elapsed() + length;
+        self.command(|content| {
+            if let Some(lease) = content.lease.as_mut().filter(|(other, _)| other == holder) {
+                *lease = (next.to_owned(), end);
+            }
+        });
+        Ok(())
+    }
 }

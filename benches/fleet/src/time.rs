@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use autharmor::Clock;
@@ -94,6 +94,32 @@ impl Clock for VirtualClock {
 
     fn jitter(&self, most: Duration) -> Duration {
         most.mul_f64(self.random())
+    }
+}
+
+/// The clock of one client.
+#[derive(Debug)]
+pub struct ClientClock {
+    pub clock: Arc<VirtualClock>,
+    /// Its time of day is so far behind that of the others.
+    pub behind: Duration,
+}
+
+impl Clock for ClientClock {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.clock.wall() - self.behind
+    }
+
+    fn sleep(&self, pause: Duration) {
+        self.clock.sleep(pause);
+    }
+
+    fn jitter(&self, most: Duration) -> Duration {
+        self.clock.jitter(most)
     }
 }
 
