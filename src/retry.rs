@@ -143,8 +143,8 @@ impl Budget {
     }
 
     fn take(&self) -> bool {
-        let rest = |left: u32| (left & !FAILING).checked_sub(RETRY_COST);
-        self.update(|left| Some(rest(left)? | left & FAILING))
+        let suffices = |left: u32| left & !FAILING >= RETRY_COST;
+        self.update(|left| suffices(left).then(|| left - RETRY_COST))
             .is_ok()
     }
 
@@ -386,6 +386,37 @@ mod tests {
         assert_eq!(retries_at(&budget, &clock, start, 32), 0);
         // What failed so long ago says nothing of today.
         assert_eq!(retries_at(&budget, &clock, start, 62), 2);
+    }
+
+    /// Clients that were started together do not give up together.
+    #[test]
+    fn patience_is_shorter_by_a_random_part_of_up_to_a_half() {
+        #[derive(Debug)]
+        struct NoJitter(ManualClock);
+        impl Clock for NoJitter {
+            fn now(&self) -> Instant {
+                self.0.now()
+            }
+            fn wall(&self) -> std::time::SystemTime {
+                self.0.wall()
+            }
+            fn sleep(&self, pause: Duration) {
+                self.0.sleep(pause);
+            }
+            fn jitter(&self, _: Duration) -> Duration {
+                Duration::ZERO
+            }
+        }
+        let clock = NoJitter(ManualClock::new());
+        for (budget, patience) in [
+            (Budget::jittered(&clock), PATIENCE / 2),
+            (Budget::jittered(&clock.0), PATIENCE),
+        ] {
+            let start = clock.now();
+            assert!(!budget.failed(start));
+            assert!(!budget.failed(start + patience - Duration::from_nanos(1)));
+            assert!(budget.failed(start + patience));
+        }
     }
 
     #[test]

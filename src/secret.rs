@@ -186,6 +186,7 @@ mod tests {
     #[test]
     fn secrets_compare_by_text() {
         assert_eq!(Secret::from("abc"), Secret::from("abc".to_owned()));
+        assert_eq!(Secret::from(&"abc".to_owned()).expose(), "abc");
         assert_ne!(Secret::from("abc"), Secret::from("abd"));
         assert_ne!(Secret::from("abc"), Secret::from("abcd"));
         // The differences are equal, so that they would cancel out with `^`.
@@ -199,6 +200,7 @@ mod tests {
         assert_eq!(AsRef::<str>::as_ref(&name), "ada");
         assert_eq!(name.len(), 3);
         assert_eq!(name.clone().into_string(), "ada");
+        assert_eq!(Private::from(&"ada".to_owned()), name);
         let (same, other) = (Private::from("ada".to_owned()), Private::from("bob"));
         assert!(name == *"ada" && name == "ada" && name == same);
         assert!(name != *"bob" && name != "bob" && name != other);

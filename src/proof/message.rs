@@ -213,7 +213,7 @@ pub(super) struct SigningData {
 impl SigningData {
     /// Returns the date in milliseconds since 1970.
     pub(super) fn date(&self) -> Option<i64> {
-        let text = self.date_signed.as_deref().filter(|text| text.len() < 64)?;
+        let text = self.date_signed.as_deref()?;
         let date = OffsetDateTime::parse(text, &Rfc3339)
             .or_else(|_| OffsetDateTime::parse(&format!("{text}Z"), &Rfc3339));
         let nanos = date.ok()?.unix_timestamp_nanos();
@@ -224,7 +224,7 @@ impl SigningData {
 /// Returns the time of so many milliseconds since 1970, if there is one.
 pub(super) fn system_time(millis: i64) -> Option<SystemTime> {
     let distance = Duration::from_millis(millis.unsigned_abs());
-    if millis < 0 {
+    if millis.is_negative() {
         SystemTime::UNIX_EPOCH.checked_sub(distance)
     } else {
         SystemTime::UNIX_EPOCH.checked_add(distance)

@@ -297,6 +297,21 @@ fn the_window_includes_its_ends_and_dates_are_read_with_and_without_a_zone() {
 }
 
 #[test]
+fn dates_before_1970_are_compared_as_well() {
+    let before = |millis| SystemTime::UNIX_EPOCH - Duration::from_millis(millis);
+    let made = phone(&Phone {
+        data: changed(
+            "/signing_data/date_signed",
+            json!("1969-12-31T23:59:59.500Z"),
+        ),
+        ..Phone::default()
+    });
+    let expectation = full(made.key).signed_between(before(501), before(499));
+    let verified = made.proof.verify(&expectation).unwrap();
+    assert_eq!(verified.signed_at(), Some(before(500)));
+}
+
+#[test]
 fn a_flow_s_values_do_not_replace_what_the_program_expects() {
     let made = passkey(&Passkey::default());
     let bare = || {

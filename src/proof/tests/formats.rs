@@ -64,6 +64,9 @@ fn the_forms_are_as_documented() {
     );
     assert_eq!(expectation["signed_between"][0], json!(SIGNED_AT - 1000));
     assert_eq!(names(&made.json()), ["message", "v"]);
+    // What is not expected is left out.
+    let least = serde_json::to_value(Expectation::key_in_message()).unwrap();
+    assert_eq!(least, json!({"keys": "in_message", "v": 1}));
     for json in [key, expectation, made.json()] {
         assert_eq!(json["v"], 1);
     }
@@ -137,6 +140,9 @@ fn debug_prints_nothing_of_a_proof() {
         made.key,
         full(made.key.clone())
     );
+    for shown in ["Proof {", "PinnedKey {", "Expectation {"] {
+        assert!(text.contains(shown), "{text}");
+    }
     for hidden in [NONCE, RP, "signed_data", "public_key"] {
         assert!(!text.contains(hidden), "{text}");
     }

@@ -345,6 +345,9 @@ fn in_a_known_outage_calls_fail_at_once_until_there_is_a_token() {
     let (store, test, _) = after_failures(&["a-failed-1", "b-failed-1"]);
     let clock = store.clock();
     let slept = clock.slept();
+    let loads = store.change(|content| content.loads);
+    call(&test.client).unwrap_err();
+    assert_eq!(store.change(|content| content.loads), loads, "no look");
     clock.advance(seconds(1));
     store.change(|content| content.hold("b-failed-2", seconds(1)));
     let error = call(&test.client).unwrap_err();
@@ -413,24 +416,12 @@ fn a_failed_fetch_is_told_to_others_in_one_step_and_may_be_repeated_once() {
 
 #[test]
 fn what_is_due_to_one_client_is_not_told_to_others() {
-    let late = |clock: &ManualClock| {
-        clock.advance(seconds(60));
-        Err(crate::TransportError::new(
-            crate::TransportErrorKind::Timeout,
-            true,
-        ))
-    };
-    // Wrong credentials, junk, and a caller that was short of time.
-    for number in 0..3 {
+    // Wrong credentials, and junk.
+    for (status, body) in [(400, r#"{"error":"invalid_client"}"#), (200, "<html>")] {
         let store = LeaseStore::new();
-        let clock = store.clock();
-        let test = store.client_over(move |_| match number {
-            0 => respond(400, r#"{"error":"invalid_client"}"#),
-            1 => respond(200, "<html>"),
-            _ => late(&clock),
-        });
+        let test = store.client_over(move |_| respond(status, body));
         call(&test.client).unwrap_err();
-        assert_eq!(store.holder(), None, "{number}");
+        assert_eq!(store.holder(), None, "{body}");
     }
     // A panic.
     let store = LeaseStore::new();
@@ -438,6 +429,35 @@ fn what_is_due_to_one_client_is_not_told_to_others() {
     let client = test.client.clone();
     assert!(std::thread::spawn(move || call(&client)).join().is_err());
     assert_eq!(store.holder(), None);
+}
+
+#[test]
+fn a_timeout_counts_as_a_failure_unless_the_caller_had_no_more_time() {
+    for (timeout, counts) in [(2, false), (3, true)] {
+        let store = LeaseStore::new();
+        let clock = store.clock();
+        let test = store.client_over(move |number| {
+            if number >= 2 {
+                return token(number, 600);
+            }
+            clock.advance(seconds(2));
+            let kind = crate::TransportErrorKind::Timeout;
+            Err(crate::TransportError::new(kind, true))
+        });
+        let hasty = test.client.with_timeout(seconds(timeout));
+        for _ in 0..2 {
+            call(&hasty).unwrap_err();
+            assert_eq!(store.holder().is_some(), counts, "{timeout}");
+        }
+        // The failure of another client is waited out if it is the first one.
+        store.change(|content| content.hold("a-failed-1", Duration::from_millis(150)));
+        assert_eq!(call(&test.client).is_err(), counts, "{timeout}");
+    }
+}
+
+#[test]
+fn no_two_clients_have_the_same_name() {
+    assert_ne!(new_holder(), new_holder());
 }
 
 #[test]
