@@ -2,14 +2,16 @@
 # Measures this crate and other clients, the emulator and the program, and writes
 # the results to benches/README.md:
 #
-#     benches/report.sh           # everything, 15 minutes on a machine that is idle
-#     benches/report.sh counts    # instructions and allocations only, on any machine
+#     benches/report.sh           # everything, 11 minutes on two cores that are idle
+#     benches/report.sh counts    # what CI counts, on any machine
 #
 # Fails if a bound is exceeded; the report is written all the same.
 #
 # Needs valgrind. Cold start needs root, iproute2 and netem, or is less exact.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+[[ ${1:-counts} == counts ]] || { echo "usage: benches/report.sh [counts]" >&2 && exit 2; }
+command -v valgrind >/dev/null || { echo "valgrind is missing" >&2 && exit 2; }
 manifest=benches/compare/Cargo.toml
 report=benches/README.md
 new=$(mktemp)
@@ -41,9 +43,10 @@ times() {
     echo "Linux $(uname -r), $(rustc --version | cut -d' ' -f1-2), $(valgrind --version), rustls $(version rustls),"
     echo "ureq $(version ureq), reqwest $(version reqwest). Loopback, TLS 1.3, default settings of each client"
     echo "(this crate: with a deadline). Bare ureq decodes into plain structs with serde."
-    chapter "Instructions and allocations of a warm call" package autharmor-guard -- --only-count
+    chapter "Instructions, allocations and system calls of a warm call" package autharmor-guard -- --only-count
     echo
     echo "Of the client process, outside the kernel. CI checks these bounds and ratios."
+    echo "Reading a clock is not counted as a system call."
     if [[ ${1:-} == counts ]]; then
         echo
         echo "Times, cold start, memory and size are not in this report: \`benches/report.sh\`"

@@ -309,8 +309,8 @@ impl Client {
 
     /// Fails if the deadline of the client has passed.
     pub(crate) fn check_deadline(&self, area: &'static str) -> Result<(), Error> {
-        let now = self.inner.clock.now();
-        if self.deadline.is_none_or(|end| now < end) {
+        let has_time = |end| self.inner.clock.now() < end;
+        if self.deadline.is_none_or(has_time) {
             return Ok(());
         }
         let why = "the deadline of the client has passed";

@@ -1,6 +1,6 @@
 //! [`Stream`]: a TCP or TLS connection with a deadline.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,10 @@ use rustls::{ClientConnection, StreamOwned};
 /// The number of reads that may find TLS messages, such as session tickets, on
 /// an idle connection before it is given up.
 const PROBES: usize = 16;
+
+/// Room for a TLS record of the largest size and a short one behind it. rustls
+/// itself reads 4 KiB at a time.
+const READ_AHEAD: usize = 18 * 1024;
 
 /// Whether a read or write that has timed out can be repeated. Windows leaves
 /// such a socket in an unknown state.
@@ -124,10 +128,15 @@ fn until<T>(
 pub(super) enum Stream {
     Plain(Socket),
     /// TLS within another stream: TLS to the API may run in TLS to a proxy.
-    Tls(Box<StreamOwned<ClientConnection, Stream>>),
+    Tls(Box<StreamOwned<ClientConnection, ReadAhead>>),
 }
 
 impl Stream {
+    /// Makes a stream of `inner`, on which `tls` has made its handshake.
+    pub(super) fn tls(tls: ClientConnection, inner: Self) -> Self {
+        Self::Tls(Box::new(StreamOwned::new(tls, ReadAhead::new(inner))))
+    }
+
     /// Sets the deadline of all reads and writes that follow.
     pub(super) fn set_deadline(&mut self, deadline: Instant) {
         self.socket().deadline = deadline;
@@ -174,8 +183,33 @@ impl Stream {
     fn socket(&mut self) -> &mut Socket {
         match self {
             Self::Plain(socket) => socket,
-            Self::Tls(tls) => tls.sock.socket(),
+            Self::Tls(tls) => tls.sock.0.get_mut().socket(),
         }
+    }
+}
+
+/// A stream of TLS records that takes few system calls to read.
+pub(super) struct ReadAhead(BufReader<Stream>);
+
+impl ReadAhead {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self(BufReader::with_capacity(READ_AHEAD, stream))
+    }
+}
+
+impl Read for ReadAhead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for ReadAhead {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.get_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.get_mut().flush()
     }
 }
 

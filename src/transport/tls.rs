@@ -6,9 +6,7 @@ use std::sync::Arc;
 use rustls::client::ClientConnection;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{
-    CertificateError, ClientConfig, Error as TlsError, InvalidMessage, RootCertStore, StreamOwned,
-};
+use rustls::{CertificateError, ClientConfig, Error as TlsError, InvalidMessage, RootCertStore};
 use zeroize::Zeroizing;
 
 use super::stream::Stream;
@@ -131,7 +129,7 @@ pub(super) fn handshake(
     })?;
     let mut tls = ClientConnection::new(config.clone(), name).map_err(|e| refused(e, false))?;
     match tls.complete_io(&mut stream) {
-        Ok(_) => Ok(Stream::Tls(Box::new(StreamOwned::new(tls, stream)))),
+        Ok(_) => Ok(Stream::tls(tls, stream)),
         Err(error) => Err(match as_tls_error(error) {
             Ok(error) => refused(error, false),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {

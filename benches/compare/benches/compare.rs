@@ -165,11 +165,12 @@ fn speed(servers: &Servers, cli: &Cli, bounds: &mut Bounds) {
             _ => &[],
         };
         for (other, most) in most {
-            let time = 1.0 / turns.ratio(ClientKind::Autharmor, *other);
+            let [time, bare] = [ClientKind::Autharmor, ClientKind::Ureq]
+                .map(|kind| 1.0 / turns.ratio(kind, *other));
             bounds.push((
                 time <= *most,
                 format!("{}, time, at most {most} of {}", call.name(), other.name()),
-                format!("{time:.3}"),
+                format!("{time:.3} (bare ureq {bare:.3})"),
             ));
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 
-use super::super::stream::{Socket, Stream};
+use super::super::stream::{ReadAhead, Socket, Stream};
 use super::super::tls::{client_config, handshake};
 use super::*;
 use autharmor_test_support::scripted::{Act, Ca, OK, Server};
@@ -55,6 +55,28 @@ fn a_connection_with_decrypted_bytes_is_not_open() {
 }
 
 #[test]
+fn a_connection_with_bytes_read_ahead_is_not_open() {
+    // A TLS record of 4 KiB, as many bytes as rustls reads at a time: the record
+    // behind it leaves the socket with it, but is not decrypted.
+    let response = "x".repeat(4096 - 22);
+    let (server, mut stream) = connect(vec![
+        Act::Stall,
+        Act::write(response.clone()),
+        Act::write(FORGED),
+        Act::Stall,
+        Act::ReadSome,
+    ]);
+    server.wait_until_stalled(1);
+    // Session tickets are out of the way then.
+    assert!(stream.is_open());
+    server.release();
+    server.wait_until_stalled(2);
+    stream.read_exact(&mut vec![0; response.len()]).unwrap();
+    assert!(!stream.has_leftovers());
+    assert!(!stream.is_open());
+}
+
+#[test]
 fn a_closed_connection_is_not_open() {
     for end in [Act::Close, Act::Cut] {
         let (server, mut stream) = connect(vec![end]);
@@ -84,6 +106,8 @@ fn what_could_not_be_sent_fails_the_flush() {
     };
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert_eq!(stream.flush().unwrap_err().kind(), io::ErrorKind::TimedOut);
+    let mut outer = ReadAhead::new(stream);
+    assert_eq!(outer.flush().unwrap_err().kind(), io::ErrorKind::TimedOut);
 }
 
 #[test]
