@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use autharmor::{Client, ClientBuilder, FileTokenStore, RetryPolicy};
 use autharmor::{StoredToken, TokenKey, TokenStore as _};
 use autharmor_test_support::Folder;
 use autharmor_test_support::emulator::{emulator, token_requests, wait_for_call};
+use autharmor_test_support::programs::this_program;
 use autharmor_test_support::shifted_clock::ShiftedClock;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -169,7 +170,7 @@ struct Process {
 
 impl Process {
     fn start(task: &Task) -> Self {
-        let mut child = Command::new(env::current_exe().unwrap())
+        let mut child = this_program()
             .args(["the_other_process", "--exact", "--ignored", "--nocapture"])
             .env(OTHER_PROCESS, "1")
             .stdin(Stdio::piped())

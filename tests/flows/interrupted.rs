@@ -12,6 +12,7 @@ use autharmor::auth::StartAuthenticatorAuth;
 use autharmor::emulator::{Emulator, Fault};
 use autharmor::flow::{PendingAuthenticator, SignIn, WaitPolicy};
 use autharmor_test_support::emulator::wait_for_call;
+use autharmor_test_support::programs::this_program;
 
 /// Set for the other process alone: the URL of the emulator, the certificate of
 /// its authority, the client's secret, and the pending state.
@@ -61,7 +62,7 @@ fn a_signal_ends_a_waiting_program_within_a_second_while_the_service_hangs() {
     let hang = Fault::latency(Duration::from_secs(60));
     emulator.fault(hang.on("get_auth_info"));
 
-    let mut program = Command::new(env::current_exe().unwrap())
+    let mut program = this_program()
         .args([
             "interrupted::the_waiting_program",
             "--exact",

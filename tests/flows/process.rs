@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt::Debug;
 use std::io::{self, Read as _, Write as _};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use autharmor::auth::{StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth};
 use autharmor::flow::{
@@ -15,6 +15,7 @@ use autharmor::registrations::{
     StartAuthenticatorRegistration, StartMagiclinkEmailRegistration, StartWebauthnRegistration,
 };
 use autharmor::{ApiVersion, Client, ErrorKind};
+use autharmor_test_support::programs::this_program;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -132,7 +133,7 @@ fn hand_over<T: Serialize + Debug>(
         state: stored,
         browser: browser.to_owned(),
     };
-    let mut child = Command::new(env::current_exe().unwrap())
+    let mut child = this_program()
         .args([
             "process::the_other_process",
             "--exact",
