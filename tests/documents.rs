@@ -12,6 +12,7 @@ const LIB: &str = include_str!("../src/lib.rs");
 const SECURITY: &str = include_str!("../SECURITY.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 const MEASUREMENTS: &str = include_str!("../benches/README.md");
+const FLEETS: &str = include_str!("../benches/fleet/README.md");
 const TESTED_LOGIN: &str = include_str!("../examples/tested_login.rs");
 
 /// Words that a person reads in a minute.
@@ -398,6 +399,18 @@ fn the_figures_of_the_manual_are_those_of_the_simulation() {
     let chapter = read("src/guide/fleet.md");
     let text: Vec<&str> = chapter.split_whitespace().collect();
     assert!(text.join(" ").contains(&claim), "{claim}");
+}
+
+#[test]
+fn the_figures_of_the_manual_about_fleets_are_those_of_the_simulation() {
+    let chapters = chapters();
+    let is_row = |line: &&str| line.starts_with("| 1") || line.starts_with("| 2");
+    let shown: Vec<_> = chapters["fleet-costs.md"].lines().filter(is_row).collect();
+    let simulated: Vec<_> = FLEETS.lines().collect();
+    assert!(shown.len() >= 19);
+    for row in shown {
+        assert!(simulated.contains(&row), "{row}");
+    }
 }
 
 #[test]
