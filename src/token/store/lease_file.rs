@@ -72,7 +72,8 @@ impl<'a> LeaseFile<'a> {
         let lasts = found.as_ref().map_or(LONGEST, length_of);
         let age = SystemTime::now().duration_since(changed);
         let seen = self.lock().age(&content);
-        // Only the one who removes what has ended may be the next.
+        // Only the one who removes what has ended may be the next, and at times
+        // one who comes while another puts back what it took away too late.
         if age.unwrap_or_default().max(seen) >= lasts
             && remove_if(&self.path, |now| now == content.as_slice())?
             && self.create(holder, length)?
