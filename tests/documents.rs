@@ -13,6 +13,7 @@ const MANIFEST: &str = include_str!("../Cargo.toml");
 const SECURITY: &str = include_str!("../SECURITY.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 const MEASUREMENTS: &str = include_str!("../benches/README.md");
+const FLEETS: &str = include_str!("../benches/fleet/README.md");
 const TESTED_LOGIN: &str = include_str!("../examples/tested_login.rs");
 
 /// Words that a person reads in a minute.
@@ -308,6 +309,18 @@ fn the_figures_of_the_readme_are_those_of_the_measurements() {
                 row[0]
             );
         }
+    }
+}
+
+#[test]
+fn the_figures_of_the_manual_about_fleets_are_those_of_the_simulation() {
+    let chapters = chapters();
+    let is_row = |line: &&str| line.starts_with("| 1") || line.starts_with("| 2");
+    let shown: Vec<_> = chapters["fleet-costs.md"].lines().filter(is_row).collect();
+    let simulated: Vec<_> = FLEETS.lines().collect();
+    assert!(shown.len() >= 19);
+    for row in shown {
+        assert!(simulated.contains(&row), "{row}");
     }
 }
 

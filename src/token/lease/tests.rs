@@ -597,28 +597,46 @@ fn without_leases_nobody_waits_for_a_token_in_an_outage() {
     assert_eq!((test.token_requests(), clock.slept().len()), (7, 5));
 }
 
+/// Invalidates the client's token in its first pause.
+#[derive(Debug, Default)]
+struct InvalidatingClock(Mutex<Option<Client>>);
+
+impl Clock for InvalidatingClock {
+    fn now(&self) -> Instant {
+        SystemClock.now()
+    }
+
+    fn wall(&self) -> std::time::SystemTime {
+        SystemClock.wall()
+    }
+
+    fn sleep(&self, _: Duration) {
+        let client = self.0.lock().unwrap().take();
+        client.unwrap().invalidate_token();
+    }
+
+    fn jitter(&self, most: Duration) -> Duration {
+        most
+    }
+}
+
 #[test]
-fn without_leases_a_pause_ends_with_the_token_that_is_invalidated() {
-    let store = LeaseStore::new();
-    let test = without_leases(&store, 0);
-    let client = test.client.clone();
-    store.on_load(move |number, content| {
-        if number == 0 {
-            content.put(9, 0);
-        } else {
-            content.token = None;
-        }
-    });
-    let watched = store.clone();
-    let watch = std::thread::spawn(move || {
-        while watched.change(|content| content.loads) == 0 {
-            std::thread::yield_now();
-        }
-        client.invalidate_token();
-    });
+fn without_leases_an_invalidation_ends_the_pause() {
+    let (store, clock) = (LeaseStore::new(), Arc::new(InvalidatingClock::default()));
+    let set = |builder: ClientBuilder| {
+        builder
+            .token_store(NoLeases(store.clone()))
+            .clock(clock.clone())
+    };
+    let test = TestClient::with(
+        |number, _, _| token(number, 600),
+        |_, _, _| respond(200, "{}"),
+        set,
+    );
+    *clock.0.lock().unwrap() = Some(test.client.clone());
     call(&test.client).unwrap();
-    watch.join().unwrap();
-    assert_eq!(test.token_requests(), 1);
+    // The store was asked once, and once for what is to be removed.
+    assert_eq!((test.token_requests(), store.change(|it| it.loads)), (1, 2));
 }
 
 /// Draws from a fixed series.
