@@ -85,19 +85,19 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Repeats an operation that Windows refuses while another process has the same
-/// file open, for about a second at most: on a busy machine that process may
-/// have to wait.
+/// file open, for half a second at most: on a busy machine that process may have to
+/// wait.
 fn while_shared<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let mut left = if cfg!(windows) { 80 } else { 0 };
-    loop {
+    let repeats = if cfg!(windows) { 30 } else { 0 };
+    for _ in 0..repeats {
         match operation() {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && left > 0 => {
-                left -= 1;
-                std::thread::sleep(Duration::from_millis(15.min(80 - left)));
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                std::thread::sleep(Duration::from_millis(15));
             }
             result => return result,
         }
     }
+    operation()
 }
 
 /// Returns an unused name in the same folder.
@@ -123,22 +123,25 @@ pub(super) fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 /// Says why an open file cannot be trusted, if so.
-#[cfg(unix)]
 fn distrust(file: &File) -> io::Result<Option<String>> {
-    use std::os::unix::fs::MetadataExt;
-
     let file = file.metadata()?;
-    let mode = file.mode() & 0o777;
-    Ok(if !file.is_file() {
-        Some("is not a regular file".to_owned())
-    } else if file.uid() != own_uid()? {
-        // Its token may be one of another project.
-        Some("belongs to another user".to_owned())
-    } else if mode & 0o077 != 0 {
-        Some(format!("can be used by others (mode {mode:04o})"))
-    } else {
-        None
-    })
+    if !file.is_file() {
+        return Ok(Some("is not a regular file".to_owned()));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+
+        if file.uid() != own_uid()? {
+            // Its token may be one of another project.
+            return Ok(Some("belongs to another user".to_owned()));
+        }
+        let mode = file.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Ok(Some(format!("can be used by others (mode {mode:04o})")));
+        }
+    }
+    Ok(None)
 }
 
 /// The effective user, as the owner of a new socket. `/proc/self` would belong
@@ -156,10 +159,4 @@ fn own_uid() -> io::Result<u32> {
         Err(error) => fs::metadata("/proc/self").map_err(|_| error),
     };
     Ok(mine?.uid())
-}
-
-#[cfg(not(unix))]
-fn distrust(file: &File) -> io::Result<Option<String>> {
-    let is_file = file.metadata()?.is_file();
-    Ok((!is_file).then(|| "is not a regular file".to_owned()))
 }

@@ -830,6 +830,60 @@ fn a_lease_file_has_one_holder_until_it_is_released() {
 }
 
 #[test]
+fn a_lease_file_is_passed_on_by_its_holder_alone() {
+    let folder = Folder::new("passed");
+    let store = folder.store();
+    take(&store, "one", secs(5));
+    let held = Lease::Held("next".to_owned());
+    for (holder, next) in [("one", "next"), ("two", "another")] {
+        let passed = store.pass_lease(&key("a"), holder, next, secs(5));
+        passed.unwrap();
+        assert_eq!(take(&store, "three", secs(5)), held);
+    }
+}
+
+#[test]
+fn a_lease_file_that_cannot_be_created_is_an_error() {
+    let folder = Folder::new("no-folder");
+    let store = FileTokenStore::new(folder.0.join("missing/token"));
+    assert!(store.lease(&key("a"), "one", secs(5)).is_err());
+}
+
+/// What two processes at the same file see of each other.
+#[test]
+fn a_removal_that_comes_late_changes_nothing() {
+    let folder = Folder::new("late");
+    let path = folder.0.join("token");
+    let remove = |is_it: &dyn Fn() -> bool| private_file::remove_if(&path, |_| is_it());
+    assert!(!remove(&|| true).unwrap(), "there is none");
+
+    private_file::write_new(&path, b"old").unwrap();
+    let replaced = || {
+        private_file::write_new(&path, b"new").unwrap();
+        false
+    };
+    assert!(!remove(&replaced).unwrap());
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    assert!(!remove(&|| false).unwrap());
+    assert_eq!(
+        (fs::read(&path).unwrap(), folder.files()),
+        (b"new".to_vec(), 1)
+    );
+}
+
+/// It has no second name, as no file has on some file systems.
+#[cfg(unix)]
+#[test]
+fn a_folder_in_the_place_of_a_file_is_put_back() {
+    let folder = Folder::new("put-back");
+    let path = folder.0.join("token");
+    fs::create_dir(&path).unwrap();
+    assert!(!private_file::remove_if(&path, |_| true).unwrap());
+    assert!(path.is_dir());
+    assert_eq!(folder.files(), 1);
+}
+
+#[test]
 fn a_lease_file_of_a_process_that_was_killed_is_replaced() {
     let folder = Folder::new("killed");
     let store = folder.store();
@@ -874,9 +928,14 @@ fn a_lease_ends_if_it_stays_the_same_for_its_length_whatever_the_clock_says() {
     // Another one begins anew.
     let watching = folder.store();
     written(&store, SystemTime::now() + secs(24 * 60 * 60));
+    let first_look = std::time::Instant::now();
     assert!(watching.lease(&key("a"), "three", length).unwrap() != Lease::Granted);
     fs::remove_file(lease_path(&store)).unwrap();
-    take(&store, "four", secs(5));
+    take(&store, "four", length);
+    written(&store, SystemTime::now() + secs(24 * 60 * 60));
+    while first_look.elapsed() < length {
+        thread::yield_now();
+    }
     let held = Lease::Held("four".to_owned());
     assert_eq!(watching.lease(&key("a"), "three", length).unwrap(), held);
 }
