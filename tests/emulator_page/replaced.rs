@@ -5,7 +5,7 @@ use autharmor_test_support::browser::{Browser, serve_page};
 use serde_json::json;
 
 /// Has no body at first, then a field and a button. It is loaded again and again,
-/// until `settled` is set.
+/// each time a little later, so that a slow machine gets its turn.
 const RESTLESS: &str = r#"<!doctype html><script>
     const fill = () => {
         const body = document.createElement("body");
@@ -16,7 +16,8 @@ const RESTLESS: &str = r#"<!doctype html><script>
     addEventListener("load", () => {
         document.documentElement.replaceChildren();
         setTimeout(fill, 30);
-        if (!sessionStorage.settled) setTimeout(() => location.reload(), 150);
+        sessionStorage.life = 1.1 * (sessionStorage.life ?? 150);
+        if (!sessionStorage.settled) setTimeout(() => location.reload(), sessionStorage.life);
     });
 </script>"#;
 

@@ -22,8 +22,9 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a script or the loading of a page may take.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(300);
 /// Errors that the driver reports while a page is replaced, loaded or changed, and
-/// of what is not there yet.
-const TRANSIENT: [&str; 12] = [
+/// of what is not there yet. The time-outs are also those of commands whose page is
+/// gone.
+const TRANSIENT: [&str; 13] = [
     "detached shadow root",
     "element click intercepted",
     "element not interactable",
@@ -33,9 +34,9 @@ const TRANSIENT: [&str; 12] = [
     "no such element",
     "no such frame",
     "no such window",
-    // Also that of a script whose page is gone.
     "script timeout",
     "stale element reference",
+    "timeout",
     "unknown error",
 ];
 /// The name of element ids in responses of the driver.
