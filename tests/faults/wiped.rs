@@ -4,9 +4,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use autharmor::Client;
 use autharmor::auth::{FinishWebauthnAuth, ValidateAuth};
 use autharmor::registrations::ValidateRegistration;
+use autharmor::{Client, Secret};
 
 use super::calls::{Call, Outcome, REQUEST_ID};
 use super::expect::served;
@@ -61,6 +61,19 @@ fn freed_tokens_are_found() {
     assert_eq!(found, 1);
     let ((), found) = search(|| drop("x".repeat(100)));
     assert_eq!(found, 0);
+}
+
+#[test]
+fn secrets_are_wiped_when_they_are_dropped() {
+    // What was behind the end of the text is wiped as well.
+    let mut cleared = VALIDATION.to_owned();
+    cleared.clear();
+    for secret in [VALIDATION.into(), Secret::from(cleared)] {
+        let (copy, found) = search(|| secret.clone());
+        assert_eq!((found, copy == secret), (0, true));
+        let ((), found) = search(|| drop((secret, copy)));
+        assert_eq!(found, 0);
+    }
 }
 
 #[test]
