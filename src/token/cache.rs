@@ -301,8 +301,10 @@ impl TokenCache {
                 // Others may begin at the same moment. In an outage nobody has a
                 // token, and calls need not wait for that.
                 Taken::Unsupported
-                    if !(ticket.is_renewal || stored.is_some() || wait.has_begun)
-                        && !self.fetcher.budget.is_failing() =>
+                    if !(ticket.is_renewal
+                        || stored.is_some()
+                        || wait.has_begun
+                        || self.fetcher.budget.is_failing()) =>
                 {
                     wait.spread();
                     if self.lock().state.is_current(ticket) {
