@@ -244,9 +244,8 @@ impl TokenCache {
                 FetchOutcome::Fetched(token, life, source)
             }
             Ok(None) => FetchOutcome::Deferred,
-            Err(error) if error.kind() == ErrorKind::Auth || wait.is_over() => {
-                FetchOutcome::Refused(error)
-            }
+            Err(error) if wait.is_over() => FetchOutcome::OthersFailed(error),
+            Err(error) if error.kind() == ErrorKind::Auth => FetchOutcome::Refused(error),
             Err(error) if error.is_timeout() && now >= deadline => {
                 FetchOutcome::OutOfTime(error, now.saturating_duration_since(start))
             }
@@ -338,7 +337,7 @@ impl TokenCache {
         if let Err(error) = &result {
             let had_time = self.clock.now() < deadline || !error.is_timeout();
             if error.is_transient() && had_time {
-                lease.failed(ticket.serial);
+                lease.failed(ticket.serial, error);
             }
         }
         result

@@ -40,6 +40,9 @@ impl Fetcher {
         let left = deadline.saturating_duration_since(now);
         let length = left.clamp(Duration::from_millis(1), LENGTH);
         let name = self.holder.as_str();
+        if let Some(holder) = self.failures.others_first(now) {
+            return Taken::Held(holder);
+        }
         let take = || store.lease(&key, name, length);
         let taken = match take() {
             // It could not be ended, or is the memory of a failure: this client
@@ -91,15 +94,14 @@ pub(super) struct OwnLease<'a> {
 impl OwnLease<'_> {
     /// Ends the lease, and tells the other clients that the fetch with this
     /// number has failed.
-    pub(super) fn failed(mut self, serial: u64) {
+    pub(super) fn failed(mut self, serial: u64, error: &Error) {
         let Fetcher {
             clock,
             failures,
             holder,
             ..
         } = self.fetcher;
-        let name = failures.name(serial);
-        failures.note(&name, clock.now());
+        let name = failures.own_failed(serial, error, clock.now());
         self.is_passed = true;
         let length = shortened(&**clock, FAILURE_LENGTH);
         let passed = self.store.pass_lease(&self.key, holder, &name, length);
@@ -150,12 +152,16 @@ impl<'a> TokenWait<'a> {
     }
 
     /// Pauses before the next look into the store. Fails at the deadline, and
-    /// when the last fetch has failed and is not the first one that did.
+    /// when too many fetches have failed to wait on.
     pub(super) fn pause(&mut self, holder: &str) -> Result<(), Error> {
         let clock = &*self.fetcher.clock;
         let now = clock.now();
-        self.is_over = self.fetcher.failures.note(holder, now);
-        if self.is_over {
+        let failures = &self.fetcher.failures;
+        if failures.is_over(holder, clock) {
+            if let Some(error) = failures.own_error(holder) {
+                return Err(error);
+            }
+            self.is_over = true;
             let why = "the processes that share the token could not fetch it";
             return Err(token_error(ErrorKind::Unavailable, why));
         }
