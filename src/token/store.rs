@@ -91,10 +91,14 @@ pub trait TokenStore: Send + Sync {
     ///
     /// The client calls it after a fetch that failed: the name `next` tells the
     /// others so, and none of them begins a fetch for `length`, a second at most.
+    /// The name is less than 100 letters, digits and hyphens as well. After an error
+    /// the client calls [`release`](Self::release).
     ///
-    /// By default [`release`](Self::release) and then [`lease`](Self::lease). A
-    /// client that takes the lease between the two costs a token request, nothing
-    /// else.
+    /// By default [`release`](Self::release) and then [`lease`](Self::lease): `next`
+    /// gets the lease if nobody has it, even if `holder` had none any more. A client
+    /// that takes the lease between the two costs a token request, nothing else. In
+    /// a store that does not implement `release` nothing is passed on: the lease of
+    /// `holder` goes on to its end.
     fn pass_lease(
         &self,
         key: &TokenKey,
