@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind};
 
 /// The longest time that a process has for a fetch before another one may try.
 const LENGTH: Duration = Duration::from_secs(5);
+/// A fetch under a lease ends within this time, so that its failure can be told to
+/// others while they wait for it.
+const FETCH_TIME: Duration = Duration::from_secs(4);
 /// Retries of a fetch begin within this time: others wait for its end.
 const RETRY_TIME: Duration = Duration::from_secs(2);
 /// After a failed fetch, no other process begins one for this time.
@@ -59,6 +62,7 @@ impl Fetcher {
                 fetcher: self,
                 store,
                 key,
+                deadline: deadline.min(now + FETCH_TIME),
                 last_retry: now + length.min(RETRY_TIME),
                 is_passed: false,
             }),
@@ -86,6 +90,8 @@ pub(super) struct OwnLease<'a> {
     fetcher: &'a Fetcher,
     store: &'a dyn TokenStore,
     key: TokenKey,
+    /// When the fetch ends.
+    pub(super) deadline: Instant,
     /// Retries begin earlier.
     pub(super) last_retry: Instant,
     is_passed: bool,
@@ -102,11 +108,12 @@ impl OwnLease<'_> {
             ..
         } = self.fetcher;
         let name = failures.own_failed(serial, error, clock.now());
-        self.is_passed = true;
         let length = shortened(&**clock, FAILURE_LENGTH);
         let passed = self.store.pass_lease(&self.key, holder, &name, length);
-        if let Err(error) = passed {
-            warn("cannot be written", &error, None);
+        match passed {
+            Ok(()) => self.is_passed = true,
+            // It is released instead.
+            Err(error) => warn("cannot be written", &error, None),
         }
     }
 }

@@ -401,6 +401,64 @@ fn failures_that_are_seen_during_renewals_count() {
     assert_eq!(test.token_requests(), 1);
 }
 
+/// Another client's stored token is good, but to be renewed.
+#[test]
+fn an_old_token_from_the_store_does_not_end_the_memory_of_failures() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    for failure in ["a-failed-1", "b-failed-1"] {
+        store.change(|content| content.put(9, 10));
+        store.change(|content| content.hold(failure, seconds(60)));
+        call(&test.client).unwrap();
+        clock.advance(seconds(11));
+    }
+    // They are many by now, so this is not waited out until the deadline.
+    let begin = clock.now();
+    call(&test.client).unwrap_err();
+    assert!(clock.now() - begin < seconds(4));
+    assert_eq!(test.token_requests(), 0);
+}
+
+/// A client over a token endpoint that never responds.
+fn with_silent_endpoint(store: &LeaseStore) -> TestClient {
+    let clock = store.clock();
+    TestClient::with(
+        move |_, _, limits| {
+            clock.advance(limits.deadline.saturating_duration_since(clock.now()));
+            let kind = crate::TransportErrorKind::Timeout;
+            Err(crate::TransportError::new(kind, true))
+        },
+        |_, _, _| respond(200, "{}"),
+        |builder| builder.token_store(store.clone()).clock(store.clock()),
+    )
+}
+
+#[test]
+fn a_fetch_without_a_response_is_told_to_others_before_the_lease_ends() {
+    let store = LeaseStore::new();
+    let (test, clock) = (with_silent_endpoint(&store), store.clock());
+    let begin = clock.now();
+    let error = call(&test.client.with_timeout(seconds(60))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(
+        (clock.now() - begin, test.token_requests()),
+        (FETCH_TIME, 1)
+    );
+    let holder = store.holder().unwrap();
+    assert!(holder.contains(FAILED), "{holder}");
+}
+
+#[test]
+fn a_valid_token_from_the_store_is_used_if_the_endpoint_does_not_respond() {
+    for timeout in [1, 2, 60] {
+        let store = LeaseStore::new();
+        let test = with_silent_endpoint(&store);
+        store.change(|content| content.put(9, 20));
+        call(&test.client.with_timeout(seconds(timeout))).unwrap();
+        assert_eq!(test.token_requests(), 1);
+    }
+}
+
 /// While its client pauses, those of a machine that cannot reach the endpoint call
 /// all the time.
 #[derive(Debug)]
@@ -577,6 +635,20 @@ fn a_timeout_counts_as_a_failure_unless_the_caller_had_no_more_time() {
 }
 
 #[test]
+fn a_token_that_ends_beyond_all_time_is_not_saved() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    let mut end = std::time::SystemTime::UNIX_EPOCH;
+    for power in (0..64).rev() {
+        let step = Duration::from_secs(1 << power);
+        end = end.checked_add(step).unwrap_or(end);
+    }
+    clock.set_wall(end);
+    call(&test.client).unwrap();
+    assert!(store.change(|content| content.token.is_none()));
+}
+
+#[test]
 fn no_two_clients_have_the_same_name() {
     assert_ne!(new_holder(), new_holder());
 }
@@ -610,6 +682,48 @@ fn a_wait_ends_when_the_token_is_invalidated() {
     watch.join().unwrap();
     assert_eq!(test.token_requests(), 1, "the next one is the endpoint's");
     assert!(!clock.slept().is_empty());
+}
+
+/// A store that cannot pass leases on.
+struct BrokenPassing(LeaseStore);
+
+impl TokenStore for BrokenPassing {
+    fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
+        self.0.load(key)
+    }
+
+    fn save(&self, key: &TokenKey, token: &StoredToken) -> io::Result<()> {
+        self.0.save(key, token)
+    }
+
+    fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
+        self.0.remove(key, token)
+    }
+
+    fn lease(&self, key: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
+        self.0.lease(key, holder, length)
+    }
+
+    fn release(&self, key: &TokenKey, holder: &str) -> io::Result<()> {
+        self.0.release(key, holder)
+    }
+
+    fn pass_lease(&self, _: &TokenKey, _: &str, _: &str, _: Duration) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+}
+
+#[test]
+fn a_lease_that_cannot_be_passed_on_is_released() {
+    let store = LeaseStore::new();
+    let passing = BrokenPassing(store.clone());
+    let test = TestClient::with(
+        |_, _, _| respond(503, ""),
+        |_, _, _| respond(200, "{}"),
+        |builder| builder.token_store(passing).clock(store.clock()),
+    );
+    call(&test.client).unwrap_err();
+    assert_eq!(store.holder(), None);
 }
 
 /// A store whose leases fail.
@@ -701,6 +815,12 @@ fn without_leases_a_client_without_a_token_looks_twice() {
         clock.advance(seconds(580));
         call(&client).unwrap();
         assert_eq!(test.token_requests(), 1 + usize::from(!is_found));
+        assert_eq!(clock.slept(), slept);
+
+        // Nor one whose token has ended: others have not begun with it.
+        clock.advance(seconds(601));
+        call(&client).unwrap();
+        assert_eq!(test.token_requests(), 2 + usize::from(!is_found));
         assert_eq!(clock.slept(), slept);
     }
 }

@@ -857,9 +857,9 @@ fn a_removal_that_comes_late_changes_nothing() {
     let remove = |is_it: &dyn Fn() -> bool| private_file::remove_if(&path, |_| is_it());
     assert!(!remove(&|| true).unwrap(), "there is none");
 
-    private_file::write_new(&path, b"old").unwrap();
+    write_new(&path, b"old").unwrap();
     let replaced = || {
-        private_file::write_new(&path, b"new").unwrap();
+        write_new(&path, b"new").unwrap();
         false
     };
     assert!(!remove(&replaced).unwrap());
