@@ -69,9 +69,9 @@ pub trait TokenStore: Send + Sync {
     /// [`check_credentials`](crate::Client::check_credentials), takes no lease.
     ///
     /// By default [`Lease::Unsupported`]: then each client that needs a token
-    /// fetches one. So that not all do at a common start, a call without a valid
-    /// token first waits for a random time of up to a second, and looks into the
-    /// store again; a store that only one process uses returns
+    /// fetches one. So that not all do at a common start, the first call of a client
+    /// waits for a random time of up to a second if there is no valid token, and
+    /// looks into the store again; a store that only one process uses returns
     /// [`Lease::Granted`] to save that time. After an error the client fetches a
     /// token at once.
     fn lease(&self, key: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
