@@ -510,9 +510,12 @@ fn one_bad_machine_with_several_processes_does_not_lock_out_the_others() {
     for seed in 0..32 {
         let store = LeaseStore::new();
         let client = |is_bad, clock: Arc<BusyClock>| {
-            let token = move |number, _: &_, _| match is_bad {
-                true => respond(503, ""),
-                false => token(number, 600),
+            let token = move |number, _: &_, _| {
+                if is_bad {
+                    respond(503, "")
+                } else {
+                    token(number, 600)
+                }
             };
             let store = store.clone();
             let set = |builder: ClientBuilder| builder.token_store(store).clock(clock);
