@@ -933,17 +933,17 @@ fn everything_at_once() {
         foreign_leases: 2,
         ..NONE
     };
+    // No time passes while others have a lease, so there is no renewal.
+    let mut expected = EVERY_STEP_WITH_A_STORE.to_vec();
+    expected.retain(|step| *step != "a renewal by another process");
+    expected.push("a token that another process fetched meanwhile");
     check(
         [
             Model::new(false, [1; 3], true, memory),
             Model::new(true, [1; 3], true, store),
             Model::new(true, [1; 3], true, leases),
         ],
-        &[
-            &EVERY_STEP_WITH_A_STORE[..],
-            &["a token that another process fetched meanwhile"],
-        ]
-        .concat(),
+        &expected,
     );
 }
 
