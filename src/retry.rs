@@ -157,11 +157,6 @@ impl Budget {
         }
     }
 
-    /// Whether the last attempt failed.
-    pub(crate) fn is_failing(&self) -> bool {
-        self.left.load(Ordering::Relaxed) & FAILING != 0
-    }
-
     /// Records a failed attempt. Returns whether there was an outage already.
     fn failed(&self, now: Instant) -> bool {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);

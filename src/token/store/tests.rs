@@ -895,18 +895,18 @@ fn a_lease_file_of_a_process_that_was_killed_is_replaced() {
     assert_eq!(take(&store, "one", secs(5)), Lease::Held("two".to_owned()));
 
     // Of one that was killed while it wrote, and of one that asked for too much.
-    for text in [
-        "",
-        r#"{"holder":"#,
-        r#"{"holder":"one","milliseconds":999999999}"#,
+    for (text, seconds) in [
+        ("", 5),
+        (r#"{"holder":"#, 5),
+        (r#"{"holder":"one","milliseconds":999999999}"#, 10),
     ] {
         fs::write(lease_path(&store), text).unwrap();
-        written(&store, SystemTime::now() - secs(9));
+        written(&store, SystemTime::now() - secs(seconds - 1));
         assert!(
             matches!(take(&store, "two", secs(5)), Lease::Held(_)),
             "{text}"
         );
-        written(&store, SystemTime::now() - secs(11));
+        written(&store, SystemTime::now() - secs(seconds + 1));
         assert_eq!(take(&store, "two", secs(5)), Lease::Granted, "{text}");
     }
     assert_eq!(folder.files(), 1);
@@ -995,7 +995,7 @@ fn a_late_takeover_does_not_touch_the_new_lease() {
 fn a_process_that_is_killed_while_it_takes_over_does_not_block_the_next() {
     let folder = Folder::new("killed-twice");
     let store = folder.store();
-    for distance in [secs(10), secs(24 * 60 * 60)] {
+    for distance in [secs(2), secs(24 * 60 * 60)] {
         for is_ahead in [false, true] {
             let now = SystemTime::now();
             take(&store, "one", secs(5));
@@ -1003,8 +1003,10 @@ fn a_process_that_is_killed_while_it_takes_over_does_not_block_the_next() {
             let seen = Version::read(&lease_path(&store)).unwrap().unwrap();
             let claim = seen.claim(&lease_path(&store));
             write_new(&claim, b"").unwrap();
+            // What the former holder's name says is over.
+            let held = Lease::Held(String::new());
             for _ in 0..2 {
-                assert_eq!(take(&store, "two", secs(5)), Lease::Held("one".to_owned()));
+                assert_eq!(take(&store, "two", secs(5)), held);
             }
             let changed = if is_ahead {
                 // By the time of the look, some of it has passed.
@@ -1014,11 +1016,30 @@ fn a_process_that_is_killed_while_it_takes_over_does_not_block_the_next() {
             };
             set_modified(&claim, changed);
             // The first one cleans up.
-            assert_eq!(take(&store, "two", secs(5)), Lease::Held("one".to_owned()));
+            assert_eq!(take(&store, "two", secs(5)), held);
             assert_eq!(take(&store, "two", secs(5)), Lease::Granted);
             store.release(&key("a"), "two").unwrap();
             assert_eq!(folder.files(), 0);
         }
+    }
+}
+
+#[test]
+fn a_takeover_removes_what_killed_processes_have_left() {
+    let folder = Folder::new("left");
+    let store = folder.store();
+    for (age, files) in [(9, 2), (11, 1)] {
+        take(&store, "one", secs(5));
+        written(&store, SystemTime::now() - secs(age));
+        let seen = Version::read(&lease_path(&store)).unwrap().unwrap();
+        // It was killed after it had renamed the file.
+        fs::rename(lease_path(&store), seen.claim(&lease_path(&store))).unwrap();
+        take(&store, "two", secs(5));
+        written(&store, SystemTime::now() - secs(6));
+        assert_eq!(take(&store, "three", secs(5)), Lease::Granted);
+        assert_eq!(folder.files(), files, "{age} s");
+        fs::remove_file(lease_path(&store)).unwrap();
+        let _ = fs::remove_file(seen.claim(&lease_path(&store)));
     }
 }
 
