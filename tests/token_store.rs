@@ -384,9 +384,12 @@ fn a_torn_or_foreign_file_costs_one_token_request() {
 }
 
 #[cfg(not(unix))]
-#[test]
-#[ignore = "files have no mode on this platform"]
-fn a_file_that_others_can_read_is_not_used_and_the_log_names_it() {}
+mod modes {
+    autharmor_test_support::ignored_tests! {
+        "files have no mode on this platform":
+        a_file_that_others_can_read_is_not_used_and_the_log_names_it
+    }
+}
 
 #[cfg(unix)]
 mod modes {
