@@ -345,62 +345,6 @@ fn the_figures_of_the_readme_are_those_of_the_measurements() {
     }
 }
 
-/// The rows below the head of a table.
-fn rows<'a>(text: &'a str, head: &str) -> Vec<Vec<&'a str>> {
-    let (_, table) = text.split_once(head).expect(head);
-    let rows = table.lines().skip(2);
-    rows.take_while(|line| line.starts_with('|'))
-        .map(cells)
-        .collect()
-}
-
-#[test]
-fn the_figures_of_the_manual_are_those_of_the_simulation() {
-    let (chapter, report) = (
-        read("src/guide/fleet-costs.md"),
-        read("benches/fleet/README.md"),
-    );
-    assert!(chapter.contains("`benches/fleet/README.md`"));
-
-    let start = "| clients | token shared through | cold start |";
-    let shown = rows(&chapter, start);
-    assert!(!shown.is_empty());
-    let measured = rows(&report, start);
-    for row in shown {
-        assert!(measured.contains(&row), "{row:?}");
-    }
-
-    let shown = rows(
-        &chapter,
-        "| clients | token shared through | requests per read |",
-    );
-    let measured = rows(&report, "| clients | what fails |");
-    assert!(!shown.is_empty());
-    for row in shown {
-        let sharing = match row[1] {
-            "a store without leases" => "store",
-            "a store with leases" => "leases",
-            other => other,
-        };
-        let expected = [&[row[0], "503", "ends", sharing], &row[2..]].concat();
-        let is_it = |measured: &Vec<&str>| [&measured[..4], &measured[5..]].concat() == expected;
-        assert!(measured.iter().any(is_it), "{row:?}");
-    }
-
-    let most = |clients: &str| {
-        let is_it = |row: &&Vec<&str>| row[0] == clients && row[1..4] == ["503", "ends", "leases"];
-        measured.iter().find(is_it).unwrap()[6]
-    };
-    let claim = format!(
-        "at most {} in a second of the 1,000 clients below, {} of the 10,000",
-        most("1000"),
-        most("10000")
-    );
-    let chapter = read("src/guide/fleet.md");
-    let text: Vec<&str> = chapter.split_whitespace().collect();
-    assert!(text.join(" ").contains(&claim), "{claim}");
-}
-
 #[test]
 fn the_figures_of_the_manual_about_fleets_are_those_of_the_simulation() {
     let chapters = chapters();

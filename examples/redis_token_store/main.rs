@@ -26,11 +26,11 @@ use std::error::Error;
 use autharmor::emulator::Emulator;
 use autharmor::{ClientBuilder, PageQuery};
 
-use crate::store::RedisTokenStore;
+use crate::store::{RedisTokenStore, TIMEOUT};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let url = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1/".to_owned());
-    if let Err(error) = RedisTokenStore::new(&url)?.check() {
+    if let Err(error) = RedisTokenStore::new(&url, TIMEOUT)?.check() {
         println!("no Redis, so every process fetches a token of its own: {error}");
     }
     if env::var("AUTHARMOR_CLIENT_ID").is_ok_and(|id| !id.is_empty()) {
@@ -51,7 +51,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Does what one process would do. It shares nothing with the next but Redis.
 fn process(builder: ClientBuilder, url: &str) -> Result<(), Box<dyn Error>> {
-    let client = builder.token_store(RedisTokenStore::new(url)?).build()?;
+    let client = builder
+        .token_store(RedisTokenStore::new(url, TIMEOUT)?)
+        .build()?;
     let users = client.list_users(PageQuery::new())?;
     println!("users on the first page: {}", users.records.len());
     Ok(())

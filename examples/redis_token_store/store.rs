@@ -8,11 +8,8 @@ use std::time::{Duration, SystemTime};
 use autharmor::{Lease, Secret, StoredToken, TokenKey, TokenStore};
 use redis::{Client, Cmd, Connection, FromRedisValue, RedisError, RedisResult, cmd};
 
-/// The client calls its store within no deadline, so the store has its own:
-/// for connecting to each address of the host, and for every reply.
-/// The system resolves the host name, in its own time; an IP address in the URL
-/// avoids that.
-const TIMEOUT: Duration = Duration::from_millis(500);
+/// A good timeout for a Redis nearby.
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
 /// Separates the keys from all others in the same Redis.
 const NAMESPACE: &str = "autharmor:token:";
 /// In one step, so that no newer token and no lease of another client is deleted.
@@ -32,6 +29,7 @@ const REPLACE_IF_IT_IS: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then \
 /// client that fetches the next token has a lease there.
 pub(crate) struct RedisTokenStore {
     redis: Client,
+    timeout: Duration,
     /// Made when it is needed. Held for one command at a time.
     connection: Mutex<Option<Connection>>,
 }
@@ -39,9 +37,15 @@ pub(crate) struct RedisTokenStore {
 impl RedisTokenStore {
     /// A store in the Redis at this URL, `redis://user:password@host:port/db`.
     /// Nothing is sent yet.
-    pub(crate) fn new(url: &str) -> io::Result<Self> {
+    ///
+    /// The client calls its store within no deadline, so the store has its own,
+    /// `timeout`: for connecting to each address of the host, and for every reply.
+    /// The system resolves the host name, in its own time; an IP address in the
+    /// URL avoids that.
+    pub(crate) fn new(url: &str, timeout: Duration) -> io::Result<Self> {
         Ok(Self {
             redis: Client::open(url).map_err(|error| without_detail(&error))?,
+            timeout,
             connection: Mutex::new(None),
         })
     }
@@ -82,9 +86,9 @@ impl RedisTokenStore {
     }
 
     fn connect(&self) -> RedisResult<Connection> {
-        let connection = self.redis.get_connection_with_timeout(TIMEOUT)?;
-        connection.set_read_timeout(Some(TIMEOUT))?;
-        connection.set_write_timeout(Some(TIMEOUT))?;
+        let connection = self.redis.get_connection_with_timeout(self.timeout)?;
+        connection.set_read_timeout(Some(self.timeout))?;
+        connection.set_write_timeout(Some(self.timeout))?;
         Ok(connection)
     }
 

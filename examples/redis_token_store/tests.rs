@@ -22,10 +22,12 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use redis::{Cmd, FromRedisValue, cmd};
 use serde_json::{Value, json};
 
-use crate::store::RedisTokenStore;
+use crate::store::{RedisTokenStore, TIMEOUT};
 
 const PROGRAM: &str = "redis-server";
 const PASSWORD: &str = "pa55word";
+/// A busy machine may need longer than a program waits.
+const PATIENT: Duration = Duration::from_secs(20);
 const SECRET: &str = "s3cr3t-t0ken";
 
 /// The name and the function of each test.
@@ -136,7 +138,7 @@ impl Redis {
     }
 
     fn store(&self) -> RedisTokenStore {
-        RedisTokenStore::new(&self.url()).unwrap()
+        RedisTokenStore::new(&self.url(), PATIENT).unwrap()
     }
 
     /// Runs a command as another program in the same Redis.
@@ -480,17 +482,21 @@ fn calls_do_without_a_redis_that_is_gone_and_find_it_again() {
 
 fn calls_do_without_a_redis_that_hangs() {
     let redis = Redis::start(&[]);
-    let (store, emulator) = (redis.store(), emulator());
-    store.save(&key("a"), &stored("one", 100)).unwrap();
-    store.save(&key("b"), &stored("two", 100)).unwrap();
+    let hasty = || RedisTokenStore::new(&redis.url(), TIMEOUT).unwrap();
+    let (store, emulator) = (hasty(), emulator());
+    redis.store().save(&key("b"), &stored("two", 100)).unwrap();
+    // Its connection is there already, or not yet.
+    while store.check().is_err() {}
     redis.freeze();
-    for store in [&store, &redis.store()] {
+    for store in [&store, &hasty()] {
         let error = store.load(&key("a")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
-    call(&client(&emulator, &redis));
+    let builder = emulator.client_builder().retry(RetryPolicy::off());
+    call(&builder.token_store(hasty()).build().unwrap());
     redis.thaw();
     // The reply to the earlier command must not be taken for this one's.
+    while store.check().is_err() {}
     assert_eq!(load(&store, "b").as_deref(), Some("two"));
 }
 
@@ -505,7 +511,7 @@ fn a_user_with_the_least_rights_is_enough() {
     arguments.extend(rights.split(' '));
     let redis = Redis::start(&arguments);
     let url = format!("{}?user=door&pass={PASSWORD}", redis.url());
-    let store = RedisTokenStore::new(&url).unwrap();
+    let store = RedisTokenStore::new(&url, PATIENT).unwrap();
     store.check().unwrap();
     store.save(&key("a"), &stored("one", 100)).unwrap();
     assert_eq!(load(&store, "a").as_deref(), Some("one"));
@@ -515,7 +521,7 @@ fn a_user_with_the_least_rights_is_enough() {
     assert_eq!(lease.unwrap(), Lease::Granted);
     store.release(&key("a"), "one").unwrap();
     // In another database than the first.
-    let other = RedisTokenStore::new(&format!("{url}&db=1")).unwrap();
+    let other = RedisTokenStore::new(&format!("{url}&db=1"), PATIENT).unwrap();
     other.save(&key("a"), &stored("two", 100)).unwrap();
     assert_eq!(
         (load(&other, "a").as_deref(), load(&store, "a")),
@@ -535,7 +541,7 @@ fn errors_hold_neither_token_nor_password() {
     let (store, token) = (redis.store(), stored(SECRET, 100));
     let no_url = format!("nonsense://door:{PASSWORD}@localhost/");
     let as_nobody = format!("{}?user=nobody&pass={PASSWORD}", redis.url());
-    let nobody = RedisTokenStore::new(&as_nobody).unwrap();
+    let nobody = RedisTokenStore::new(&as_nobody, PATIENT).unwrap();
     let () = redis.query(cmd("RPUSH").arg(name("b")).arg(token.encode().expose()));
 
     let errors = [
@@ -543,7 +549,7 @@ fn errors_hold_neither_token_nor_password() {
         store.load(&key("b")).unwrap_err(),
         store.remove(&key("b"), token.token()).unwrap_err(),
         nobody.check().unwrap_err(),
-        RedisTokenStore::new(&no_url).unwrap_err(),
+        RedisTokenStore::new(&no_url, PATIENT).unwrap_err(),
     ];
     let errors = errors.map(|error| format!("{error} {error:?}")).join("\n");
     let printed = format!("{store:?} {nobody:?}\n{errors}");

@@ -240,13 +240,14 @@ impl TokenCache {
         let now = self.clock.now();
         let outcome = match result.clone() {
             Ok(Some((token, life, source))) => {
-                self.fetcher.failures.forget();
+                if !life.wants_renewal(life.start) {
+                    self.fetcher.failures.forget();
+                }
                 FetchOutcome::Fetched(token, life, source)
             }
             Ok(None) => FetchOutcome::Deferred,
-            Err(error) if error.kind() == ErrorKind::Auth || wait.is_over() => {
-                FetchOutcome::Refused(error)
-            }
+            Err(error) if wait.is_over() => FetchOutcome::OthersFailed(error),
+            Err(error) if error.kind() == ErrorKind::Auth => FetchOutcome::Refused(error),
             Err(error) if error.is_timeout() && now >= deadline => {
                 FetchOutcome::OutOfTime(error, now.saturating_duration_since(start))
             }
@@ -284,6 +285,13 @@ impl TokenCache {
             if stored.as_ref().is_some_and(is_fresh) {
                 return Ok(stored);
             }
+            let deadline = if stored.is_some() && !ticket.is_renewal {
+                // It is valid. The other half of the time is for the call itself.
+                let now = self.clock.now();
+                now + deadline.saturating_duration_since(now) / 2
+            } else {
+                deadline
+            };
             let result = match self.fetcher.lease(credentials, deadline) {
                 Taken::Granted(lease) => self.request_under(lease, credentials, ticket, deadline),
                 // The present token is valid, or the stored one.
@@ -298,12 +306,8 @@ impl TokenCache {
                     }
                     Err(out_of_time())
                 }
-                // Others may begin at the same moment. In an outage nobody has a
-                // token, and calls need not wait for that.
-                Taken::Unsupported
-                    if !(ticket.is_renewal || stored.is_some() || wait.has_begun)
-                        && !self.fetcher.budget.is_failing() =>
-                {
+                // Others may start at the same moment.
+                Taken::Unsupported if ticket.serial == 1 && stored.is_none() && !wait.has_begun => {
                     wait.spread();
                     if self.lock().state.is_current(ticket) {
                         continue;
@@ -333,12 +337,12 @@ impl TokenCache {
         if let Some(stored) = self.stored(credentials, ticket, true).filter(is_fresh) {
             return Ok(stored);
         }
-        let last_retry = deadline.min(lease.last_retry);
-        let result = self.request(credentials, ticket, deadline, last_retry);
+        let last_retry = lease.deadline.min(lease.last_retry);
+        let result = self.request(credentials, ticket, lease.deadline, last_retry);
         if let Err(error) = &result {
             let had_time = self.clock.now() < deadline || !error.is_timeout();
             if error.is_transient() && had_time {
-                lease.failed(ticket.serial);
+                lease.failed(ticket.serial, error);
             }
         }
         result

@@ -234,10 +234,14 @@ impl Fetcher {
         let (Some(store), Some(text)) = (&self.settings.store, &token.text) else {
             return;
         };
+        // A clock may say what it likes.
+        let Some(expires_at) = life.start.wall.checked_add(life.length) else {
+            return;
+        };
         let stored = StoredToken {
             token: text.clone(),
             issued_at: life.start.wall,
-            expires_at: life.start.wall + life.length,
+            expires_at,
         };
         if let Err(error) = store.save(&self.key(credentials), &stored) {
             warn("cannot be written", &error, Some(text));

@@ -12,6 +12,9 @@ use crate::error::{Error, ErrorKind};
 
 /// The longest time that a process has for a fetch before another one may try.
 const LENGTH: Duration = Duration::from_secs(5);
+/// A fetch under a lease ends within this time, so that its failure can be told to
+/// others while they wait for it.
+const FETCH_TIME: Duration = Duration::from_secs(4);
 /// Retries of a fetch begin within this time: others wait for its end.
 const RETRY_TIME: Duration = Duration::from_secs(2);
 /// After a failed fetch, no other process begins one for this time.
@@ -40,6 +43,9 @@ impl Fetcher {
         let left = deadline.saturating_duration_since(now);
         let length = left.clamp(Duration::from_millis(1), LENGTH);
         let name = self.holder.as_str();
+        if let Some(holder) = self.failures.others_first(now) {
+            return Taken::Held(holder);
+        }
         let take = || store.lease(&key, name, length);
         let taken = match take() {
             // It could not be ended, or is the memory of a failure: this client
@@ -56,6 +62,7 @@ impl Fetcher {
                 fetcher: self,
                 store,
                 key,
+                deadline: deadline.min(now + FETCH_TIME),
                 last_retry: now + length.min(RETRY_TIME),
                 is_passed: false,
             }),
@@ -83,6 +90,8 @@ pub(super) struct OwnLease<'a> {
     fetcher: &'a Fetcher,
     store: &'a dyn TokenStore,
     key: TokenKey,
+    /// When the fetch ends.
+    pub(super) deadline: Instant,
     /// Retries begin earlier.
     pub(super) last_retry: Instant,
     is_passed: bool,
@@ -91,20 +100,20 @@ pub(super) struct OwnLease<'a> {
 impl OwnLease<'_> {
     /// Ends the lease, and tells the other clients that the fetch with this
     /// number has failed.
-    pub(super) fn failed(mut self, serial: u64) {
+    pub(super) fn failed(mut self, serial: u64, error: &Error) {
         let Fetcher {
             clock,
             failures,
             holder,
             ..
         } = self.fetcher;
-        let name = failures.name(serial);
-        failures.note(&name, clock.now());
-        self.is_passed = true;
+        let name = failures.own_failed(serial, error, clock.now());
         let length = shortened(&**clock, FAILURE_LENGTH);
         let passed = self.store.pass_lease(&self.key, holder, &name, length);
-        if let Err(error) = passed {
-            warn("cannot be written", &error, None);
+        match passed {
+            Ok(()) => self.is_passed = true,
+            // It is released instead.
+            Err(error) => warn("cannot be written", &error, None),
         }
     }
 }
@@ -150,12 +159,16 @@ impl<'a> TokenWait<'a> {
     }
 
     /// Pauses before the next look into the store. Fails at the deadline, and
-    /// when the last fetch has failed and is not the first one that did.
+    /// when too many fetches have failed to wait on.
     pub(super) fn pause(&mut self, holder: &str) -> Result<(), Error> {
         let clock = &*self.fetcher.clock;
         let now = clock.now();
-        self.is_over = self.fetcher.failures.note(holder, now);
-        if self.is_over {
+        let failures = &self.fetcher.failures;
+        if failures.is_over(holder, clock) {
+            if let Some(error) = failures.own_error(holder) {
+                return Err(error);
+            }
+            self.is_over = true;
             let why = "the processes that share the token could not fetch it";
             return Err(token_error(ErrorKind::Unavailable, why));
         }

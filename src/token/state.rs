@@ -11,8 +11,8 @@ const MARGIN: Duration = Duration::from_secs(30);
 /// The least time between two token requests because of a 401. Without it,
 /// anybody who can cause a 401 could cause traffic.
 const REFETCH_INTERVAL: Duration = Duration::from_secs(30);
-/// Refused credentials are not tried again for this time, and no token is
-/// waited for that other processes could not fetch.
+/// Refused credentials are not tried again for this time, and the store is not
+/// asked for a token that other processes could not fetch.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(1);
 /// After a failed renewal, a valid token is not renewed for this time.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
@@ -118,7 +118,7 @@ pub(super) enum Next<T, E> {
     Fetch(Ticket),
     /// Wait for the fetch under way.
     Wait,
-    /// Fail with the token endpoint's last refusal.
+    /// Fail with the token endpoint's last refusal, or that of other processes.
     Fail(E),
     /// Fail because no time is left.
     OutOfTime,
@@ -128,8 +128,10 @@ pub(super) enum Next<T, E> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum FetchOutcome<T, E> {
     Fetched(T, Life, Source),
-    /// The endpoint refused the credentials, or other processes cannot fetch.
+    /// The endpoint refused the credentials.
     Refused(E),
+    /// Nothing was asked of the endpoint: other processes could not fetch.
+    OthersFailed(E),
     Failed(E),
     /// The caller that fetched had no more time than this.
     OutOfTime(E, Duration),
@@ -169,6 +171,8 @@ pub(super) struct State<T, E> {
     generation: u64,
     /// The endpoint's refusal, and until when it is repeated.
     refusal: Option<(Instant, E)>,
+    /// The failure of other processes, and until when it is repeated.
+    others_failed: Option<(Instant, E)>,
     no_renewal_before: Option<Instant>,
     /// When a 401 last cost a token request.
     last_refetch: Option<Instant>,
@@ -200,6 +204,7 @@ impl<T: Clone, E: Clone> State<T, E> {
             serial: 0,
             generation: 0,
             refusal: None,
+            others_failed: None,
             no_renewal_before: None,
             last_refetch: None,
             is_after_401: false,
@@ -233,8 +238,10 @@ impl<T: Clone, E: Clone> State<T, E> {
         deadline: Instant,
         source: Source,
     ) -> Next<T, E> {
-        match &self.refusal {
-            Some((end, refusal)) if now.mono < *end => Next::Fail(refusal.clone()),
+        let others_failed = self.others_failed.as_ref();
+        let others_failed = others_failed.filter(|_| source == Source::StoreOrEndpoint);
+        match self.refusal.as_ref().or(others_failed) {
+            Some((end, error)) if now.mono < *end => Next::Fail(error.clone()),
             _ if now.mono >= deadline => Next::OutOfTime,
             _ if self.fetch.is_some() => Next::Wait,
             _ => Next::Fetch(self.begin_fetch(now, source, false)),
@@ -299,6 +306,7 @@ impl<T: Clone, E: Clone> State<T, E> {
                     self.skips_store = false;
                 }
                 self.refusal = None;
+                self.others_failed = None;
                 self.no_renewal_before = None;
                 self.is_after_401 = false;
                 self.token = Some(Cached {
@@ -313,6 +321,10 @@ impl<T: Clone, E: Clone> State<T, E> {
             FetchOutcome::Refused(error) => {
                 self.no_renewal_before = after(RENEWAL_PAUSE);
                 self.refusal = after(REFUSAL_MEMORY).map(|end| (end, error.clone()));
+            }
+            FetchOutcome::OthersFailed(error) => {
+                self.no_renewal_before = after(RENEWAL_PAUSE);
+                self.others_failed = after(REFUSAL_MEMORY).map(|end| (end, error.clone()));
             }
             FetchOutcome::Failed(_) | FetchOutcome::OutOfTime(..) => {
                 self.no_renewal_before = after(RENEWAL_PAUSE);
@@ -342,12 +354,17 @@ impl<T: Clone, E: Clone> State<T, E> {
             return Ok(None);
         }
         match outcome {
-            // The store's token says nothing of the endpoint.
-            FetchOutcome::Fetched(_, _, Source::StoreOrEndpoint) if source == Source::Endpoint => {
+            // The store's token says nothing of the endpoint, nor do others.
+            FetchOutcome::Fetched(_, _, Source::StoreOrEndpoint)
+            | FetchOutcome::OthersFailed(_)
+                if source == Source::Endpoint =>
+            {
                 Ok(None)
             }
             FetchOutcome::Fetched(token, ..) => Ok(Some(token)),
-            FetchOutcome::Refused(error) | FetchOutcome::Failed(error) => Err(error),
+            FetchOutcome::Refused(error)
+            | FetchOutcome::OthersFailed(error)
+            | FetchOutcome::Failed(error) => Err(error),
             // With less time the next fetch would end the same way.
             FetchOutcome::OutOfTime(error, taken) if left <= taken => Err(error),
             FetchOutcome::OutOfTime(..) | FetchOutcome::Deferred | FetchOutcome::Abandoned => {
@@ -408,6 +425,7 @@ impl<T: Clone, E: Clone> State<T, E> {
         self.skips_store = true;
         self.is_after_401 = false;
         self.refusal = None;
+        self.others_failed = None;
     }
 }
 

@@ -69,9 +69,9 @@ pub trait TokenStore: Send + Sync {
     /// [`check_credentials`](crate::Client::check_credentials), takes no lease.
     ///
     /// By default [`Lease::Unsupported`]: then each client that needs a token
-    /// fetches one. So that not all do at a common start, a call without a valid
-    /// token first waits for a random time of up to a second, and looks into the
-    /// store again; a store that only one process uses returns
+    /// fetches one. So that not all do at a common start, the first call of a client
+    /// waits for a random time of up to a second if there is no valid token, and
+    /// looks into the store again; a store that only one process uses returns
     /// [`Lease::Granted`] to save that time. After an error the client fetches a
     /// token at once.
     fn lease(&self, key: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
@@ -91,10 +91,14 @@ pub trait TokenStore: Send + Sync {
     ///
     /// The client calls it after a fetch that failed: the name `next` tells the
     /// others so, and none of them begins a fetch for `length`, a second at most.
+    /// The name is less than 100 letters, digits and hyphens as well. After an error
+    /// the client calls [`release`](Self::release).
     ///
-    /// By default [`release`](Self::release) and then [`lease`](Self::lease). A
-    /// client that takes the lease between the two costs a token request, nothing
-    /// else.
+    /// By default [`release`](Self::release) and then [`lease`](Self::lease): `next`
+    /// gets the lease if nobody has it, even if `holder` had none any more. A client
+    /// that takes the lease between the two costs a token request, nothing else. In
+    /// a store that does not implement `release` nothing is passed on: the lease of
+    /// `holder` goes on to its end.
     fn pass_lease(
         &self,
         key: &TokenKey,

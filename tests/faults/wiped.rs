@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use autharmor::auth::{FinishWebauthnAuth, StartAuthenticatorAuth, ValidateAuth};
 use autharmor::registrations::{StartWebauthnRegistration, ValidateRegistration};
-use autharmor::{Client, HttpRequest, Limits};
+use autharmor::{Client, HttpRequest, Limits, Secret};
 
 use super::calls::{Call, ID, Outcome, REQUEST_ID, token_body};
 use super::expect::served;
@@ -101,6 +101,19 @@ fn no_secret_is_left_when_the_last_owner_drops_it() {
             assert!(registered.aa_sig.is_some());
         });
         assert_eq!(found, 0, "freed blocks with {needle}");
+    }
+}
+
+#[test]
+fn secrets_are_wiped_when_they_are_dropped() {
+    // What was behind the end of the text is wiped as well.
+    let mut cleared = VALIDATION.to_owned();
+    cleared.clear();
+    for secret in [VALIDATION.into(), Secret::from(cleared)] {
+        let (copy, found) = search(VALIDATION, || secret.clone());
+        assert_eq!((found, copy == secret), (0, true));
+        let ((), found) = search(VALIDATION, || drop((secret, copy)));
+        assert_eq!(found, 0);
     }
 }
 

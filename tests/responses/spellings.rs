@@ -79,7 +79,7 @@ fn names_of_the_credential() {
 
 #[test]
 fn names_of_a_page_s_position() {
-    let request = list_users(&UserQuery::new());
+    let request = list_users(UserQuery::new());
     let body = json!({"user_records": [], "page_info": {}});
     assert_spellings(
         &request,

@@ -175,7 +175,7 @@ impl Service {
     ) -> Result<HttpResponse, TransportError> {
         let path = request.uri().path().to_owned();
         let arrival = self.clock.elapsed();
-        let (end, status, retry_after) = {
+        let (end, status, retry_after, is_stalled) = {
             let mut hosts = self.lock();
             if is_reader {
                 count(&mut hosts.for_reads, arrival);
@@ -184,15 +184,17 @@ impl Service {
                 let is_first = hosts.login.seconds.is_empty();
                 let (end, status, retry_after) = hosts.login.arrive(arrival);
                 let stall = if is_first { self.stall } else { Duration::ZERO };
-                (end + stall, status, retry_after)
+                (end + stall, status, retry_after, !stall.is_zero())
             } else {
                 let (end, status, retry_after) = hosts.api.arrive(arrival);
                 let is_refused = status == 200 && !self.is_valid(request, &hosts.issued, arrival);
-                (end, if is_refused { 401 } else { status }, retry_after)
+                let status = if is_refused { 401 } else { status };
+                (end, status, retry_after, false)
             }
         };
         let left = limits.deadline.saturating_duration_since(self.clock.now());
-        if end >= arrival + left {
+        // A process that stands still finds the response when it goes on.
+        if end >= arrival + left && !is_stalled {
             self.clock.sleep(left);
             return Err(TransportError::new(TransportErrorKind::Timeout, true));
         }

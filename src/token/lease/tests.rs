@@ -323,14 +323,28 @@ fn after_failures(failures: &'static [&str]) -> (LeaseStore, TestClient, Result<
     (store, test, result)
 }
 
+/// The failures of two clients, for longer than a client waits.
+const MANY_FAILURES: [&str; 40] = {
+    let mut names = ["a-failed-1"; 40];
+    let mut number = 1;
+    while number < names.len() {
+        names[number] = "b-failed-1";
+        number += 2;
+    }
+    names
+};
+
 #[test]
-fn the_failures_of_one_other_client_are_waited_out_and_that_of_a_second_is_shared() {
+fn failures_of_others_are_waited_out_for_three_seconds() {
     for (failures, is_served) in [
         (&["a-failed-1"][..], true),
         (&["a-failed-1", "a-failed-2"], true),
-        (&["a-failed-1", "b-failed-1"], false),
+        (&["a-failed-1", "b-failed-1"], true),
+        (&MANY_FAILURES, false),
     ] {
-        let (_, test, result) = after_failures(failures);
+        let (store, test, result) = after_failures(failures);
+        let slept: Duration = store.clock().slept().iter().sum();
+        assert!(slept < seconds(4), "{failures:?}: {slept:?}");
         assert_eq!(result.is_ok(), is_served, "{failures:?}");
         assert_eq!(test.token_requests(), usize::from(is_served));
         if let Err(error) = result {
@@ -342,12 +356,13 @@ fn the_failures_of_one_other_client_are_waited_out_and_that_of_a_second_is_share
 
 #[test]
 fn in_a_known_outage_calls_fail_at_once_until_there_is_a_token() {
-    let (store, test, _) = after_failures(&["a-failed-1", "b-failed-1"]);
+    let (store, test, _) = after_failures(&MANY_FAILURES);
     let clock = store.clock();
     let slept = clock.slept();
     let loads = store.change(|content| content.loads);
     call(&test.client).unwrap_err();
     assert_eq!(store.change(|content| content.loads), loads, "no look");
+    store.on_load(|_, _| ());
     clock.advance(seconds(1));
     store.change(|content| content.hold("b-failed-2", seconds(1)));
     let error = call(&test.client).unwrap_err();
@@ -381,7 +396,148 @@ fn failures_that_are_seen_during_renewals_count() {
     clock.advance(seconds(10));
     let error = call(&test.client).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert_eq!((test.token_requests(), clock.slept().len()), (1, 0));
+    let slept: Duration = clock.slept().iter().sum();
+    assert!(slept < seconds(4), "{slept:?}");
+    assert_eq!(test.token_requests(), 1);
+}
+
+/// Another client's stored token is good, but to be renewed.
+#[test]
+fn an_old_token_from_the_store_does_not_end_the_memory_of_failures() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    for failure in ["a-failed-1", "b-failed-1"] {
+        store.change(|content| content.put(9, 10));
+        store.change(|content| content.hold(failure, seconds(60)));
+        call(&test.client).unwrap();
+        clock.advance(seconds(11));
+    }
+    // They are many by now, so this is not waited out until the deadline.
+    let begin = clock.now();
+    call(&test.client).unwrap_err();
+    assert!(clock.now() - begin < seconds(4));
+    assert_eq!(test.token_requests(), 0);
+}
+
+/// A client over a token endpoint that never responds.
+fn with_silent_endpoint(store: &LeaseStore) -> TestClient {
+    let clock = store.clock();
+    TestClient::with(
+        move |_, _, limits| {
+            clock.advance(limits.deadline.saturating_duration_since(clock.now()));
+            let kind = crate::TransportErrorKind::Timeout;
+            Err(crate::TransportError::new(kind, true))
+        },
+        |_, _, _| respond(200, "{}"),
+        |builder| builder.token_store(store.clone()).clock(store.clock()),
+    )
+}
+
+#[test]
+fn a_fetch_without_a_response_is_told_to_others_before_the_lease_ends() {
+    let store = LeaseStore::new();
+    let (test, clock) = (with_silent_endpoint(&store), store.clock());
+    let begin = clock.now();
+    let error = call(&test.client.with_timeout(seconds(60))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(
+        (clock.now() - begin, test.token_requests()),
+        (FETCH_TIME, 1)
+    );
+    let holder = store.holder().unwrap();
+    assert!(holder.contains(FAILED), "{holder}");
+}
+
+#[test]
+fn a_valid_token_from_the_store_is_used_if_the_endpoint_does_not_respond() {
+    for timeout in [1, 2, 60] {
+        let store = LeaseStore::new();
+        let test = with_silent_endpoint(&store);
+        store.change(|content| content.put(9, 20));
+        call(&test.client.with_timeout(seconds(timeout))).unwrap();
+        assert_eq!(test.token_requests(), 1);
+    }
+}
+
+/// While its client pauses, those of a machine that cannot reach the endpoint call
+/// all the time.
+#[derive(Debug)]
+struct BusyClock {
+    clock: Arc<ManualClock>,
+    series: FixedSeries,
+    bad: Vec<Client>,
+}
+
+impl BusyClock {
+    fn new(store: &LeaseStore, seed: u64, bad: Vec<Client>) -> Arc<Self> {
+        Arc::new(Self {
+            clock: store.clock(),
+            series: FixedSeries(Mutex::new(seed)),
+            bad,
+        })
+    }
+}
+
+impl Clock for BusyClock {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> std::time::SystemTime {
+        self.clock.wall()
+    }
+
+    fn sleep(&self, pause: Duration) {
+        if self.bad.is_empty() {
+            return self.clock.advance(pause);
+        }
+        let end = self.now() + pause;
+        while self.now() < end {
+            for bad in &self.bad {
+                call(&bad.with_timeout(Duration::from_millis(1))).unwrap_err();
+            }
+            self.clock.advance(Duration::from_millis(20));
+        }
+    }
+
+    fn jitter(&self, most: Duration) -> Duration {
+        self.series.jitter(most)
+    }
+}
+
+#[test]
+fn one_bad_machine_with_several_processes_does_not_lock_out_the_others() {
+    for seed in 0..32 {
+        let store = LeaseStore::new();
+        let client = |is_bad, clock: Arc<BusyClock>| {
+            let token = move |number, _: &_, _| {
+                if is_bad {
+                    respond(503, "")
+                } else {
+                    token(number, 600)
+                }
+            };
+            let store = store.clone();
+            let set = |builder: ClientBuilder| builder.token_store(store).clock(clock);
+            TestClient::with(token, |_, _, _| respond(200, "{}"), set)
+        };
+        let bad: Vec<_> = (0..=seed % 4)
+            .map(|number| client(true, BusyClock::new(&store, 10 * seed + number, Vec::new())))
+            .collect();
+        let clients = bad.iter().map(|test| test.client.clone()).collect();
+        let clock = BusyClock::new(&store, 10 * seed + 9, clients);
+        clock.sleep(seconds(10));
+        assert!(bad[0].token_requests() > 1, "they have failed");
+
+        let good = client(false, Arc::clone(&clock));
+        let mut calls = 1;
+        while call(&good.client).is_err() {
+            calls += 1;
+            clock.sleep(seconds(10));
+        }
+        assert_eq!(good.token_requests(), 1);
+        assert!(calls <= 2, "{calls} calls with the seed {seed}");
+    }
 }
 
 #[test]
@@ -408,10 +564,36 @@ fn a_failed_fetch_is_told_to_others_in_one_step_and_may_be_repeated_once() {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
     }
     assert_eq!(test.token_requests(), 6, "others may try first");
-    clock.advance(FAILURE_LENGTH);
+    clock.advance(2 * FAILURE_LENGTH);
     call(&test.client).unwrap();
     assert_eq!((test.token_requests(), store.holder()), (7, None));
     assert_eq!(clock.slept().len(), pauses, "no wait");
+}
+
+#[test]
+fn a_client_alone_reports_its_own_error_and_always_checks_its_credentials() {
+    let store = LeaseStore::new();
+    let test = store.client_over(|_| {
+        let busy = http::Response::builder().status(429);
+        let busy = busy.header("retry-after", "20").body(Vec::new());
+        Ok(busy.unwrap().into())
+    });
+    for requests in [1, 2, 2, 2] {
+        let error = call(&test.client).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RateLimited);
+        assert_eq!(error.retry_after(), Some(seconds(20)));
+        assert_eq!(test.token_requests(), requests);
+    }
+    test.client.check_credentials().unwrap_err();
+    assert!(test.token_requests() > 2);
+}
+
+#[test]
+fn credentials_are_checked_while_others_fail() {
+    let (_, test, result) = after_failures(&MANY_FAILURES);
+    result.unwrap_err();
+    test.client.check_credentials().unwrap();
+    assert_eq!(test.token_requests(), 1);
 }
 
 #[test]
@@ -456,6 +638,20 @@ fn a_timeout_counts_as_a_failure_unless_the_caller_had_no_more_time() {
 }
 
 #[test]
+fn a_token_that_ends_beyond_all_time_is_not_saved() {
+    let store = LeaseStore::new();
+    let (test, clock) = (store.client(), store.clock());
+    let mut end = std::time::SystemTime::UNIX_EPOCH;
+    for power in (0..64).rev() {
+        let step = Duration::from_secs(1 << power);
+        end = end.checked_add(step).unwrap_or(end);
+    }
+    clock.set_wall(end);
+    call(&test.client).unwrap();
+    assert!(store.change(|content| content.token.is_none()));
+}
+
+#[test]
 fn no_two_clients_have_the_same_name() {
     assert_ne!(new_holder(), new_holder());
 }
@@ -489,6 +685,48 @@ fn a_wait_ends_when_the_token_is_invalidated() {
     watch.join().unwrap();
     assert_eq!(test.token_requests(), 1, "the next one is the endpoint's");
     assert!(!clock.slept().is_empty());
+}
+
+/// A store that cannot pass leases on.
+struct BrokenPassing(LeaseStore);
+
+impl TokenStore for BrokenPassing {
+    fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
+        self.0.load(key)
+    }
+
+    fn save(&self, key: &TokenKey, token: &StoredToken) -> io::Result<()> {
+        self.0.save(key, token)
+    }
+
+    fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
+        self.0.remove(key, token)
+    }
+
+    fn lease(&self, key: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
+        self.0.lease(key, holder, length)
+    }
+
+    fn release(&self, key: &TokenKey, holder: &str) -> io::Result<()> {
+        self.0.release(key, holder)
+    }
+
+    fn pass_lease(&self, _: &TokenKey, _: &str, _: &str, _: Duration) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+}
+
+#[test]
+fn a_lease_that_cannot_be_passed_on_is_released() {
+    let store = LeaseStore::new();
+    let passing = BrokenPassing(store.clone());
+    let test = TestClient::with(
+        |_, _, _| respond(503, ""),
+        |_, _, _| respond(200, "{}"),
+        |builder| builder.token_store(passing).clock(store.clock()),
+    );
+    call(&test.client).unwrap_err();
+    assert_eq!(store.holder(), None);
 }
 
 /// A store whose leases fail.
@@ -580,6 +818,12 @@ fn without_leases_a_client_without_a_token_looks_twice() {
         clock.advance(seconds(580));
         call(&client).unwrap();
         assert_eq!(test.token_requests(), 1 + usize::from(!is_found));
+        assert_eq!(clock.slept(), slept);
+
+        // Nor one whose token has ended: others have not begun with it.
+        clock.advance(seconds(601));
+        call(&client).unwrap();
+        assert_eq!(test.token_requests(), 2 + usize::from(!is_found));
         assert_eq!(clock.slept(), slept);
     }
 }

@@ -296,10 +296,12 @@ impl Model {
                     next.push(go(Step::TakeLease(ticket, deadline)));
                 }
                 if self.events.failures > 0 {
-                    // Other processes have failed.
-                    let mut model = go(end(FetchOutcome::Failed(ticket.serial)));
-                    model.events.failures -= 1;
-                    next.push(model);
+                    // Other processes have failed, or this one a moment ago.
+                    for outcome in [FetchOutcome::OthersFailed, FetchOutcome::Failed] {
+                        let mut model = go(end(outcome(ticket.serial)));
+                        model.events.failures -= 1;
+                        next.push(model);
+                    }
                 }
             }
             Step::Request(ticket, deadline) => self.request(index, ticket, deadline, next),
@@ -448,8 +450,11 @@ impl Model {
                 let ticket = self.fetch.expect("there is nothing to wait for");
                 self.threads[index].step = Step::Wait(ticket);
             }
-            Next::Fail(_) => {
+            Next::Fail(serial) => {
                 seen.insert("a remembered refusal");
+                let of_others = FetchOutcome::OthersFailed(serial);
+                let is_of_others = self.ended.iter().any(|(_, ended)| *ended == of_others);
+                assert!(!(is_check && is_of_others), "a check asks the endpoint");
                 self.finish(index, None);
             }
             Next::OutOfTime => {
@@ -539,7 +544,10 @@ impl Model {
                 seen.insert("a panic");
                 self.finish(index, None);
             }
-            FetchOutcome::Refused(_) | FetchOutcome::Failed(_) | FetchOutcome::OutOfTime(..) => {
+            FetchOutcome::Refused(_)
+            | FetchOutcome::OthersFailed(_)
+            | FetchOutcome::Failed(_)
+            | FetchOutcome::OutOfTime(..) => {
                 let is_timeout = matches!(outcome, FetchOutcome::OutOfTime(..));
                 if is_renewal && (is_timeout || self.state.has_valid_token(now)) {
                     seen.insert("a failed renewal of a valid token");
@@ -578,6 +586,12 @@ impl Model {
                 assert!(!is_check || from == Source::Endpoint);
                 self.finish(index, Some(token));
             }
+            (Err(_), FetchOutcome::OthersFailed(_)) => {
+                seen.insert("a shared failure of others");
+                assert!(!is_check);
+                self.finish(index, None);
+            }
+            (Ok(None), FetchOutcome::OthersFailed(_)) => assert!(is_check),
             (Err(got), FetchOutcome::Failed(failure) | FetchOutcome::Refused(failure)) => {
                 seen.insert("a shared failure");
                 assert_eq!(got, failure);
@@ -888,7 +902,11 @@ fn leases_that_others_take() {
             Model::new(true, [2, 1, 0], false, second),
             Model::new(true, [2, 1, 0], false, third),
         ],
-        &EVERY_STEP_WITH_A_STORE,
+        &[
+            &EVERY_STEP_WITH_A_STORE[..],
+            &["a shared failure of others"],
+        ]
+        .concat(),
     );
 }
 
@@ -915,17 +933,17 @@ fn everything_at_once() {
         foreign_leases: 2,
         ..NONE
     };
+    // No time passes while others have a lease, so there is no renewal.
+    let mut expected = EVERY_STEP_WITH_A_STORE.to_vec();
+    expected.retain(|step| *step != "a renewal by another process");
+    expected.push("a token that another process fetched meanwhile");
     check(
         [
             Model::new(false, [1; 3], true, memory),
             Model::new(true, [1; 3], true, store),
             Model::new(true, [1; 3], true, leases),
         ],
-        &[
-            &EVERY_STEP_WITH_A_STORE[..],
-            &["a token that another process fetched meanwhile"],
-        ]
-        .concat(),
+        &expected,
     );
 }
 

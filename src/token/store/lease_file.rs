@@ -1,5 +1,6 @@
 //! [`LeaseFile`]: a lease as a file that one process creates.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,9 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::Lease;
 use super::private_file::{open, read, remove, rename, with_suffix, write_new};
 
-/// The longest length that is taken from a file, and that of one that cannot be
-/// read.
+/// The longest length that is taken from a file.
 const LONGEST: Duration = Duration::from_secs(10);
+/// The length of a lease whose file cannot be read.
+const UNREADABLE: Duration = Duration::from_secs(5);
+/// A claim that is older is of a process that was killed: to remove a version takes
+/// no time.
+const CLAIM: Duration = Duration::from_secs(2);
 
 /// The content of the file.
 #[derive(Serialize, Deserialize)]
@@ -41,15 +46,16 @@ impl Version {
 
     /// Removes the file if it still is this version, and says whether it did.
     ///
-    /// Whoever removes a version first creates its claim, a file whose name only
-    /// this version has, and then reads the file again. Files of this name are
+    /// Whoever removes a version first creates its claim, a file named after this
+    /// version's time of change, and then reads the file again. The file itself is
     /// only ever created, never replaced. So no file that took the place of this
-    /// version is removed, not even for a moment.
+    /// version is removed, unless a process stands still for [`CLAIM`] between
+    /// the last two steps. That costs a token request.
     pub(super) fn remove(&self, path: &Path) -> io::Result<bool> {
         let claim = self.claim(path);
         match write_new(&claim, b"") {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if let Some(claimed) = Self::read(&claim)?.filter(Self::is_far_from_now) {
+                if let Some(claimed) = Self::read(&claim)?.filter(|it| it.is_older_than(CLAIM)) {
                     // Of a process that was killed while it removed this version.
                     claimed.remove(&claim)?;
                 }
@@ -63,7 +69,7 @@ impl Version {
             Ok(Some(now)) if now == *self => rename(path, &claim).map(|()| true),
             other => other.map(|_| false),
         };
-        // One that is left is removed later, as above.
+        // One that is left is removed later, as above or at a takeover.
         let _ = remove(&claim);
         removed
     }
@@ -74,10 +80,15 @@ impl Version {
         with_suffix(path, &format!(".{time:x}"))
     }
 
-    fn is_far_from_now(&self) -> bool {
-        let age = SystemTime::now().duration_since(self.changed);
-        age.unwrap_or_else(|ahead| ahead.duration()) >= LONGEST
+    /// One from the future counts as well.
+    fn is_older_than(&self, age: Duration) -> bool {
+        is_far_from_now(self.changed, age)
     }
+}
+
+fn is_far_from_now(time: SystemTime, distance: Duration) -> bool {
+    let age = SystemTime::now().duration_since(time);
+    age.unwrap_or_else(|ahead| ahead.duration()) >= distance
 }
 
 /// The last version that was seen, and since when.
@@ -124,16 +135,41 @@ impl<'a> LeaseFile<'a> {
         };
         let found: Option<Content> = serde_json::from_slice(&version.content).ok();
         let length_of = |found: &Content| Duration::from_millis(found.milliseconds).min(LONGEST);
-        let lasts = found.as_ref().map_or(LONGEST, length_of);
+        let lasts = found.as_ref().map_or(UNREADABLE, length_of);
         let age = SystemTime::now().duration_since(version.changed);
         let seen = self.lock().age(&version);
-        if age.unwrap_or_default().max(seen) >= lasts
-            && version.remove(&self.path)?
-            && self.create(holder, length)?
-        {
-            return Ok(Lease::Granted);
+        if age.unwrap_or_default().max(seen) < lasts {
+            return Ok(Lease::Held(found.map_or_else(String::new, |it| it.holder)));
         }
-        Ok(Lease::Held(found.map_or_else(String::new, |it| it.holder)))
+        if version.remove(&self.path)? {
+            self.remove_claims();
+            if self.create(holder, length)? {
+                return Ok(Lease::Granted);
+            }
+        }
+        // Another process takes it over. The former holder says nothing any more.
+        Ok(Lease::Held(String::new()))
+    }
+
+    /// Removes the claims that killed processes have left. The next takeover finds
+    /// those that cannot be removed.
+    fn remove_claims(&self) {
+        let (Some(folder), Some(name)) = (self.path.parent(), self.path.file_name()) else {
+            return;
+        };
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        let prefix = format!("{}.", name.to_string_lossy());
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let is_claim = entry.file_name().to_string_lossy().starts_with(&prefix);
+            let changed = entry.metadata().and_then(|it| it.modified());
+            if is_claim && changed.is_ok_and(|changed| is_far_from_now(changed, LONGEST)) {
+                let _ = remove(&entry.path());
+            }
+        }
     }
 
     pub(super) fn release(&self, holder: &str) -> io::Result<()> {

@@ -113,13 +113,17 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Creates a file that only this user can use. Fails if it exists.
+/// Creates a file that only this user can use. Fails if it exists. One that
+/// cannot be written is removed.
 pub(super) fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    while_shared(|| options.open(path))?.write_all(text)
+    let mut file = while_shared(|| options.open(path))?;
+    file.write_all(text).inspect_err(|_| {
+        let _ = remove(path);
+    })
 }
 
 /// Says why an open file cannot be trusted, if so.

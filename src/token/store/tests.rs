@@ -868,9 +868,9 @@ fn a_removal_that_comes_late_changes_nothing() {
     let remove = |is_it: &dyn Fn() -> bool| private_file::remove_if(&path, |_| is_it());
     assert!(!remove(&|| true).unwrap(), "there is none");
 
-    private_file::write_new(&path, b"old").unwrap();
+    write_new(&path, b"old").unwrap();
     let replaced = || {
-        private_file::write_new(&path, b"new").unwrap();
+        write_new(&path, b"new").unwrap();
         false
     };
     assert!(!remove(&replaced).unwrap());
@@ -909,18 +909,18 @@ fn a_lease_file_of_a_process_that_was_killed_is_replaced() {
     assert_eq!(take(&store, "one", secs(5)), Lease::Held("two".to_owned()));
 
     // Of one that was killed while it wrote, and of one that asked for too much.
-    for text in [
-        "",
-        r#"{"holder":"#,
-        r#"{"holder":"one","milliseconds":999999999}"#,
+    for (text, seconds) in [
+        ("", 5),
+        (r#"{"holder":"#, 5),
+        (r#"{"holder":"one","milliseconds":999999999}"#, 10),
     ] {
         fs::write(lease_path(&store), text).unwrap();
-        written(&store, SystemTime::now() - secs(9));
+        written(&store, SystemTime::now() - secs(seconds - 1));
         assert!(
             matches!(take(&store, "two", secs(5)), Lease::Held(_)),
             "{text}"
         );
-        written(&store, SystemTime::now() - secs(11));
+        written(&store, SystemTime::now() - secs(seconds + 1));
         assert_eq!(take(&store, "two", secs(5)), Lease::Granted, "{text}");
     }
     assert_eq!(folder.files(), 1);
@@ -1009,7 +1009,7 @@ fn a_late_takeover_does_not_touch_the_new_lease() {
 fn a_process_that_is_killed_while_it_takes_over_does_not_block_the_next() {
     let folder = Folder::new("killed-twice");
     let store = folder.store();
-    for distance in [secs(10), secs(24 * 60 * 60)] {
+    for distance in [secs(2), secs(24 * 60 * 60)] {
         for is_ahead in [false, true] {
             let now = SystemTime::now();
             take(&store, "one", secs(5));
@@ -1017,8 +1017,10 @@ fn a_process_that_is_killed_while_it_takes_over_does_not_block_the_next() {
             let seen = Version::read(&lease_path(&store)).unwrap().unwrap();
             let claim = seen.claim(&lease_path(&store));
             write_new(&claim, b"").unwrap();
+            // What the former holder's name says is over.
+            let held = Lease::Held(String::new());
             for _ in 0..2 {
-                assert_eq!(take(&store, "two", secs(5)), Lease::Held("one".to_owned()));
+                assert_eq!(take(&store, "two", secs(5)), held);
             }
             let changed = if is_ahead {
                 // By the time of the look, some of it has passed.
@@ -1028,11 +1030,30 @@ fn a_process_that_is_killed_while_it_takes_over_does_not_block_the_next() {
             };
             set_modified(&claim, changed);
             // The first one cleans up.
-            assert_eq!(take(&store, "two", secs(5)), Lease::Held("one".to_owned()));
+            assert_eq!(take(&store, "two", secs(5)), held);
             assert_eq!(take(&store, "two", secs(5)), Lease::Granted);
             store.release(&key("a"), "two").unwrap();
             assert_eq!(folder.files(), 0);
         }
+    }
+}
+
+#[test]
+fn a_takeover_removes_what_killed_processes_have_left() {
+    let folder = Folder::new("left");
+    let store = folder.store();
+    for (age, files) in [(9, 2), (11, 1)] {
+        take(&store, "one", secs(5));
+        written(&store, SystemTime::now() - secs(age));
+        let seen = Version::read(&lease_path(&store)).unwrap().unwrap();
+        // It was killed after it had renamed the file.
+        fs::rename(lease_path(&store), seen.claim(&lease_path(&store))).unwrap();
+        take(&store, "two", secs(5));
+        written(&store, SystemTime::now() - secs(6));
+        assert_eq!(take(&store, "three", secs(5)), Lease::Granted);
+        assert_eq!(folder.files(), files, "{age} s");
+        fs::remove_file(lease_path(&store)).unwrap();
+        let _ = fs::remove_file(seen.claim(&lease_path(&store)));
     }
 }
 
