@@ -51,10 +51,8 @@ impl Environment {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStringExt as _;
-
     use super::*;
     use crate::{ClientBuilder, ErrorKind};
 
@@ -68,7 +66,11 @@ mod tests {
             "NO_PROXY",
         ] {
             let env = Environment::new(move |name| match name {
-                _ if name == broken => Some(OsString::from_vec(b"https://s3cr3t\xff".to_vec())),
+                _ if name == broken => {
+                    let mut text = OsString::from("https://s3cr3t");
+                    text.push(autharmor_test_support::not_unicode());
+                    Some(text)
+                }
                 "AUTHARMOR_CLIENT_ID" | "AUTHARMOR_CLIENT_SECRET" => Some("text".into()),
                 "ALL_PROXY" => Some("http://proxy.example:3128".into()),
                 _ => None,

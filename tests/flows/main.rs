@@ -9,9 +9,10 @@ mod faults;
 mod interrupted;
 #[cfg(not(unix))]
 mod interrupted {
-    #[test]
-    #[ignore = "there are no signals on this platform"]
-    fn a_signal_ends_a_program_that_waits_while_the_service_hangs() {}
+    autharmor_test_support::ignored_tests! {
+        "there are no signals on this platform":
+        a_signal_ends_a_waiting_program_within_a_second_while_the_service_hangs
+    }
 }
 mod magiclink;
 mod page_json;

@@ -2,7 +2,7 @@
 
 mod file;
 mod layers;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 
 use std::env;

@@ -86,6 +86,16 @@ fn distrust_mode(owner: u32, own: u32, mode: u32, readers: Readers) -> Option<St
     (mode & forbidden != 0).then(|| format!("others can {what} it (mode {mode:04o})"))
 }
 
+#[cfg(all(test, not(unix)))]
+mod tests {
+    autharmor_test_support::ignored_tests! {
+        "this platform has neither modes and owners of files nor FIFOs":
+        modes_and_owners_decide
+        files_that_cannot_be_trusted_are_refused_by_name
+        a_fifo_does_not_block
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use std::fs;

@@ -85,10 +85,10 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Repeats an operation that Windows refuses while another process has the same
-/// file open, for half a second at most: on a busy machine that process may have to
+/// file open, for a second or so: on a busy machine that process may have to
 /// wait.
 fn while_shared<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let repeats = if cfg!(windows) { 30 } else { 0 };
+    let repeats = if cfg!(windows) { 80 } else { 0 };
     for _ in 0..repeats {
         match operation() {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
+#[cfg(not(target_os = "linux"))]
+use autharmor_test_support::ignored_tests;
+
 use super::lease_file::Version;
 use super::private_file::write_new;
 use super::*;
@@ -116,9 +119,14 @@ fn a_torn_or_foreign_file_is_ignored_and_replaced() {
 
 #[cfg(not(unix))]
 mod unix {
-    #[test]
-    #[ignore = "files have neither mode nor owner, and folders no FIFOs, on this platform"]
-    fn five_tests_of_files_that_cannot_be_trusted() {}
+    autharmor_test_support::ignored_tests! {
+        "this platform has neither modes and owners of files nor FIFOs":
+        a_file_that_others_can_use_is_not_used_but_replaced
+        a_file_of_another_user_is_not_used_but_replaced
+        what_is_no_regular_file_neither_blocks_nor_is_used
+        a_file_that_cannot_be_opened_does_not_count_as_none
+        a_huge_file_is_not_read_to_its_end
+    }
 }
 
 #[cfg(unix)]
@@ -275,6 +283,9 @@ fn the_longest_token_is_stored_as_well() {
     let text = stored(&long).encode();
     assert_eq!(StoredToken::decode(text.expose()), Some(stored(&long)));
 }
+
+#[cfg(not(target_os = "linux"))]
+ignored_tests! { "this platform has no /proc": a_file_that_cannot_be_removed_is_an_error }
 
 /// No file can be removed by this name.
 #[cfg(target_os = "linux")]
@@ -870,6 +881,9 @@ fn a_removal_that_comes_late_changes_nothing() {
         (b"new".to_vec(), 1)
     );
 }
+
+#[cfg(not(unix))]
+ignored_tests! { "folders cannot be opened on this platform": a_folder_in_the_place_of_a_file_is_put_back }
 
 /// It has no second name, as no file has on some file systems.
 #[cfg(unix)]

@@ -8,6 +8,7 @@
 //! | `emulator`, `shifted_clock` | an emulator with one user, a clock that a test advances; need the feature `emulator` |
 //! | [`cargo`], [`rustdoc`], [`programs`] | running other programs |
 //! | [`BlackHole`] | addresses that never respond |
+//! | [`ignored_tests`] | tests that a platform cannot run |
 //! | [`Folder`], [`Gate`], [`Rng`] | a temporary folder, a gate for threads, a repeatable generator of random numbers |
 //!
 //! Unit tests of autharmor use only what names no type of autharmor.
@@ -34,3 +35,20 @@ pub use black_hole::BlackHole;
 pub use folder::Folder;
 pub use gate::Gate;
 pub use rng::Rng;
+
+/// Returns text that is not Unicode.
+pub fn not_unicode() -> std::ffi::OsString {
+    #[cfg(unix)]
+    return std::os::unix::ffi::OsStringExt::from_vec(vec![0xff]);
+    #[cfg(windows)]
+    return std::os::windows::ffi::OsStringExt::from_wide(&[0xd800]);
+}
+
+/// Defines tests that are reported as ignored, with the reason: those that this
+/// platform cannot run.
+#[macro_export]
+macro_rules! ignored_tests {
+    ($reason:literal: $($name:ident)+) => {
+        $(#[test] #[ignore = $reason] fn $name() {})+
+    };
+}
