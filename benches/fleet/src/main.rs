@@ -33,7 +33,7 @@ const MOST_WITH_A_WRONG_CLOCK: u32 = 4;
 const SPREAD: Duration = Duration::from_secs(1);
 /// After the end of a lease: the time until somebody looks, and that until the
 /// others look again.
-const LOOKS: Duration = Duration::from_millis(2 * 500);
+const LOOKS: Duration = Duration::from_secs(1);
 const MOST_AMPLIFICATION: f64 = 1.2;
 const MOST_AFTER: f64 = 3.0;
 
