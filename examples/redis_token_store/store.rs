@@ -101,6 +101,13 @@ impl RedisTokenStore {
     }
 }
 
+/// Returns a command that runs a script on the value of one name.
+fn script(text: &str, name: &str) -> Cmd {
+    let mut command = cmd("EVAL");
+    command.arg(text).arg(1).arg(name);
+    command
+}
+
 impl TokenStore for RedisTokenStore {
     fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
         Ok(self
@@ -124,23 +131,16 @@ impl TokenStore for RedisTokenStore {
     fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
         let name = name(key);
         match self.get(&name)? {
-            Some(text) if holds(&text, token) => self.run(
-                cmd("EVAL")
-                    .arg(DELETE_IF_IT_IS)
-                    .arg(1)
-                    .arg(name)
-                    .arg(text.expose()),
-            ),
+            Some(text) if holds(&text, token) => {
+                self.run(script(DELETE_IF_IT_IS, &name).arg(text.expose()))
+            }
             _ => Ok(()),
         }
     }
 
     fn lease(&self, key: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
         let other: Option<String> = self.run(
-            cmd("EVAL")
-                .arg(SET_OR_GET)
-                .arg(1)
-                .arg(lease_name(key))
+            script(SET_OR_GET, &lease_name(key))
                 .arg(holder)
                 .arg(length.as_millis().max(1)),
         )?;
@@ -148,13 +148,7 @@ impl TokenStore for RedisTokenStore {
     }
 
     fn release(&self, key: &TokenKey, holder: &str) -> io::Result<()> {
-        self.run(
-            cmd("EVAL")
-                .arg(DELETE_IF_IT_IS)
-                .arg(1)
-                .arg(lease_name(key))
-                .arg(holder),
-        )
+        self.run(script(DELETE_IF_IT_IS, &lease_name(key)).arg(holder))
     }
 
     fn pass_lease(
@@ -165,10 +159,7 @@ impl TokenStore for RedisTokenStore {
         length: Duration,
     ) -> io::Result<()> {
         self.run(
-            cmd("EVAL")
-                .arg(REPLACE_IF_IT_IS)
-                .arg(1)
-                .arg(lease_name(key))
+            script(REPLACE_IF_IT_IS, &lease_name(key))
                 .arg(holder)
                 .arg(next)
                 .arg(length.as_millis().max(1)),
