@@ -687,10 +687,16 @@ fn a_wait_ends_when_the_token_is_invalidated() {
     assert!(!clock.slept().is_empty());
 }
 
-/// A store that cannot pass leases on.
-struct BrokenPassing(LeaseStore);
+/// What of a store fails.
+#[derive(PartialEq)]
+enum Broken {
+    Leases,
+    Passing,
+}
 
-impl TokenStore for BrokenPassing {
+struct BrokenStore(LeaseStore, Broken);
+
+impl TokenStore for BrokenStore {
     fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
         self.0.load(key)
     }
@@ -704,6 +710,9 @@ impl TokenStore for BrokenPassing {
     }
 
     fn lease(&self, key: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
+        if self.1 == Broken::Leases {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
         self.0.lease(key, holder, length)
     }
 
@@ -719,7 +728,7 @@ impl TokenStore for BrokenPassing {
 #[test]
 fn a_lease_that_cannot_be_passed_on_is_released() {
     let store = LeaseStore::new();
-    let passing = BrokenPassing(store.clone());
+    let passing = BrokenStore(store.clone(), Broken::Passing);
     let test = TestClient::with(
         |_, _, _| respond(503, ""),
         |_, _, _| respond(200, "{}"),
@@ -729,31 +738,10 @@ fn a_lease_that_cannot_be_passed_on_is_released() {
     assert_eq!(store.holder(), None);
 }
 
-/// A store whose leases fail.
-struct BrokenLeases(LeaseStore);
-
-impl TokenStore for BrokenLeases {
-    fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
-        self.0.load(key)
-    }
-
-    fn save(&self, key: &TokenKey, token: &StoredToken) -> io::Result<()> {
-        self.0.save(key, token)
-    }
-
-    fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
-        self.0.remove(key, token)
-    }
-
-    fn lease(&self, _: &TokenKey, _: &str, _: Duration) -> io::Result<Lease> {
-        Err(io::ErrorKind::ConnectionRefused.into())
-    }
-}
-
 #[test]
 fn a_store_whose_leases_fail_is_none() {
     let store = LeaseStore::new();
-    let (broken, clock) = (BrokenLeases(store.clone()), store.clock());
+    let (broken, clock) = (BrokenStore(store.clone(), Broken::Leases), store.clock());
     let test = TestClient::with(
         |number, _, _| token(number, 600),
         |_, _, _| respond(200, "{}"),
