@@ -127,6 +127,7 @@ impl Client {
     /// }
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn wait_for_auth(
         &self,
         auth_request_id: Uuid,
@@ -136,6 +137,7 @@ impl Client {
     }
 
     /// `life` is in seconds.
+    #[inline]
     pub(super) fn wait_for_auth_within(
         &self,
         auth_request_id: Uuid,
@@ -167,6 +169,7 @@ impl Client {
     /// let end = client.wait_for_registration(&watch, &WaitPolicy::new())?;
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn wait_for_registration(
         &self,
         watch: &RegistrationWatch,
@@ -176,6 +179,7 @@ impl Client {
     }
 
     /// `life` is in seconds.
+    #[inline]
     pub(super) fn wait_for_registration_within(
         &self,
         watch: &RegistrationWatch,
@@ -209,6 +213,7 @@ pub(super) fn poll_timeout(client: &Client) -> Duration {
 }
 
 /// Polls a sign-in once. `None` means that it is pending.
+#[inline]
 pub(super) fn poll_auth(
     client: &Client,
     id: Uuid,
@@ -227,6 +232,7 @@ pub(super) fn poll_auth(
 }
 
 /// Polls a registration once. `None` means that it is pending.
+#[inline]
 pub(super) fn poll_registration(
     client: &Client,
     watch: &RegistrationWatch,

@@ -184,6 +184,7 @@ impl Client {
     /// println!("waiting until {:?}", started.timeout_utc_datetime);
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn start_authenticator_auth(
         &self,
         request: &StartAuthenticatorAuth,
@@ -215,6 +216,7 @@ impl Client {
     ///     .is_some_and(|details| details.authorized == Some(true));
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn validate_authenticator_auth(
         &self,
         request: &ValidateAuth,

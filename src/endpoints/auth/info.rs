@@ -209,6 +209,7 @@ impl Client {
     /// }
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn get_auth_info(&self, auth_request_id: Uuid) -> Result<AuthInfo, Error> {
         self.send(&get_auth_info(auth_request_id))
     }

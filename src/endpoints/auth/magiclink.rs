@@ -165,6 +165,7 @@ impl Client {
     /// println!("waiting until {:?}", started.timeout_utc_datetime);
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn start_magiclink_email_auth(
         &self,
         request: &StartMagiclinkEmailAuth,
@@ -199,6 +200,7 @@ impl Client {
     /// }
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn validate_magiclink_email_auth(
         &self,
         request: &ValidateAuth,

@@ -268,6 +268,7 @@ impl Client {
     /// let for_the_page = client.start_webauthn_auth(&request)?.fido2_json_options;
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn start_webauthn_auth(
         &self,
         request: &StartWebauthnAuth,
@@ -297,6 +298,7 @@ impl Client {
     /// let token = client.finish_webauthn_auth(&request)?.auth_validation_token;
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn finish_webauthn_auth(
         &self,
         request: &FinishWebauthnAuth,
@@ -328,6 +330,7 @@ impl Client {
     ///     .is_some_and(|details| details.authorized == Some(true));
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn validate_webauthn_auth(
         &self,
         request: &ValidateAuth,

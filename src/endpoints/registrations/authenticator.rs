@@ -164,6 +164,7 @@ impl Client {
     /// }
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn start_authenticator_registration(
         &self,
         request: &StartAuthenticatorRegistration,
@@ -214,6 +215,7 @@ impl Client {
     /// println!("registered: {:?}", response.credential_id);
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn validate_authenticator_registration(
         &self,
         registration_id: Uuid,

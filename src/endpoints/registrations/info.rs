@@ -75,6 +75,7 @@ impl Client {
     /// }
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn get_registration_info(&self, registration_id: Uuid) -> Result<RegistrationInfo, Error> {
         self.send(&get_registration_info(registration_id))
     }

@@ -340,6 +340,7 @@ impl Client {
     /// client.start_magiclink_email_registration(&request)?;
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn start_magiclink_email_registration(
         &self,
         request: &StartMagiclinkEmailRegistration,

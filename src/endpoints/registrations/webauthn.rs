@@ -361,6 +361,7 @@ impl Client {
     /// let for_the_page = client.start_webauthn_registration(&request)?.fido2_json_options;
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn start_webauthn_registration(
         &self,
         request: &StartWebauthnRegistration,
@@ -419,6 +420,7 @@ impl Client {
     /// println!("user {:?}", response.user_id);
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn finish_webauthn_registration(
         &self,
         registration_id: Uuid,
@@ -478,6 +480,7 @@ impl Client {
     /// println!("registered: {:?}", response.credential_id);
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn validate_webauthn_registration(
         &self,
         registration_id: Uuid,

@@ -89,6 +89,7 @@ impl Client {
     /// }
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn begin_authenticator_registration(
         &self,
         request: &StartAuthenticatorRegistration,
@@ -179,6 +180,7 @@ impl PendingAuthenticatorRegistration {
     /// another user, and with [`InvalidInput`](crate::ErrorKind::InvalidInput)
     /// if the client speaks another API version than the one under which the
     /// registration was begun.
+    #[inline]
     pub fn wait(&self, client: &Client, policy: &WaitPolicy<'_>) -> Result<Registration, Error> {
         let state = self.0.state_for(client)?;
         match client.wait_for_registration_within(&state.watch(), state.life, policy)? {
@@ -213,6 +215,7 @@ impl PendingAuthenticatorRegistration {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn poll(&self, client: &Client) -> Result<Registration, Error> {
         let state = self.0.state_for(client)?;
         match poll_registration(client, &state.watch(), poll_timeout(client))? {
@@ -248,6 +251,7 @@ impl AuthenticatorState {
     }
 
     /// Completes the registration after the user has enrolled the phone.
+    #[inline]
     fn complete(&self, client: &Client, retries: Retries) -> Result<Registration, Error> {
         let identity = identity(Some(self.user.clone()), self.user_id);
         match &self.proof {

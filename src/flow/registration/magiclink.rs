@@ -62,6 +62,7 @@ impl Client {
     /// let end = pending.complete(&client, url_or_query)?;
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn begin_magiclink_registration(
         &self,
         request: &StartMagiclinkEmailRegistration,
@@ -161,6 +162,7 @@ impl PendingMagiclinkRegistration {
     /// the one under which the registration was begun, and with
     /// [`Mismatch`](crate::ErrorKind::Mismatch) if the link is for another
     /// user, address or purpose.
+    #[inline]
     pub fn complete(&self, client: &Client, url_or_query: &str) -> Result<Registration, Error> {
         let state = self.0.state_for(client)?;
         let callback = Callback::parse(url_or_query)?;

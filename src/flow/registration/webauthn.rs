@@ -73,6 +73,7 @@ impl Client {
     /// let end = started.pending.complete(&client, page_json)?;
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn begin_webauthn_registration(
         &self,
         request: &StartWebauthnRegistration,
@@ -158,6 +159,7 @@ impl PendingWebauthnRegistration {
     /// the client speaks another API version than the one under which the
     /// registration was begun. Then nothing was sent, and `complete` can be
     /// called again.
+    #[inline]
     pub fn complete(&self, client: &Client, page_json: &str) -> Result<Registration, Error> {
         let state = self.0.state_for(client)?;
         let data = attestation(page_json)?;

@@ -95,6 +95,7 @@ impl Client {
     /// }
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn begin_authenticator_sign_in(
         &self,
         request: &StartAuthenticatorAuth,
@@ -183,6 +184,7 @@ impl PendingAuthenticator {
     /// [`Cancelled`](SignIn::Cancelled) it can be called again. The validation
     /// cannot be cancelled. Fails as [`Client::wait_for_auth`] and
     /// [`complete`](Self::complete) do.
+    #[inline]
     pub fn wait(&self, client: &Client, policy: &WaitPolicy<'_>) -> Result<SignIn, Error> {
         let state = self.0.state_for(client)?;
         match client.wait_for_auth_within(state.id, state.life, policy)? {
@@ -216,6 +218,7 @@ impl PendingAuthenticator {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn poll(&self, client: &Client) -> Result<SignIn, Error> {
         let state = self.0.state_for(client)?;
         match poll_auth(client, state.id, poll_timeout(client))? {
@@ -236,6 +239,7 @@ impl PendingAuthenticator {
     /// the request, and with [`InvalidInput`](crate::ErrorKind::InvalidInput)
     /// if the client speaks another API version than the one under which the
     /// sign-in was begun.
+    #[inline]
     pub fn complete(&self, client: &Client) -> Result<SignIn, Error> {
         let state = self.0.state_for(client)?;
         let response = client.validate_authenticator_auth(&state.validate_request())?;

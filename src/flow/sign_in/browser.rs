@@ -130,6 +130,7 @@ impl Client {
     /// let end = client.complete_browser_sign_in(&from_page)?;
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn complete_browser_sign_in(&self, from_page: &BrowserSignIn) -> Result<SignIn, Error> {
         let user = match &from_page.user {
             ExpectedUser::Is(key) => {

@@ -57,6 +57,7 @@ impl Client {
     /// let end = pending.complete(&client, url_or_query)?;
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn begin_magiclink_sign_in(
         &self,
         request: &StartMagiclinkEmailAuth,
@@ -112,6 +113,7 @@ impl PendingMagiclink {
     /// the one under which the sign-in was begun, and with
     /// [`Mismatch`](crate::ErrorKind::Mismatch) if the link belongs to another
     /// request or the response does not match the request.
+    #[inline]
     pub fn complete(&self, client: &Client, url_or_query: &str) -> Result<SignIn, Error> {
         let state = self.0.state_for(client)?;
         let callback = Callback::parse(url_or_query)?;

@@ -84,6 +84,7 @@ impl Client {
     /// let end = started.pending.complete(&client, page_json)?;
     /// # Ok::<(), autharmor::Error>(())
     /// ```
+    #[inline]
     pub fn begin_webauthn_sign_in(
         &self,
         request: &StartWebauthnAuth,
@@ -168,6 +169,7 @@ impl PendingWebauthn {
     /// member, has one of the wrong type or is of a registration, or if the
     /// client speaks another API version than the one under which the sign-in
     /// was begun. Then nothing was sent, and `complete` can be called again.
+    #[inline]
     pub fn complete(&self, client: &Client, page_json: &str) -> Result<SignIn, Error> {
         let state = self.0.state_for(client)?;
         let assertion = assertion(page_json)?;
