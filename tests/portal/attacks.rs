@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use autharmor::ApiVersion::V4;
 use autharmor::emulator::Emulator;
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::portal::Portal;
 use crate::site::{ADA, EVE, Site, Visitor, serve, server};
+use crate::web::network;
 
 const GONE: &str = "it began in another browser";
 
@@ -48,7 +50,7 @@ pub(crate) fn a_link_of_an_attacker_signs_nobody_in() {
     let ada = site.open_as_ada();
     for (victim, told, name) in [
         (&stranger, GONE, ""),
-        (&begun, "open the newest link", ""),
+        (&begun, "This link is too old", ""),
         (&ada, GONE, ADA),
     ] {
         victim.visit_url(&link);
@@ -194,7 +196,7 @@ pub(crate) fn a_passkey_cannot_be_replayed() {
         navigator.credentials.get = async () => JSON.parse(arguments[0])";
     eve.0.run(instead, &[stolen]);
     eve.press("Use a passkey");
-    eve.is_told("That did not work. Please begin again.");
+    eve.is_told("That did not work.");
     assert_eq!(user(&eve), "");
 }
 
@@ -234,7 +236,7 @@ pub(crate) fn a_decoy_signs_nobody_in() {
     site.emulator
         .approve_as(decoy.auth_request_id, ADA)
         .unwrap();
-    eve.is_told("That did not work. Please begin again.");
+    eve.is_told("That did not work.");
     assert_eq!(user(&eve), "");
 
     let ada = site.open_as_ada();
@@ -242,7 +244,7 @@ pub(crate) fn a_decoy_signs_nobody_in() {
     ada.log_out();
     ada.0.fill("#name", EVE);
     ada.press("Use a passkey");
-    ada.is_told("That did not work. Please begin again.");
+    ada.is_told("That did not work.");
     assert_eq!(user(&ada), "");
 }
 
@@ -270,27 +272,19 @@ pub(crate) fn with_tls_the_session_is_sent_over_tls_alone() {
     let emulator = Emulator::builder().plain_http().start().unwrap();
     let client = emulator.client_builder().build().unwrap();
     let (server, port) = server();
-    serve(server, Portal::new(client, ORIGIN));
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    serve(server, Portal::new(client, ORIGIN, "example"));
     let body = r#"{"name":""}"#;
-    write!(
-        stream,
+    let request = format!(
         "POST /passkey HTTP/1.1\r\nHost: login.example\r\nOrigin: {ORIGIN}\r\n\
          Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
-    let mut cookies = response
-        .lines()
-        .filter(|line| line.starts_with("Set-Cookie"));
+    );
+    let response = send(port, &request);
+    let is_cookie = |line: &&str| line.to_ascii_lowercase().starts_with("set-cookie");
+    let mut cookies = response.lines().filter(is_cookie);
     let cookie = cookies.next().unwrap();
     // With this name browsers take it from this host alone, for all paths.
-    assert!(
-        cookie.starts_with("Set-Cookie: __Host-session="),
-        "{cookie}"
-    );
+    assert!(cookie[10..].starts_with(": __Host-session="), "{cookie}");
     let (_, attributes) = cookie.split_once("; ").unwrap();
     assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax; Secure");
     assert_eq!(cookies.next(), None);
@@ -326,4 +320,99 @@ pub(crate) fn no_script_of_a_page_runs() {
         "style-src-elem",
     ];
     assert_eq!(refused, json!(expected));
+}
+
+/// Sends a request, and returns the response.
+fn send(port: u16, request: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+/// The length that a request announces is not a length to reserve.
+pub(crate) fn an_announced_length_costs_no_memory() {
+    let site = Site::start(V4);
+    let port = site.port();
+    for length in [70_000_000_000_000_u64, u64::MAX] {
+        for request in [
+            format!("GET / HTTP/1.1\r\nContent-Length: {length}"),
+            format!("POST /phone HTTP/1.1\r\nContent-Length: {length}"),
+        ] {
+            let lines = "\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+            let _ = send(port, &(request + lines));
+        }
+    }
+    let page = send(
+        port,
+        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    );
+    assert!(page.starts_with("HTTP/1.1 200 OK"), "{page}");
+}
+
+/// Strangers who begin again and again do not log anybody out.
+pub(crate) fn a_flood_of_sessions_logs_nobody_out() {
+    let site = Site::with(V4, |builder| builder, |portal| portal.sessions.0 = 3);
+    let ada = site.open_as_ada();
+    let eve = site.open("/");
+    let script = "const done = arguments[0];
+        const request = { method: 'POST', body: '{\"name\":\"\"}', credentials: 'omit' };
+        const all = Array.from({ length: 20 }, () => fetch('/passkey', request));
+        Promise.all(all).then((replies) => done(replies.map((one) => one.status)), done);";
+    assert_eq!(eve.0.run_async(script, &[]), json!(vec![200; 20]));
+    assert_eq!(user(&ada), ADA);
+}
+
+/// Refusing an attempt takes no time, or many refused ones would occupy the server.
+pub(crate) fn a_refused_attempt_does_not_wait() {
+    const PACE: Duration = Duration::from_secs(10);
+    let site = Site::with(V4, |builder| builder, |portal| portal.pace = PACE);
+    let eve = site.open("/");
+    let script = "const done = arguments[0];
+        const request = { method: 'POST', body: '{\"name\":\"ada@example.com\"}', credentials: 'omit' };
+        const all = Array.from({ length: 6 }, () => fetch('/phone', request));
+        const statuses = (replies) => done(replies.map((one) => one.status).sort());
+        Promise.race(all).then((first) => first.status).then((status) =>
+            Promise.all(all).then((replies) => done([status, ...replies.map((one) => one.status).sort()])));";
+    let replies = eve.0.run_async(script, &[]);
+    assert_eq!(replies, json!([429, 200, 200, 200, 200, 200, 429]));
+}
+
+/// The second of two requests finds that the first has completed the sign-in.
+pub(crate) fn two_requests_at_once_complete_one_sign_in() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    ada.0.run(RECORD, &[]);
+    ada.ask_phone(ADA);
+    let sent = wait_for("a poll", || {
+        let script = "return localStorage.getItem('sent /continue')";
+        ada.0.run(script, &[]).as_str().map(str::to_owned)
+    });
+    // The page itself polls no more.
+    ada.visit(&site, "/register");
+    site.respond_on_phone(true);
+    let script = "const [body, done] = arguments;
+        const once = () => fetch('/continue', { method: 'POST', body });
+        Promise.all([once(), once(), once()])
+            .then((replies) => done(replies.map((one) => one.status).sort()), done);";
+    assert_eq!(ada.0.run_async(script, &[&sent]), json!([200, 409, 409]));
+    assert_eq!(user(&ada), ADA);
+}
+
+pub(crate) fn a_network_is_limited_and_not_an_address() {
+    let network = |address: &str| network(Some(address.parse().unwrap()));
+    assert_eq!(
+        network("[2001:db8:1:2::1]:1"),
+        network("[2001:db8:1:2:3:4:5:6]:2")
+    );
+    assert_ne!(
+        network("[2001:db8:1:2::1]:1"),
+        network("[2001:db8:1:3::1]:1")
+    );
+    assert_eq!(network("[::ffff:192.0.2.1]:1"), network("192.0.2.1:2"));
+    assert_ne!(
+        network("[::ffff:192.0.2.1]:1"),
+        network("[::ffff:192.0.2.2]:1")
+    );
 }

@@ -39,6 +39,8 @@ fn main() -> ExitCode {
             a_link_ends_with_its_time
             a_passkey_that_is_used_too_late_says_so
             the_second_use_of_a_link_says_so
+            the_second_click_in_a_mail_says_so
+            a_wrong_link_does_not_use_up_the_right_one
             only_the_newest_link_signs_in
             a_link_in_another_browser_says_so
             the_newest_of_two_tabs_goes_on
@@ -51,7 +53,9 @@ fn main() -> ExitCode {
             a_phone_disables_a_passkey
             a_phone_that_declines_or_is_silent_disables_nothing
             without_a_phone_nothing_is_disabled
-            the_account_needs_a_sign_in;
+            the_account_needs_a_sign_in
+            only_after_a_recent_sign_in_is_something_added
+            a_phone_is_not_asked_without_end;
         outages:
             of_each_beginning
             while_a_phone_is_asked
@@ -71,7 +75,12 @@ fn main() -> ExitCode {
             a_decoy_signs_nobody_in
             scripts_cannot_read_the_session
             with_tls_the_session_is_sent_over_tls_alone
-            no_script_of_a_page_runs;
+            no_script_of_a_page_runs
+            an_announced_length_costs_no_memory
+            a_flood_of_sessions_logs_nobody_out
+            a_refused_attempt_does_not_wait
+            two_requests_at_once_complete_one_sign_in
+            a_network_is_limited_and_not_an_address;
         looks:
             every_page_fits_every_screen
             every_control_is_reached_by_tab_and_shows_its_focus

@@ -7,7 +7,7 @@ use crate::account::passkey_button;
 use crate::sign_in::{NEW, register};
 use crate::site::{ADA, BOTH, Site};
 
-const OUTAGE: &str = "The sign-in service does not respond. Please try again.";
+const OUTAGE: &str = "The service does not respond. Please try again.";
 
 impl Site {
     fn fails_once(&self, endpoint: &str) {
