@@ -8,7 +8,7 @@ use std::thread;
 use autharmor_test_support::ignored_tests;
 
 use super::lease_file::Version;
-use super::private_file::write_new;
+use super::private_file::{with_suffix, write_new};
 use super::*;
 use crate::clock::Clock;
 use crate::testing::{SECRET, TestClient, bearer, respond, seconds as secs, token};
@@ -1055,6 +1055,19 @@ fn a_takeover_removes_what_killed_processes_have_left() {
         fs::remove_file(lease_path(&store)).unwrap();
         let _ = fs::remove_file(seen.claim(&lease_path(&store)));
     }
+}
+
+/// Its claim has a longer name than files can have, and so has a new token.
+#[test]
+fn nobody_waits_for_a_lease_file_that_has_ended_and_cannot_be_removed() {
+    let folder = Folder::new("long-name");
+    let store = FileTokenStore::new(folder.0.join("t".repeat(240)));
+    take(&store, "killed", secs(5));
+    let lease = with_suffix(&store.path, ".lease");
+    set_modified(&lease, SystemTime::now() - secs(6));
+    let test = test(|builder| builder.token_store(store.clone()));
+    call(&test.client).unwrap();
+    assert_eq!((test.token_requests(), test.clock.slept().len()), (1, 0));
 }
 
 #[test]
