@@ -68,7 +68,12 @@ impl Version {
         let removed = match Self::read(path) {
             // On Windows a file that is removed keeps its name until all have
             // closed it. A renamed one does not.
-            Ok(Some(now)) if now == *self => rename(path, &claim).map(|()| true),
+            Ok(Some(now)) if now == *self => match rename(path, &claim) {
+                // This was a claim. It looked old, because its owner had renamed
+                // the old version to it, and its owner has removed it by now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                renamed => renamed.map(|()| true),
+            },
             other => other.map(|_| false),
         };
         // One that is left is removed later, as above or at a takeover.
