@@ -860,6 +860,43 @@ fn a_lease_file_that_cannot_be_created_is_an_error() {
     assert!(store.lease(&key("a"), "one", secs(5)).is_err());
 }
 
+/// Windows replaces no file that somebody has open, on some file systems.
+#[test]
+fn a_file_that_somebody_reads_is_replaced_once_it_is_closed() {
+    let folder = Folder::new("open");
+    let store = folder.store();
+    store.save(&key("a"), &stored("one")).unwrap();
+    let reader = fs::File::open(&store.path).unwrap();
+    thread::scope(|scope| {
+        let saved = scope.spawn(|| store.save(&key("a"), &stored("two")));
+        // Time to be refused.
+        thread::sleep(Duration::from_millis(100));
+        drop(reader);
+        saved.join().unwrap().unwrap();
+    });
+    assert_eq!(store.load(&key("a")).unwrap(), Some(stored("two")));
+    assert_eq!(folder.files(), 1);
+}
+
+#[cfg(windows)]
+#[test]
+fn a_refusal_that_lasts_is_an_error() {
+    use std::os::windows::fs::OpenOptionsExt as _;
+
+    let folder = Folder::new("lasting");
+    let store = folder.store();
+    store.save(&key("a"), &stored("one")).unwrap();
+    let alone = fs::File::options()
+        .read(true)
+        .share_mode(0)
+        .open(&store.path);
+    assert!(store.load(&key("a")).is_err());
+    assert!(store.save(&key("a"), &stored("two")).is_err());
+    drop(alone.unwrap());
+    assert_eq!(store.load(&key("a")).unwrap(), Some(stored("one")));
+    assert_eq!(folder.files(), 1);
+}
+
 /// What two processes at the same file see of each other.
 #[test]
 fn a_removal_that_comes_late_changes_nothing() {
