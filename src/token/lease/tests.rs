@@ -452,10 +452,14 @@ fn a_fetch_without_a_response_is_told_to_others_before_the_lease_ends() {
 fn a_valid_token_from_the_store_is_used_if_the_endpoint_does_not_respond() {
     for timeout in [1, 2, 60] {
         let store = LeaseStore::new();
-        let test = with_silent_endpoint(&store);
+        let (test, clock) = (with_silent_endpoint(&store), store.clock());
         store.change(|content| content.put(9, 20));
+        let begin = clock.now();
         call(&test.client.with_timeout(seconds(timeout))).unwrap();
         assert_eq!(test.token_requests(), 1);
+        // Half of the time is for the call itself.
+        let half = seconds(timeout) / 2;
+        assert_eq!(clock.now() - begin, half.min(FETCH_TIME), "{timeout} s");
     }
 }
 

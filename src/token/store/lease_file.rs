@@ -9,7 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::Lease;
-use super::private_file::{open, read, remove, rename, with_suffix, write_new};
+use super::private_file::{
+    SHORT, open, read, remove, rename, while_shared, with_suffix, write_new,
+};
 
 /// The longest length that is taken from a file.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -53,7 +55,7 @@ impl Version {
     /// the last two steps. That costs a token request.
     pub(super) fn remove(&self, path: &Path) -> io::Result<bool> {
         let claim = self.claim(path);
-        match write_new(&claim, b"") {
+        match while_shared(SHORT, || write_new(&claim, b"")) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 if let Some(claimed) = Self::read(&claim)?.filter(|it| it.is_older_than(CLAIM)) {
                     // Of a process that was killed while it removed this version.
@@ -66,7 +68,12 @@ impl Version {
         let removed = match Self::read(path) {
             // On Windows a file that is removed keeps its name until all have
             // closed it. A renamed one does not.
-            Ok(Some(now)) if now == *self => rename(path, &claim).map(|()| true),
+            Ok(Some(now)) if now == *self => match rename(path, &claim) {
+                // This was a claim. It looked old, because its owner had renamed
+                // the old version to it, and its owner has removed it by now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+                renamed => renamed.map(|()| true),
+            },
             other => other.map(|_| false),
         };
         // One that is left is removed later, as above or at a takeover.
@@ -189,7 +196,7 @@ impl<'a> LeaseFile<'a> {
             holder: holder.to_owned(),
             milliseconds: u64::try_from(length.as_millis()).unwrap_or(u64::MAX),
         })?;
-        match write_new(&self.path, &content) {
+        match while_shared(SHORT, || write_new(&self.path, &content)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             written => written.map(|()| true),
         }

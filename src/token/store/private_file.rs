@@ -5,13 +5,15 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ROOM;
 use crate::http::buffer::WipedBuffer;
 
 /// A longer file is not one of ours.
 const MAX_FILE_LEN: usize = 64 * 1024;
+/// Time in which others close a file that they read.
+pub(super) const SHORT: Duration = Duration::from_millis(200);
 
 /// Opens a file, if there is one, and checks what was opened.
 pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
@@ -28,7 +30,7 @@ pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
         let wanted = "it must be a regular file of this user with mode 0600";
         io::Error::new(kind, format!("the token file {path} {why}: {wanted}"))
     };
-    let file = match while_shared(|| options.open(path)) {
+    let file = match while_shared(SHORT, || options.open(path)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(refuse(error.kind(), &format!("cannot be opened ({error})"))),
@@ -64,7 +66,7 @@ pub(super) fn remove_if(path: &Path, is_it: impl Fn(&[u8]) -> bool) -> io::Resul
     if content.is_ok_and(|text| text.is_some_and(|text| is_it(&text))) {
         return remove(&aside).map(|()| true);
     }
-    match while_shared(|| fs::hard_link(&aside, path)) {
+    match while_shared(SHORT, || fs::hard_link(&aside, path)) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             // The file system has no links.
             rename(&aside, path)?;
@@ -76,34 +78,46 @@ pub(super) fn remove_if(path: &Path, is_it: impl Fn(&[u8]) -> bool) -> io::Resul
 }
 
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    while_shared(|| fs::remove_file(path))
+    while_shared(SHORT, || fs::remove_file(path))
 }
 
 /// Renames a file, and replaces another.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    while_shared(|| fs::rename(from, to))
+    // Where many read it, moments in which nobody has it open are rare.
+    while_shared(Duration::from_secs(2), || fs::rename(from, to))
 }
 
-/// Repeats an operation that Windows refuses while another process has the same
-/// file open, for a second or so: on a busy machine that process may have to
-/// wait.
-fn while_shared<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    let repeats = if cfg!(windows) { 80 } else { 0 };
-    for _ in 0..repeats {
-        match operation() {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                std::thread::sleep(Duration::from_millis(15));
-            }
-            result => return result,
+/// Repeats an operation that Windows refuses while somebody has the file open:
+/// there an open file often cannot be replaced, and a removed one keeps its name
+/// until all have closed it. A refusal for good looks the same, and costs `limit`
+/// each time.
+pub(super) fn while_shared<T>(
+    limit: Duration,
+    mut operation: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    let began = Instant::now();
+    // Access denied, or a sharing violation.
+    let is_refused = |error: &io::Error| matches!(error.raw_os_error(), Some(5 | 32));
+    loop {
+        let result = operation();
+        if !cfg!(windows) || !result.as_ref().is_err_and(is_refused) || began.elapsed() >= limit {
+            return result;
         }
+        // With equal pauses processes would keep step with each other.
+        std::thread::sleep(Duration::from_micros(random() % 10_000));
     }
-    operation()
+}
+
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Returns an unused name in the same folder.
 pub(super) fn beside(path: &Path) -> PathBuf {
-    let random = RandomState::new().build_hasher().finish();
-    with_suffix(path, &format!(".{:x}.{random:016x}", std::process::id()))
+    with_suffix(
+        path,
+        &format!(".{:x}.{:016x}", std::process::id(), random()),
+    )
 }
 
 /// Returns the path with a longer name.
@@ -120,7 +134,7 @@ pub(super) fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = while_shared(|| options.open(path))?;
+    let mut file = options.open(path)?;
     file.write_all(text).inspect_err(|_| {
         let _ = remove(path);
     })

@@ -8,7 +8,7 @@ use std::thread;
 use autharmor_test_support::ignored_tests;
 
 use super::lease_file::Version;
-use super::private_file::write_new;
+use super::private_file::{with_suffix, write_new};
 use super::*;
 use crate::clock::Clock;
 use crate::testing::{SECRET, TestClient, bearer, respond, seconds as secs, token};
@@ -860,6 +860,43 @@ fn a_lease_file_that_cannot_be_created_is_an_error() {
     assert!(store.lease(&key("a"), "one", secs(5)).is_err());
 }
 
+/// Windows replaces no file that somebody has open, on some file systems.
+#[test]
+fn a_file_that_somebody_reads_is_replaced_once_it_is_closed() {
+    let folder = Folder::new("open");
+    let store = folder.store();
+    store.save(&key("a"), &stored("one")).unwrap();
+    let reader = fs::File::open(&store.path).unwrap();
+    thread::scope(|scope| {
+        let saved = scope.spawn(|| store.save(&key("a"), &stored("two")));
+        // Time to be refused.
+        thread::sleep(Duration::from_millis(100));
+        drop(reader);
+        saved.join().unwrap().unwrap();
+    });
+    assert_eq!(store.load(&key("a")).unwrap(), Some(stored("two")));
+    assert_eq!(folder.files(), 1);
+}
+
+#[cfg(windows)]
+#[test]
+fn a_refusal_that_lasts_is_an_error() {
+    use std::os::windows::fs::OpenOptionsExt as _;
+
+    let folder = Folder::new("lasting");
+    let store = folder.store();
+    store.save(&key("a"), &stored("one")).unwrap();
+    let alone = fs::File::options()
+        .read(true)
+        .share_mode(0)
+        .open(&store.path);
+    assert!(store.load(&key("a")).is_err());
+    assert!(store.save(&key("a"), &stored("two")).is_err());
+    drop(alone.unwrap());
+    assert_eq!(store.load(&key("a")).unwrap(), Some(stored("one")));
+    assert_eq!(folder.files(), 1);
+}
+
 /// What two processes at the same file see of each other.
 #[test]
 fn a_removal_that_comes_late_changes_nothing() {
@@ -1055,6 +1092,19 @@ fn a_takeover_removes_what_killed_processes_have_left() {
         fs::remove_file(lease_path(&store)).unwrap();
         let _ = fs::remove_file(seen.claim(&lease_path(&store)));
     }
+}
+
+/// Its claim has a longer name than files can have, and so has a new token.
+#[test]
+fn nobody_waits_for_a_lease_file_that_has_ended_and_cannot_be_removed() {
+    let folder = Folder::new("long-name");
+    let store = FileTokenStore::new(folder.0.join("t".repeat(240)));
+    take(&store, "killed", secs(5));
+    let lease = with_suffix(&store.path, ".lease");
+    set_modified(&lease, SystemTime::now() - secs(6));
+    let test = test(|builder| builder.token_store(store.clone()));
+    call(&test.client).unwrap();
+    assert_eq!((test.token_requests(), test.clock.slept().len()), (1, 0));
 }
 
 #[test]

@@ -12,15 +12,22 @@ const FORGED: &str = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged";
 
 /// Connects to a server with this script behind the handshake.
 fn connect(acts: Vec<Act>) -> (Server, Stream) {
+    let (server, stream, _) = connect_with_socket(acts);
+    (server, stream)
+}
+
+/// The same, with the socket below the stream.
+fn connect_with_socket(acts: Vec<Act>) -> (Server, Stream, TcpStream) {
     let ca = Ca::new();
     let mut script = vec![Act::Tls(ca.localhost())];
     script.extend(acts);
     let server = Server::start(vec![script]);
     let tcp = TcpStream::connect(server.address()).unwrap();
+    let socket = tcp.try_clone().unwrap();
     let stream = Stream::Plain(Socket::new(tcp, Instant::now() + PATIENT));
     let config = client_config(&Roots::Only(vec![ca.pem()]), None).unwrap();
     let stream = handshake(&config, "localhost", stream).unwrap();
-    (server, stream)
+    (server, stream, socket)
 }
 
 #[test]
@@ -74,6 +81,28 @@ fn a_connection_with_bytes_read_ahead_is_not_open() {
     stream.read_exact(&mut vec![0; response.len()]).unwrap();
     assert!(!stream.has_leftovers());
     assert!(!stream.is_open());
+}
+
+/// Each look into the socket is a system call.
+#[test]
+fn a_read_takes_all_that_has_arrived() {
+    let records = (0..8).map(|number| [number; 1000]);
+    let mut acts = vec![Act::Stall];
+    acts.extend(records.clone().map(Act::write));
+    acts.extend([Act::Stall, Act::ReadSome]);
+    let (server, mut stream, socket) = connect_with_socket(acts);
+    server.wait_until_stalled(1);
+    assert!(stream.is_open());
+    server.release();
+    server.wait_until_stalled(2);
+    let mut read = vec![0; 8000];
+    let (first, rest) = read.split_at_mut(1);
+    stream.read_exact(first).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let left = socket.peek(&mut [0]).unwrap_err();
+    assert_eq!(left.kind(), io::ErrorKind::WouldBlock);
+    stream.read_exact(rest).unwrap();
+    assert_eq!(read, records.flatten().collect::<Vec<_>>());
 }
 
 #[test]

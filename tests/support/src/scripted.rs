@@ -358,13 +358,7 @@ impl Shared {
     }
 
     fn read_request(&self, connection: usize, stream: &mut Stream) -> io::Result<Seen> {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte)?;
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8_lossy(&head).into_owned();
+        let head = String::from_utf8_lossy(&stream.read_head()?).into_owned();
         let length = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("content-length")
@@ -405,6 +399,27 @@ impl Stream {
             Self::Plain { peeked, .. } => *peeked = peeked.or(Some(0)),
             Self::Tls(tls) => tls.sock.start_peeking(),
         }
+    }
+
+    /// Reads the head of a request, and nothing of what follows it.
+    fn read_head(&mut self) -> io::Result<Vec<u8>> {
+        const END: &[u8] = b"\r\n\r\n";
+        let (mut head, mut next) = (Vec::new(), [0; 4096]);
+        while !head.ends_with(END) {
+            let read = head.len();
+            let arrived = match self {
+                // Many small reads take long under emulation.
+                Self::Plain { tcp, peeked: None } => tcp.peek(&mut next)?,
+                _ => 1,
+            };
+            // The end of the stream is an error of the read below.
+            head.extend_from_slice(&next[..arrived.max(1)]);
+            let from = read.saturating_sub(END.len() - 1);
+            let end = head[from..].windows(END.len()).position(|it| it == END);
+            head.truncate(end.map_or(head.len(), |at| from + at + END.len()));
+            self.read_exact(&mut head[read..])?;
+        }
+        Ok(head)
     }
 
     /// Waits until there is something to read, and leaves it there.
