@@ -6,7 +6,8 @@
 //! uses the embedded emulator, whose page is the phone and the mailbox. With
 //! `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it uses the real service;
 //! then set `WEBAUTHN_CLIENT_ID` to the id of the website in the dashboard, and
-//! `ORIGIN` to the address in browsers: that of a proxy with TLS.
+//! `ORIGIN` to the address in browsers: that of a proxy with TLS. If the proxy puts the
+//! sender's address into a header, name it in `PROXY_HEADER`.
 
 mod portal;
 mod web;
@@ -14,6 +15,7 @@ mod web;
 use std::env;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use autharmor::emulator::Emulator;
 use autharmor::{ApiVersion, ClientBuilder};
@@ -36,7 +38,11 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         emulator.client_builder()
     };
     // v4 validates the registration of phones and passkeys; v3 does not.
-    let client = client.api_version(ApiVersion::V4).build()?;
-    Arc::new(Portal::new(client, &origin, &passkeys)).serve(&listener);
+    let client = client
+        .api_version(ApiVersion::V4)
+        .timeout(Duration::from_secs(10));
+    let mut portal = Portal::new(client.build()?, &origin, &passkeys);
+    portal.proxy_header = env::var("PROXY_HEADER").ok();
+    Arc::new(portal).serve(&listener);
     Ok(())
 }

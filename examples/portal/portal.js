@@ -37,7 +37,7 @@ const act = async (path, body, mine = ++turn) => {
   }
   if ("qr" in reply) showPhone(reply);
   // An outage may pass.
-  if (!$("phone").hidden && ("qr" in reply || status === 202 || status === 503)) {
+  if (!$("phone").hidden && ("qr" in reply || [0, 202, 503].includes(status))) {
     say(text ?? "Waiting for your phone …");
     await new Promise((done) => setTimeout(done, 1500));
     return act("/continue", { id }, mine);

@@ -1,9 +1,9 @@
 //! The login, the registration and the account page.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use std::{mem, thread};
+use std::{io, mem, thread};
 
 use autharmor::auth::{StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth};
 use autharmor::flow::{Registration, SignIn};
@@ -38,6 +38,7 @@ const NOT_RECENT: Message = Message(403, "Please log out and sign in again befor
 const OTHER_SITE: Message = Message(403, "This came from another website.");
 const NO_PAGE: Message = Message(404, "There is no such page.");
 const GONE: Message = Message(409, "This has ended, or it began in another browser.");
+const USED: Message = Message(409, "This link was used, or asked for in another browser.");
 const TOO_MANY: Message = Message(429, "Too many attempts. Please wait ten minutes.");
 const OUTAGE: Message = Message(503, "The service does not respond. Please try again.");
 
@@ -67,7 +68,7 @@ impl Session {
     /// was not the right link, or in an outage.
     fn proceed(&mut self, client: &Client, id: &Value, page: &str) -> Reply {
         let pending = self.pending.take_if(|pending| pending.0 == *id);
-        let (id, mut step) = pending.ok_or(GONE)?;
+        let (id, mut step) = pending.ok_or(if id == "link" { USED } else { GONE })?;
         let end = step(client, page);
         if matches!(end, Err(Message(202 | 400 | 503, _))) {
             self.pending = Some((id, step));
@@ -81,6 +82,8 @@ pub(crate) struct Portal {
     client: Client,
     origin: String,
     passkeys: String,
+    /// The header in which a proxy gives the sender's address, if there is a proxy.
+    pub(crate) proxy_header: Option<String>,
     pub(crate) sessions: Expiring<Arc<Mutex<Session>>>,
     pub(crate) attempts: Expiring<u32>,
     /// How long what strangers can try takes, or a multiple of it.
@@ -99,31 +102,39 @@ impl Portal {
             client,
             origin: origin.to_owned(),
             passkeys: passkeys.to_owned(),
-            sessions: Expiring(100_000, Mutex::default()),
-            attempts: Expiring(100_000, Mutex::default()),
+            proxy_header: None,
+            sessions: Expiring(10_000, Mutex::default()),
+            attempts: Expiring(10_000, Mutex::default()),
             pace: Duration::from_secs(1),
             patience: 5 * MINUTE,
             recent: 10 * MINUTE,
         }
     }
 
-    /// Serves for ever, up to 500 connections at a time.
+    /// Serves for ever, about 200 connections at a time.
     pub(crate) fn serve(self: Arc<Self>, listener: &TcpListener) {
-        for stream in listener.incoming().flatten() {
+        for stream in listener.incoming() {
             let portal = Arc::clone(&self);
-            if Arc::strong_count(&self) > 500 {
-                continue;
+            match stream {
+                Ok(stream) if Arc::strong_count(&self) < 200 => {
+                    // Without a thread the connection is closed.
+                    let _ = thread::Builder::new().spawn(move || portal.talk(stream));
+                }
+                _ => thread::sleep(Duration::from_millis(10)),
             }
-            thread::spawn(move || {
-                let from = stream.peer_addr().ok();
-                let server = Server::builder().read_timeout(MINUTE).nodelay(true);
-                let server = server.from_connections([stream]);
-                server.serve_single_thread(|request| portal.handle(request, from))
-            });
         }
     }
 
-    fn handle(&self, request: Request<Body>, from: Option<SocketAddr>) -> Responded {
+    fn talk(&self, stream: TcpStream) -> io::Result<()> {
+        stream.set_write_timeout(Some(MINUTE))?;
+        let from = stream.peer_addr()?.ip();
+        let server = Server::builder()
+            .read_timeout(MINUTE)
+            .from_connections([stream]);
+        server.serve_single_thread(|request| self.handle(request, from))
+    }
+
+    fn handle(&self, request: Request<Body>, from: IpAddr) -> Responded {
         if request.method() != "POST" {
             // A GET changes nothing.
             return file(request.uri().path());
@@ -135,17 +146,26 @@ impl Portal {
         let found = self.sessions.lock().get(&id).map(|it| it.1.clone());
         let is_new = found.is_none();
         let shared = found.unwrap_or_default();
+        // More wait for each other than a person sends.
+        if Arc::strong_count(&shared) > 8 {
+            return web::respond(429, "text/plain", TOO_MANY.1.to_owned(), None);
+        }
         // Held during calls: no two requests of a browser complete one sign-in.
         let mut session = web::lock(&shared);
         let before = session.user.clone();
-        let reply = self.post(request, &web::network(from), &mut session);
+        let proxied = self
+            .proxy_header
+            .as_ref()
+            .map(|name| web::header(&request, name));
+        let from = web::network(proxied.and_then(|text| text.parse().ok()).unwrap_or(from));
+        let reply = self.post(request, &from, &mut session);
         let mut set_cookie = None;
         if session.user != before || is_new && session.pending.is_some() {
             // A new id after each sign-in: somebody else may know the old one.
             let new_id = web::random_id();
             let secure = if is_tls { "; Secure" } else { "" };
             set_cookie = Some(format!("Set-Cookie: {cookie}={new_id}; {COOKIE}{secure}"));
-            let minutes = if session.user.is_some() { 480 } else { 60 };
+            let minutes = if session.user.is_some() { 480 } else { 30 };
             let session = Arc::new(Mutex::new(mem::take(&mut *session)));
             let mut sessions = self.sessions.lock();
             sessions.remove(&id);
@@ -163,8 +183,10 @@ impl Portal {
         if web::header(&request, "Origin") != self.origin {
             return Err(OTHER_SITE);
         }
-        self.count(from, REQUESTS)?;
         let path = &request.uri().path().to_owned();
+        if path != "/log-out" {
+            self.count(from, REQUESTS)?;
+        }
         let body = web::json(request);
         let text = |name: &str| body[name].as_str().unwrap_or_default();
         // No mail address is longer.
@@ -174,12 +196,9 @@ impl Portal {
         let attempt = |begin: fn(&Self, &str) -> Begun| {
             self.count(&format!("begin {from}"), BEGINNINGS)?;
             // A passkey disturbs nobody.
-            let most = if path == "/passkey" {
-                u32::MAX
-            } else {
-                DISTURBANCES
-            };
-            self.count(&format!("{path} {name}"), most)?;
+            if path != "/passkey" {
+                self.count(&format!("{path} {name}"), DISTURBANCES)?;
+            }
             paced(self.pace, || begin(self, name))
         };
         let user = session.user.clone().ok_or(SIGNED_OUT);
@@ -271,8 +290,8 @@ impl Portal {
         let credentials = self.client.list_user_credentials(id, PageQuery::new())?;
         let newest = PageQuery::new().page_size(10);
         let history = self.client.get_user_auth_history(id, newest)?;
-        let (credentials, history) = (credentials.records, history.records);
-        Ok(json!({ "name": name, "credentials": credentials, "history": history }))
+        let lists = (credentials.records, history.records);
+        Ok(json!({ "name": name, "credentials": lists.0, "history": lists.1 }))
     }
 
     fn add_phone(&self, user: Uuid) -> Begun {
@@ -316,10 +335,11 @@ impl Portal {
         let reply = on_phone(started.qr_code_data, started.visual_verify_value);
         let mut is_approved = false;
         begun(reply, move |client, _| {
-            if !is_approved {
-                signed_in(started.pending.poll(client)?, "")?;
-                is_approved = true;
+            // Checked here as well, because so much depends on it.
+            if !is_approved && signed_in(started.pending.poll(client)?, "")?.0 != user {
+                return Err(FAILED);
             }
+            is_approved = true;
             client.disable_user_credential(user, &credential.credential_id)?;
             Err(Message(200, "It is disabled."))
         })
@@ -336,7 +356,10 @@ fn begun(mut reply: Value, step: impl FnMut(&Client, &str) -> End + Send + 'stat
 /// the user cannot sign in this way now, or is registered already.
 fn known<T>(begun: Result<T, Error>) -> Result<Option<T>, Error> {
     match begun {
-        Err(error) if matches!(error.status(), Some(400 | 403 | 404 | 409 | 429)) => Ok(None),
+        Err(error) if matches!(error.status(), Some(400 | 403 | 404 | 409 | 429)) => {
+            eprintln!("{error}");
+            Ok(None)
+        }
         begun => begun.map(Some),
     }
 }
@@ -381,6 +404,7 @@ fn by_link<P: Send + 'static>(
 fn paced<T>(pace: Duration, action: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = action();
+    let pace = pace.max(Duration::from_millis(1));
     let paces = start.elapsed().div_duration_f64(pace).ceil();
     let end = start + pace.mul_f64(paces);
     thread::sleep(end.saturating_duration_since(Instant::now()));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Read as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -10,9 +10,11 @@ use ring::rand::{SystemRandom, generate};
 use serde_json::Value;
 use touche::{Body, HttpBody as _, Request, Response, http};
 
-/// No script within a page, nothing from other hosts, no frames.
-const HEADERS: [&str; 6] = [
+/// No script within a page, nothing from other hosts, no frames. What a request has
+/// left unread must not be taken for the next one, so each has its connection.
+const HEADERS: [&str; 7] = [
     "Cache-Control: no-store",
+    "Connection: close",
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
      connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'; require-trusted-types-for 'script'",
@@ -61,12 +63,12 @@ pub(crate) fn random_id() -> String {
     format!("{:032x}", u128::from_be_bytes(bits.expose()))
 }
 
-/// Returns the part of the sender's address that one customer of a network has: half
-/// of an IPv6 address.
-pub(crate) fn network(sender: Option<SocketAddr>) -> String {
-    match sender.map(|address| address.ip().to_canonical()) {
-        Some(IpAddr::V6(address)) => format!("{:x?}", &address.segments()[..4]),
-        address => format!("{address:?}"),
+/// Returns the part of an address that one customer of a network has: half of an IPv6
+/// address.
+pub(crate) fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V6(address) => format!("{:x?}", &address.segments()[..4]),
+        IpAddr::V4(address) => address.to_string(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Attacks on the portal and its visitors, in the browser.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use autharmor::ApiVersion::V4;
@@ -13,6 +13,7 @@ use crate::portal::Portal;
 use crate::site::{ADA, EVE, Site, Visitor, serve, server};
 use crate::web::network;
 
+const USED: &str = "asked for in another browser";
 const GONE: &str = "it began in another browser";
 
 /// A site with an account for the attacker, too.
@@ -49,9 +50,9 @@ pub(crate) fn a_link_of_an_attacker_signs_nobody_in() {
     let own_link = site.opened_link();
     let ada = site.open_as_ada();
     for (victim, told, name) in [
-        (&stranger, GONE, ""),
+        (&stranger, USED, ""),
         (&begun, "This link is too old", ""),
-        (&ada, GONE, ADA),
+        (&ada, USED, ADA),
     ] {
         victim.visit_url(&link);
         victim.press("Sign in");
@@ -320,14 +321,21 @@ pub(crate) fn no_script_of_a_page_runs() {
         "style-src-elem",
     ];
     assert_eq!(refused, json!(expected));
+    let policy = "const done = arguments[0]; fetch('/').then((response) =>
+        done(response.headers.get('content-security-policy')))";
+    let policy = ada.0.run_async(policy, &[]);
+    let scripts = "default-src 'none'; script-src 'self'; ";
+    assert!(policy.as_str().unwrap().starts_with(scripts), "{policy}");
 }
 
-/// Sends a request, and returns the response.
-fn send(port: u16, request: &str) -> String {
+/// Sends bytes and no more, and returns what comes back.
+fn send(port: u16, bytes: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(bytes.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
     let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
+    // The server may close before it has read all.
+    let _ = stream.read_to_string(&mut response);
     response
 }
 
@@ -335,26 +343,44 @@ fn send(port: u16, request: &str) -> String {
 pub(crate) fn an_announced_length_costs_no_memory() {
     let site = Site::start(V4);
     let port = site.port();
-    for length in [70_000_000_000_000_u64, u64::MAX] {
-        for request in [
-            format!("GET / HTTP/1.1\r\nContent-Length: {length}"),
-            format!("POST /phone HTTP/1.1\r\nContent-Length: {length}"),
-        ] {
-            let lines = "\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-            let _ = send(port, &(request + lines));
+    let origin = format!("Host: localhost\r\nOrigin: {}", site.origin);
+    for length in [
+        "Content-Length: 70000000000000",
+        "Transfer-Encoding: chunked",
+    ] {
+        for line in ["GET /", "POST /passkey"] {
+            let head = format!("{line} HTTP/1.1\r\n{origin}\r\n{length}\r\n\r\n");
+            let response = send(port, &(head + "3fffffffffff\r\n{}"));
+            assert!(
+                response.starts_with("HTTP/1.1 200"),
+                "{line} {length} {response}"
+            );
         }
     }
-    let page = send(
-        port,
-        "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-    );
-    assert!(page.starts_with("HTTP/1.1 200 OK"), "{page}");
+}
+
+/// A body that nobody has read is not taken for the next request.
+pub(crate) fn what_is_left_unread_is_no_request() {
+    let site = Site::start(V4);
+    let port = site.port();
+    let smuggled = "GET /portal.css HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let length = smuggled.len() + 2000;
+    for length in [
+        format!("Content-Length: {length}"),
+        "Transfer-Encoding: chunked".to_owned(),
+    ] {
+        let head = format!("POST /passkey HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n");
+        let response = send(port, &(head + smuggled + &" ".repeat(2000)));
+        assert_eq!(response.matches("HTTP/1.1 ").count(), 1, "{response}");
+    }
 }
 
 /// Strangers who begin again and again do not log anybody out.
 pub(crate) fn a_flood_of_sessions_logs_nobody_out() {
     let site = Site::with(V4, |builder| builder, |portal| portal.sessions.0 = 3);
     let ada = site.open_as_ada();
+    // Also in the last of her eight hours.
+    site.age_sessions(Duration::from_secs(7 * 3600));
     let eve = site.open("/");
     let script = "const done = arguments[0];
         const request = { method: 'POST', body: '{\"name\":\"\"}', credentials: 'omit' };
@@ -401,18 +427,30 @@ pub(crate) fn two_requests_at_once_complete_one_sign_in() {
 }
 
 pub(crate) fn a_network_is_limited_and_not_an_address() {
-    let network = |address: &str| network(Some(address.parse().unwrap()));
-    assert_eq!(
-        network("[2001:db8:1:2::1]:1"),
-        network("[2001:db8:1:2:3:4:5:6]:2")
+    let network = |address: &str| network(address.parse().unwrap());
+    assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:3:4:5:6"));
+    assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+    assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+    assert_ne!(network("::ffff:192.0.2.1"), network("::ffff:192.0.2.2"));
+}
+
+/// One visitor's limit is not that of all who come through the proxy.
+pub(crate) fn behind_a_proxy_its_header_says_who_sends() {
+    let site = Site::with(
+        V4,
+        |builder| builder,
+        |portal| portal.proxy_header = Some("X-Real-IP".to_owned()),
     );
-    assert_ne!(
-        network("[2001:db8:1:2::1]:1"),
-        network("[2001:db8:1:3::1]:1")
-    );
-    assert_eq!(network("[::ffff:192.0.2.1]:1"), network("192.0.2.1:2"));
-    assert_ne!(
-        network("[::ffff:192.0.2.1]:1"),
-        network("[::ffff:192.0.2.2]:1")
-    );
+    let begin = |address: &str| {
+        let origin = &site.origin;
+        let request = format!(
+            "POST /passkey HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\n\
+             X-Real-IP: {address}\r\nContent-Length: 2\r\n\r\n{{}}"
+        );
+        send(site.port(), &request)[9..12].to_owned()
+    };
+    let statuses: Vec<_> = (0..61).map(|_| begin("192.0.2.1")).collect();
+    assert_eq!(statuses[..60], ["200"; 60]);
+    assert_eq!(statuses[60], "429");
+    assert_eq!(begin("192.0.2.2"), "200");
 }

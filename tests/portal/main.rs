@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             the_back_button_shows_no_account_after_logging_out
             a_user_who_cancels_the_passkey_can_try_again
             nobody_learns_who_has_an_account
-            nobody_learns_it_from_the_time
+            what_strangers_try_takes_its_time
             attempts_are_limited;
         account:
             a_phone_disables_a_passkey
@@ -80,7 +80,9 @@ fn main() -> ExitCode {
             a_flood_of_sessions_logs_nobody_out
             a_refused_attempt_does_not_wait
             two_requests_at_once_complete_one_sign_in
-            a_network_is_limited_and_not_an_address;
+            what_is_left_unread_is_no_request
+            a_network_is_limited_and_not_an_address
+            behind_a_proxy_its_header_says_who_sends;
         looks:
             every_page_fits_every_screen
             every_control_is_reached_by_tab_and_shows_its_focus
