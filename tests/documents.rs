@@ -13,6 +13,7 @@ const SECURITY: &str = include_str!("../SECURITY.md");
 const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 const MEASUREMENTS: &str = include_str!("../benches/README.md");
 const FLEETS: &str = include_str!("../benches/fleet/README.md");
+const PORTAL: &str = include_str!("../examples/portal/portal.rs");
 const TESTED_LOGIN: &str = include_str!("../examples/tested_login.rs");
 
 /// Words that a person reads in a minute.
@@ -362,6 +363,20 @@ fn the_test_in_the_readme_is_one_that_runs() {
     let shown = part(README, "```rust,ignore\n", "```");
     let indented = shown.trim_end().replace('\n', "\n    ");
     assert!(TESTED_LOGIN.contains(&indented), "{shown}");
+}
+
+#[test]
+fn the_web_chapter_shows_the_portal() {
+    // Without indentation and line ends.
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let portal = words(PORTAL);
+    let chapters = chapters();
+    let shown: Vec<_> = chapters["web.md"].split("```text\n").skip(1).collect();
+    assert_eq!(shown.len(), 4);
+    for code in shown {
+        let code = words(code.split("```").next().unwrap());
+        assert!(portal.contains(&code), "{code}");
+    }
 }
 
 #[test]

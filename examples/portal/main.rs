@@ -4,34 +4,45 @@
 //!     cargo run --example portal
 //!
 //! uses the embedded emulator, whose page is the phone and the mailbox. With
-//! `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it uses the real service.
+//! `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it uses the real service;
+//! then set `WEBAUTHN_CLIENT_ID` to the id of the website in the dashboard, and
+//! `ORIGIN` to the address in browsers: that of a proxy with TLS. If the proxy puts the
+//! sender's address into a header, name it in `PROXY_HEADER`.
 
 mod portal;
 mod web;
 
+use std::env;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
 use autharmor::emulator::Emulator;
 use autharmor::{ApiVersion, ClientBuilder};
-use tiny_http::Server;
 
 use crate::portal::Portal;
 
-/// The address in browsers: that of a proxy with TLS in front of this program.
-const ORIGIN: &str = "http://localhost:8080";
-
 fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let server = Server::http("127.0.0.1:8080")?;
-    println!("the portal    {ORIGIN}/");
-    // v4 validates the registration of phones and passkeys; v3 does not.
-    if std::env::var_os("AUTHARMOR_CLIENT_ID").is_some() {
-        let client = ClientBuilder::from_env()?.api_version(ApiVersion::V4);
-        Portal::new(client.build()?, ORIGIN).serve(&server);
-    }
+    let listener = TcpListener::bind("127.0.0.1:8080")?;
+    let origin = env::var("ORIGIN").unwrap_or("http://localhost:8080".to_owned());
+    let passkeys = env::var("WEBAUTHN_CLIENT_ID").unwrap_or("example".to_owned());
+    println!("the portal    {origin}/");
     let emulator = Emulator::builder().plain_http().random_ids();
     let emulator = emulator.project_name("Example").user("ada@example.com");
-    let emulator = emulator.website(ORIGIN, "localhost").start()?;
-    println!("the emulator  {}/_emulator/", emulator.base_url());
-    println!("Sign in as ada@example.com, or register. The emulator has the phone and the mails.");
-    let client = emulator.client_builder().api_version(ApiVersion::V4);
-    Portal::new(client.build()?, ORIGIN).serve(&server);
+    let emulator = emulator.website(&origin, "localhost").start()?;
+    let client = if env::var_os("AUTHARMOR_CLIENT_ID").is_some() {
+        ClientBuilder::from_env()?
+    } else {
+        println!("the emulator  {}/_emulator/", emulator.base_url());
+        println!("Sign in as ada@example.com, or register. The emulator has phone and mails.");
+        emulator.client_builder()
+    };
+    // v4 validates the registration of phones and passkeys; v3 does not.
+    let client = client
+        .api_version(ApiVersion::V4)
+        .timeout(Duration::from_secs(10));
+    let mut portal = Portal::new(client.build()?, &origin, &passkeys);
+    portal.proxy_header = env::var("PROXY_HEADER").ok();
+    Arc::new(portal).serve(&listener);
     Ok(())
 }

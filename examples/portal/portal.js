@@ -17,7 +17,8 @@ const passkey = async ({ get, create }) => {
   return JSON.stringify(await navigator.credentials[get ? "get" : "create"]({ publicKey }));
 };
 const showPhone = ({ qr, value }) => {
-  $("phone").hidden = !qr;
+  $("phone").hidden = qr === undefined;
+  $("scan").hidden = !qr;
   if (qr) $("qr").src = `data:image/svg+xml,${encodeURIComponent(qr)}`;
   $("compare").hidden = !value;
   $("value").textContent = value ?? "";
@@ -34,9 +35,9 @@ const act = async (path, body, mine = ++turn) => {
     return input ? act("/continue", { id, input }, mine)
       : say("No passkey was used. You can try again.");
   }
-  if (reply.qr) showPhone(reply);
+  if ("qr" in reply) showPhone(reply);
   // An outage may pass.
-  if (!$("phone").hidden && (reply.qr || status === 202 || status === 503)) {
+  if (!$("phone").hidden && ("qr" in reply || [0, 202, 503].includes(status))) {
     say(text ?? "Waiting for your phone …");
     await new Promise((done) => setTimeout(done, 1500));
     return act("/continue", { id }, mine);
@@ -72,7 +73,6 @@ const showAccount = ({ name, credentials, history }) => {
   }));
   if (!focused.isConnected) $("status").focus();
 };
-
 addEventListener("submit", (event) => {
   event.preventDefault();
   showPhone({});

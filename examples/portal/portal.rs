@@ -1,10 +1,9 @@
 //! The login, the registration and the account page.
 
-use std::io::Read as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use std::{mem, thread};
+use std::{io, mem, thread};
 
 use autharmor::auth::{StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth};
 use autharmor::flow::{Registration, SignIn};
@@ -12,26 +11,36 @@ use autharmor::registrations::{StartMagiclinkEmailRegistration, StartWebauthnReg
 use autharmor::{Client, Error, PageQuery, Secret};
 use qrcode::{QrCode, render::svg};
 use serde_json::{Map, Value, json};
-use tiny_http::{Method, Request, Server};
+use touche::{Body, Request, Server};
 use uuid::Uuid;
 
-use crate::web::{self, Expiring, Message, Reply};
+use crate::web::{self, Expiring, Message, Reply, Responded};
 
-const WEBAUTHN_CLIENT_ID: &str = "from-your-dashboard";
+const MINUTE: Duration = Duration::from_secs(60);
+/// What a network can send in ten minutes, and what of it can be beginnings.
+const REQUESTS: u32 = 3000;
+const BEGINNINGS: u32 = 60;
+/// How often in ten minutes a person can be disturbed in one way.
+const DISTURBANCES: u32 = 5;
 const ASKING: &str = "Somebody signs in to Example as you";
 const REGISTERING: &str = "Somebody registers at Example as you";
-/// How often whoever has a name can be disturbed in ten minutes.
-const DISTURBANCES: u32 = 5;
 const COOKIE: &str = "Path=/; HttpOnly; SameSite=Lax";
 const MAILED: &str = "If a link can be sent to this address, it is in the mail. Open it here.";
-const GONE: &str = "This has ended, or it began in another browser: open the link there.";
-const OUTAGE: &str = "The sign-in service does not respond. Please try again.";
 const WAITING: Message = Message(202, "Waiting for your phone …");
-const WRONG: Message = Message(400, "Please check the address, or open the newest link.");
+const WRONG: Message = Message(400, "Please check the address.");
+const OLD_LINK: Message = Message(400, "This link is too old or was replaced. Begin again.");
+const SIGNED_OUT: Message = Message(401, "Please sign in.");
 const DECLINED: Message = Message(403, "The request was declined on the phone.");
+const FAILED: Message = Message(403, "That did not work. Please try again.");
 const LATE: Message = Message(403, "Nobody responded in time. Please begin again.");
-const FAILED: Message = Message(403, "That did not work. Please begin again.");
+const NO_PHONE: Message = Message(403, "Add a phone first: it has to approve this.");
+const NOT_RECENT: Message = Message(403, "Please log out and sign in again before this.");
+const OTHER_SITE: Message = Message(403, "This came from another website.");
+const NO_PAGE: Message = Message(404, "There is no such page.");
+const GONE: Message = Message(409, "This has ended, or it began in another browser.");
+const USED: Message = Message(409, "This link was used, or asked for in another browser.");
 const TOO_MANY: Message = Message(429, "Too many attempts. Please wait ten minutes.");
+const OUTAGE: Message = Message(503, "The service does not respond. Please try again.");
 
 /// What the server knows of one browser.
 #[derive(Default)]
@@ -51,18 +60,15 @@ type End = Result<User, Message>;
 /// registration, which never leaves the server.
 type Step = Box<dyn FnMut(&Client, &str) -> End + Send>;
 
-/// Begins something for a name.
-type Begin = fn(&Portal, &str) -> Result<Begun, Message>;
-
 /// What the page shows, and the step that follows.
-type Begun = (Value, Step);
+type Begun = Result<(Value, Step), Message>;
 
 impl Session {
     /// Takes the step out, and puts it back if the user has not responded, if it
     /// was not the right link, or in an outage.
     fn proceed(&mut self, client: &Client, id: &Value, page: &str) -> Reply {
         let pending = self.pending.take_if(|pending| pending.0 == *id);
-        let (id, mut step) = pending.ok_or(Message(409, GONE))?;
+        let (id, mut step) = pending.ok_or(if id == "link" { USED } else { GONE })?;
         let end = step(client, page);
         if matches!(end, Err(Message(202 | 400 | 503, _))) {
             self.pending = Some((id, step));
@@ -75,90 +81,134 @@ impl Session {
 pub(crate) struct Portal {
     client: Client,
     origin: String,
+    passkeys: String,
+    /// The header in which a proxy gives the sender's address, if there is a proxy.
+    pub(crate) proxy_header: Option<String>,
     pub(crate) sessions: Expiring<Arc<Mutex<Session>>>,
-    attempts: Expiring<u32>,
-    /// How long each beginning takes, so that its time does not tell who has an
-    /// account: longer than two calls of the service.
+    pub(crate) attempts: Expiring<u32>,
+    /// How long what strangers can try takes, or a multiple of it.
     pub(crate) pace: Duration,
     /// How long a new phone can be added: v3 tells no other end than success.
     pub(crate) patience: Duration,
+    /// How long after a sign-in another way to sign in can be added.
+    pub(crate) recent: Duration,
 }
 
 impl Portal {
-    /// `origin` is the address in browsers, without a slash at the end.
-    pub(crate) fn new(client: Client, origin: &str) -> Self {
+    /// `origin` is the address in browsers, without a slash at the end; `passkeys` the
+    /// id of this website at the service.
+    pub(crate) fn new(client: Client, origin: &str, passkeys: &str) -> Self {
         Self {
             client,
             origin: origin.to_owned(),
-            sessions: Expiring(Duration::from_secs(8 * 3600), Mutex::default()),
-            attempts: Expiring(Duration::from_secs(600), Mutex::default()),
+            passkeys: passkeys.to_owned(),
+            proxy_header: None,
+            sessions: Expiring(10_000, Mutex::default()),
+            attempts: Expiring(10_000, Mutex::default()),
             pace: Duration::from_secs(1),
-            patience: Duration::from_secs(300),
+            patience: 5 * MINUTE,
+            recent: 10 * MINUTE,
         }
     }
 
-    /// Serves for ever, up to 16 requests at a time.
-    pub(crate) fn serve(&self, server: &Server) {
-        let work = || server.incoming_requests().for_each(|it| self.handle(it));
-        thread::scope(|scope| (0..16).for_each(|_| drop(scope.spawn(work))));
+    /// Serves for ever, about 200 connections at a time.
+    pub(crate) fn serve(self: Arc<Self>, listener: &TcpListener) {
+        for stream in listener.incoming() {
+            let portal = Arc::clone(&self);
+            match stream {
+                Ok(stream) if Arc::strong_count(&self) < 200 => {
+                    // Without a thread the connection is closed.
+                    let _ = thread::Builder::new().spawn(move || portal.talk(stream));
+                }
+                _ => thread::sleep(Duration::from_millis(10)),
+            }
+        }
     }
 
-    fn handle(&self, mut request: Request) {
-        if *request.method() != Method::Post {
+    fn talk(&self, stream: TcpStream) -> io::Result<()> {
+        stream.set_write_timeout(Some(MINUTE))?;
+        let from = stream.peer_addr()?.ip();
+        let server = Server::builder()
+            .read_timeout(MINUTE)
+            .from_connections([stream]);
+        server.serve_single_thread(|request| self.handle(request, from))
+    }
+
+    fn handle(&self, request: Request<Body>, from: IpAddr) -> Responded {
+        if request.method() != "POST" {
             // A GET changes nothing.
-            let file = file(request.url());
-            return web::respond(request, file, None);
+            return file(request.uri().path());
         }
-        let is_tls = self.origin.starts_with("https:");
         // With this prefix no other host of the domain can set it.
+        let is_tls = self.origin.starts_with("https:");
         let cookie = if is_tls { "__Host-session" } else { "session" };
         let id = web::cookie(&request, cookie).to_owned();
         let found = self.sessions.lock().get(&id).map(|it| it.1.clone());
         let is_new = found.is_none();
         let shared = found.unwrap_or_default();
+        // More wait for each other than a person sends.
+        if Arc::strong_count(&shared) > 8 {
+            return web::respond(429, "text/plain", TOO_MANY.1.to_owned(), None);
+        }
         // Held during calls: no two requests of a browser complete one sign-in.
         let mut session = web::lock(&shared);
         let before = session.user.clone();
-        let reply = self.post(&mut request, &mut session);
+        let proxied = self
+            .proxy_header
+            .as_ref()
+            .map(|name| web::header(&request, name));
+        let from = web::network(proxied.and_then(|text| text.parse().ok()).unwrap_or(from));
+        let reply = self.post(request, &from, &mut session);
         let mut set_cookie = None;
         if session.user != before || is_new && session.pending.is_some() {
             // A new id after each sign-in: somebody else may know the old one.
             let new_id = web::random_id();
-            let line = format!("Set-Cookie: {cookie}={new_id}; {COOKIE}");
-            set_cookie = Some(line + if is_tls { "; Secure" } else { "" });
+            let secure = if is_tls { "; Secure" } else { "" };
+            set_cookie = Some(format!("Set-Cookie: {cookie}={new_id}; {COOKIE}{secure}"));
+            let minutes = if session.user.is_some() { 480 } else { 30 };
             let session = Arc::new(Mutex::new(mem::take(&mut *session)));
             let mut sessions = self.sessions.lock();
             sessions.remove(&id);
-            sessions.insert(new_id, (Instant::now(), session));
+            sessions.insert(new_id, (Instant::now() + minutes * MINUTE, session));
         }
-        drop(session);
         let (status, body) = match reply {
             Ok(body) => (200, body),
             Err(Message(status, text)) => (status, json!({ "text": text })),
         };
-        let response = (status, "application/json", &*body.to_string());
-        web::respond(request, response, set_cookie.as_deref());
+        web::respond(status, "application/json", body.to_string(), set_cookie)
     }
 
-    fn post(&self, request: &mut Request, session: &mut Session) -> Reply {
+    fn post(&self, request: Request<Body>, from: &str, session: &mut Session) -> Reply {
         // With a POST a browser says which website's page sends it.
-        if web::header(request, "Origin") != self.origin {
-            return Err(Message(403, "This came from another website."));
+        if web::header(&request, "Origin") != self.origin {
+            return Err(OTHER_SITE);
         }
-        let body = request.as_reader().take(64 * 1024);
-        let body: Value = serde_json::from_reader(body).unwrap_or_default();
+        let path = &request.uri().path().to_owned();
+        if path != "/log-out" {
+            self.count(from, REQUESTS)?;
+        }
+        let body = web::json(request);
         let text = |name: &str| body[name].as_str().unwrap_or_default();
         // No mail address is longer.
         let name: String = text("name").trim().chars().take(254).collect();
         let name = &name.to_lowercase();
-        let user = session.user.clone().ok_or(Message(401, "Please sign in."));
-        let (reply, step) = match request.url() {
-            "/passkey" => self.attempt(request, name, Self::use_passkey),
-            "/phone" => self.attempt(request, name, Self::ask_phone),
-            "/link" => self.attempt(request, name, Self::mail_link),
-            "/register" => self.attempt(request, name, Self::register),
-            "/account/phone" => self.add_phone(user?.0),
-            "/account/passkey" => self.add_passkey(user?.0),
+        // What strangers can begin, but not too often.
+        let attempt = |begin: fn(&Self, &str) -> Begun| {
+            self.count(&format!("begin {from}"), BEGINNINGS)?;
+            // A passkey disturbs nobody.
+            if path != "/passkey" {
+                self.count(&format!("{path} {name}"), DISTURBANCES)?;
+            }
+            paced(self.pace, || begin(self, name))
+        };
+        let user = session.user.clone().ok_or(SIGNED_OUT);
+        let (reply, step) = match &**path {
+            "/passkey" => attempt(Self::use_passkey),
+            "/phone" => attempt(Self::ask_phone),
+            "/link" => attempt(Self::mail_link),
+            "/register" => attempt(Self::register),
+            "/account/phone" => self.add_phone(self.just_signed_in(user?)?),
+            "/account/passkey" => self.add_passkey(self.just_signed_in(user?)?),
             "/account/disable" => self.disable(user?.0, text("credential")),
             "/account" => return self.account(user?),
             "/continue" => return session.proceed(&self.client, &body["id"], text("input")),
@@ -166,145 +216,150 @@ impl Portal {
                 *session = Session::default();
                 return Ok(json!({ "go": "/" }));
             }
-            _ => Err(Message(404, "There is no such page.")),
+            _ => Err(NO_PAGE),
         }?;
         session.pending = Some((reply["id"].clone(), step));
         Ok(reply)
-    }
-
-    /// Begins what strangers can begin, but not too often. The time does not tell
-    /// whether the name has an account.
-    fn attempt(&self, from: &Request, name: &str, begin: Begin) -> Result<Begun, Message> {
-        let end = Instant::now() + self.pace;
-        let from = from.remote_addr().map(SocketAddr::ip);
-        let is_allowed = self.count(&format!("{from:?}"), 60);
-        let reply = is_allowed.and_then(|()| begin(self, name));
-        thread::sleep(end.saturating_duration_since(Instant::now()));
-        reply
     }
 
     /// Counts an attempt, and refuses it if there were too many.
     fn count(&self, key: &str, most: u32) -> Result<(), Message> {
         let mut attempts = self.attempts.lock();
         let entry = attempts.entry(key.to_owned());
-        let (_, count) = entry.or_insert((Instant::now(), 0));
+        let (_, count) = entry.or_insert((Instant::now() + 10 * MINUTE, 0));
         *count += 1;
         (*count <= most).then_some(()).ok_or(TOO_MANY)
     }
 
+    /// Returns the user's id, if the sign-in is recent. Who finds an open account shall
+    /// not get a way to sign in to it.
+    fn just_signed_in(&self, (id, _, since): User) -> Result<Uuid, Message> {
+        let is_recent = since.elapsed() < self.recent;
+        is_recent.then_some(id).ok_or(NOT_RECENT)
+    }
+
     /// Begins for anybody: the options for a name tell whether it has a passkey.
-    fn use_passkey(&self, name: &str) -> Result<Begun, Message> {
-        let request = StartWebauthnAuth::new().webauthn_client_id(WEBAUTHN_CLIENT_ID);
+    fn use_passkey(&self, name: &str) -> Begun {
+        let request = StartWebauthnAuth::new().webauthn_client_id(&*self.passkeys);
         let started = self.client.begin_webauthn_sign_in(&request)?;
-        let mut options = options(&started.fido2_json_options)?;
-        options.insert("userVerification".to_owned(), json!("required"));
+        let options = options(
+            &started.fido2_json_options,
+            "userVerification",
+            json!("required"),
+        )?;
         let name = name.to_owned();
-        Ok(begun(json!({ "get": options }), move |client, page| {
+        begun(json!({ "get": options }), move |client, page| {
             signed_in(started.pending.complete(client, page)?, &name)
-        }))
+        })
     }
 
     /// Asks the phone of this name. Without such a user, asks for anybody, which
     /// looks the same and signs nobody in.
-    fn ask_phone(&self, name: &str) -> Result<Begun, Message> {
-        self.count(name, DISTURBANCES)?;
+    fn ask_phone(&self, name: &str) -> Begun {
         let anybody = approval("Sign in", ASKING);
         let begin = |request: &_| self.client.begin_authenticator_sign_in(request);
         let named = known(begin(&anybody.clone().user(name)))?;
         let started = named.map_or_else(|| begin(&anybody), Ok)?;
         let reply = on_phone(started.qr_code_data, started.visual_verify_value);
         let name = name.to_owned();
-        Ok(begun(reply, move |client, _| {
+        begun(reply, move |client, _| {
             signed_in(started.pending.poll(client)?, &name)
-        }))
+        })
     }
 
-    fn mail_link(&self, address: &str) -> Result<Begun, Message> {
-        self.count(address, DISTURBANCES)?;
+    fn mail_link(&self, address: &str) -> Begun {
         let request = StartMagiclinkEmailAuth::new(address, format!("{}/link", self.origin));
         let request = request.action_name("Sign in").short_msg(ASKING);
         let pending = known(self.client.begin_magiclink_sign_in(&request))?;
-        Ok(by_link(pending, |pending, client, query| {
+        by_link(self.pace, pending, |pending, client, query| {
             signed_in(pending.complete(client, query)?, "")
-        }))
+        })
     }
 
-    fn register(&self, address: &str) -> Result<Begun, Message> {
-        self.count(address, DISTURBANCES)?;
+    fn register(&self, address: &str) -> Begun {
         let landing = format!("{}/link", self.origin);
         let request = StartMagiclinkEmailRegistration::new(address, landing);
         let request = request.action_name("Register").short_msg(REGISTERING);
         let pending = known(self.client.begin_magiclink_registration(&request))?;
-        Ok(by_link(pending, |pending, client, query| {
+        by_link(self.pace, pending, |pending, client, query| {
             registered(pending.complete(client, query)?, true)
-        }))
+        })
     }
 
     fn account(&self, (id, name, _): User) -> Reply {
         let credentials = self.client.list_user_credentials(id, PageQuery::new())?;
         let newest = PageQuery::new().page_size(10);
         let history = self.client.get_user_auth_history(id, newest)?;
-        let (credentials, history) = (credentials.records, history.records);
-        Ok(json!({ "name": name, "credentials": credentials, "history": history }))
+        let lists = (credentials.records, history.records);
+        Ok(json!({ "name": name, "credentials": lists.0, "history": lists.1 }))
     }
 
-    fn add_phone(&self, user: Uuid) -> Result<Begun, Message> {
-        let client = &self.client;
-        let started = client.begin_authenticator_registration_for_user(user)?;
-        let reply = on_phone(started.qr_code_data, Value::Null);
+    fn add_phone(&self, user: Uuid) -> Begun {
+        let started = self
+            .client
+            .begin_authenticator_registration_for_user(user)?;
+        let reply = on_phone(started.qr_code_data, None);
         let late = Instant::now() + self.patience;
-        Ok(begun(reply, move |client, _| {
+        begun(reply, move |client, _| {
             let end = registered(started.pending.poll(client)?, false);
             let is_late = end == Err(WAITING) && Instant::now() >= late;
             if is_late { Err(LATE) } else { end }
-        }))
+        })
     }
 
-    fn add_passkey(&self, user: Uuid) -> Result<Begun, Message> {
+    fn add_passkey(&self, user: Uuid) -> Begun {
         let request = StartWebauthnRegistrationForUser::new();
-        let request = request.webauthn_client_id(WEBAUTHN_CLIENT_ID);
-        let client = &self.client;
-        let started = client.begin_webauthn_registration_for_user(user, &request)?;
+        let request = request.webauthn_client_id(&*self.passkeys);
+        let started = self
+            .client
+            .begin_webauthn_registration_for_user(user, &request)?;
         // A browser finds such a passkey without a list. v3 cannot ask for it.
         let selection = json!({ "residentKey": "required", "userVerification": "required" });
-        let mut options = options(&started.fido2_json_options)?;
-        options.insert("authenticatorSelection".to_owned(), selection);
-        Ok(begun(json!({ "create": options }), move |client, page| {
+        let options = options(
+            &started.fido2_json_options,
+            "authenticatorSelection",
+            selection,
+        )?;
+        begun(json!({ "create": options }), move |client, page| {
             registered(started.pending.complete(client, page)?, false)
-        }))
+        })
     }
 
     /// Disables a way to sign in, as soon as the user approves that on the phone.
-    fn disable(&self, user: Uuid, credential: &str) -> Result<Begun, Message> {
+    fn disable(&self, user: Uuid, credential: &str) -> Begun {
+        self.count(&format!("disable {user}"), DISTURBANCES)?;
         let credential = self.client.get_user_credential(user, credential)?;
         let name = credential.name.as_deref().unwrap_or("a way to sign in");
         let request = approval("Disable", &format!("Disable {name} at Example")).user(user);
-        let started = known(self.client.begin_authenticator_sign_in(&request))?
-            .ok_or(Message(403, "Add a phone first: it has to approve this."))?;
+        let started = known(self.client.begin_authenticator_sign_in(&request))?.ok_or(NO_PHONE)?;
         let reply = on_phone(started.qr_code_data, started.visual_verify_value);
         let mut is_approved = false;
-        Ok(begun(reply, move |client, _| {
-            if !is_approved {
-                signed_in(started.pending.poll(client)?, "")?;
-                is_approved = true;
+        begun(reply, move |client, _| {
+            // Checked here as well, because so much depends on it.
+            if !is_approved && signed_in(started.pending.poll(client)?, "")?.0 != user {
+                return Err(FAILED);
             }
+            is_approved = true;
             client.disable_user_credential(user, &credential.credential_id)?;
             Err(Message(200, "It is disabled."))
-        }))
+        })
     }
 }
 
 /// Tells the page what to show, and the id of the step.
 fn begun(mut reply: Value, step: impl FnMut(&Client, &str) -> End + Send + 'static) -> Begun {
     reply["id"] = json!(web::random_id());
-    (reply, Box::new(step))
+    Ok((reply, Box::new(step)))
 }
 
 /// Returns `None` if the service refuses the user: there is none of this name, or
-/// the user cannot sign in this way, or is registered already.
+/// the user cannot sign in this way now, or is registered already.
 fn known<T>(begun: Result<T, Error>) -> Result<Option<T>, Error> {
     match begun {
-        Err(error) if matches!(error.status(), Some(400 | 404 | 409)) => Ok(None),
+        Err(error) if matches!(error.status(), Some(400 | 403 | 404 | 409 | 429)) => {
+            eprintln!("{error}");
+            Ok(None)
+        }
         begun => begun.map(Some),
     }
 }
@@ -316,23 +371,44 @@ fn approval(action: &str, message: &str) -> StartAuthenticatorAuth {
 }
 
 /// Returns what the page shows while the phone is asked.
-fn on_phone(qr_code: Option<Secret>, value: impl Into<Value>) -> Value {
+fn on_phone(qr_code: Option<Secret>, value: Option<String>) -> Value {
     let code = qr_code.and_then(|data| QrCode::new(data.expose()).ok());
     let image = code.map(|code| code.render::<svg::Color>().build());
-    json!({ "qr": image, "value": value.into() })
+    json!({ "qr": image, "value": value })
 }
 
-/// Reads the options of a passkey.
-fn options(json: &str) -> Result<Map<String, Value>, Message> {
-    serde_json::from_str(json).map_err(|_| FAILED)
+/// Reads the options of a passkey, and sets one.
+fn options(json: &str, key: &str, value: Value) -> Result<Value, Message> {
+    let mut options: Map<_, _> = serde_json::from_str(json).map_err(|_| FAILED)?;
+    options.insert(key.to_owned(), value);
+    Ok(options.into())
 }
 
-/// Waits for a link by mail, whose page knows no other id. Without a mail no link
-/// is the right one, and nothing else tells that there is none.
-fn by_link<P: Send + 'static>(pending: Option<P>, end: fn(&P, &Client, &str) -> End) -> Begun {
-    let step: Step =
-        Box::new(move |client, query| end(pending.as_ref().ok_or(WRONG)?, client, query));
-    (json!({ "id": "link", "text": MAILED }), step)
+/// Waits for a link by mail, whose page knows no other id. A wrong link gets the same
+/// reply whether there was a mail or not, and does not use up the right one.
+fn by_link<P: Send + 'static>(
+    pace: Duration,
+    pending: Option<P>,
+    end: fn(&P, &Client, &str) -> End,
+) -> Begun {
+    let step = move |client: &Client, query: &str| {
+        let pending = pending.as_ref().ok_or(OLD_LINK);
+        let end = paced(pace, || end(pending?, client, query));
+        end.map_err(|message| if message == OUTAGE { OUTAGE } else { OLD_LINK })
+    };
+    Ok((json!({ "id": "link", "text": MAILED }), Box::new(step)))
+}
+
+/// Lets an action take this time, or a multiple of it: how long it takes does not tell
+/// who has an account.
+fn paced<T>(pace: Duration, action: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = action();
+    let pace = pace.max(Duration::from_millis(1));
+    let paces = start.elapsed().div_duration_f64(pace).ceil();
+    let end = start + pace.mul_f64(paces);
+    thread::sleep(end.saturating_duration_since(Instant::now()));
+    result
 }
 
 /// Returns the user who has signed in, who must be the one of the name, if there
@@ -374,20 +450,21 @@ impl From<Error> for Message {
         // The log gets no name and no secret.
         eprintln!("{error}");
         match (error.is_transient(), error.may_have_been_sent()) {
-            (true, _) => Self(503, OUTAGE),
+            (true, _) => OUTAGE,
             (_, true) => FAILED,
             _ => WRONG,
         }
     }
 }
 
-fn file(path: &str) -> (u16, &'static str, &'static str) {
-    match path.split('?').next() {
-        Some("/" | "/register" | "/link" | "/account") => {
+fn file(path: &str) -> Responded {
+    let (status, kind, body) = match path {
+        "/" | "/register" | "/link" | "/account" => {
             (200, "text/html; charset=utf-8", include_str!("portal.html"))
         }
-        Some("/portal.js") => (200, "text/javascript", include_str!("portal.js")),
-        Some("/portal.css") => (200, "text/css", include_str!("portal.css")),
+        "/portal.js" => (200, "text/javascript", include_str!("portal.js")),
+        "/portal.css" => (200, "text/css", include_str!("portal.css")),
         _ => (404, "text/plain", "There is no such page."),
-    }
+    };
+    web::respond(status, kind, body.to_owned(), None)
 }

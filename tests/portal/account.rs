@@ -38,7 +38,7 @@ pub(crate) fn a_phone_disables_a_passkey() {
         ada.sees_account_of(ADA);
         ada.log_out();
         ada.press("Use a passkey");
-        ada.is_told("That did not work. Please begin again.");
+        ada.is_told("That did not work.");
     }
 }
 
@@ -88,4 +88,34 @@ pub(crate) fn the_account_needs_a_sign_in() {
     let (status, _) = ada.posts("/account/disable", &json!({ "credential": id }));
     assert_eq!(status, 403);
     assert!(site.emulator.pending_requests().is_empty());
+}
+
+/// Who finds an open account gets no way to sign in to it.
+pub(crate) fn only_after_a_recent_sign_in_is_something_added() {
+    let site = Site::with(
+        V4,
+        |builder| builder,
+        |portal| portal.recent = Duration::ZERO,
+    );
+    let ada = site.open_as_ada();
+    for button in ["Add a phone", "Add a passkey"] {
+        ada.press(button);
+        ada.is_told("Please log out and sign in again before this.");
+    }
+    assert!(site.emulator.pending_registrations().is_empty());
+}
+
+/// Each asks the phone.
+pub(crate) fn a_phone_is_not_asked_without_end() {
+    let site = Site::start(V4);
+    let ada = site.open_as_ada();
+    let script = "const done = arguments[0];
+        fetch('/account', { method: 'POST', body: '{}' })
+            .then(async (response) => done((await response.json()).credentials[0].credential_id));";
+    let body = json!({ "credential": ada.0.run_async(script, &[]) });
+    for _ in 0..5 {
+        assert_eq!(ada.posts("/account/disable", &body).0, 200);
+    }
+    assert_eq!(ada.posts("/account/disable", &body).0, 429);
+    assert_eq!(site.emulator.pending_requests().len(), 5);
 }

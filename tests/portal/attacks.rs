@@ -1,7 +1,8 @@
 //! Attacks on the portal and its visitors, in the browser.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use autharmor::ApiVersion::V4;
 use autharmor::emulator::Emulator;
@@ -10,7 +11,9 @@ use serde_json::{Value, json};
 
 use crate::portal::Portal;
 use crate::site::{ADA, EVE, Site, Visitor, serve, server};
+use crate::web::network;
 
+const USED: &str = "asked for in another browser";
 const GONE: &str = "it began in another browser";
 
 /// A site with an account for the attacker, too.
@@ -47,9 +50,9 @@ pub(crate) fn a_link_of_an_attacker_signs_nobody_in() {
     let own_link = site.opened_link();
     let ada = site.open_as_ada();
     for (victim, told, name) in [
-        (&stranger, GONE, ""),
-        (&begun, "open the newest link", ""),
-        (&ada, GONE, ADA),
+        (&stranger, USED, ""),
+        (&begun, "This link is too old", ""),
+        (&ada, USED, ADA),
     ] {
         victim.visit_url(&link);
         victim.press("Sign in");
@@ -194,7 +197,7 @@ pub(crate) fn a_passkey_cannot_be_replayed() {
         navigator.credentials.get = async () => JSON.parse(arguments[0])";
     eve.0.run(instead, &[stolen]);
     eve.press("Use a passkey");
-    eve.is_told("That did not work. Please begin again.");
+    eve.is_told("That did not work.");
     assert_eq!(user(&eve), "");
 }
 
@@ -234,7 +237,7 @@ pub(crate) fn a_decoy_signs_nobody_in() {
     site.emulator
         .approve_as(decoy.auth_request_id, ADA)
         .unwrap();
-    eve.is_told("That did not work. Please begin again.");
+    eve.is_told("That did not work.");
     assert_eq!(user(&eve), "");
 
     let ada = site.open_as_ada();
@@ -242,7 +245,7 @@ pub(crate) fn a_decoy_signs_nobody_in() {
     ada.log_out();
     ada.0.fill("#name", EVE);
     ada.press("Use a passkey");
-    ada.is_told("That did not work. Please begin again.");
+    ada.is_told("That did not work.");
     assert_eq!(user(&ada), "");
 }
 
@@ -270,27 +273,19 @@ pub(crate) fn with_tls_the_session_is_sent_over_tls_alone() {
     let emulator = Emulator::builder().plain_http().start().unwrap();
     let client = emulator.client_builder().build().unwrap();
     let (server, port) = server();
-    serve(server, Portal::new(client, ORIGIN));
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    serve(server, Portal::new(client, ORIGIN, "example"));
     let body = r#"{"name":""}"#;
-    write!(
-        stream,
+    let request = format!(
         "POST /passkey HTTP/1.1\r\nHost: login.example\r\nOrigin: {ORIGIN}\r\n\
          Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
-    let mut cookies = response
-        .lines()
-        .filter(|line| line.starts_with("Set-Cookie"));
+    );
+    let response = send(port, &request);
+    let is_cookie = |line: &&str| line.to_ascii_lowercase().starts_with("set-cookie");
+    let mut cookies = response.lines().filter(is_cookie);
     let cookie = cookies.next().unwrap();
     // With this name browsers take it from this host alone, for all paths.
-    assert!(
-        cookie.starts_with("Set-Cookie: __Host-session="),
-        "{cookie}"
-    );
+    assert!(cookie[10..].starts_with(": __Host-session="), "{cookie}");
     let (_, attributes) = cookie.split_once("; ").unwrap();
     assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax; Secure");
     assert_eq!(cookies.next(), None);
@@ -326,4 +321,136 @@ pub(crate) fn no_script_of_a_page_runs() {
         "style-src-elem",
     ];
     assert_eq!(refused, json!(expected));
+    let policy = "const done = arguments[0]; fetch('/').then((response) =>
+        done(response.headers.get('content-security-policy')))";
+    let policy = ada.0.run_async(policy, &[]);
+    let scripts = "default-src 'none'; script-src 'self'; ";
+    assert!(policy.as_str().unwrap().starts_with(scripts), "{policy}");
+}
+
+/// Sends bytes and no more, and returns what comes back.
+fn send(port: u16, bytes: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(bytes.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut response = String::new();
+    // The server may close before it has read all.
+    let _ = stream.read_to_string(&mut response);
+    response
+}
+
+/// The length that a request announces is not a length to reserve.
+pub(crate) fn an_announced_length_costs_no_memory() {
+    let site = Site::start(V4);
+    let port = site.port();
+    let origin = format!("Host: localhost\r\nOrigin: {}", site.origin);
+    for length in [
+        "Content-Length: 70000000000000",
+        "Transfer-Encoding: chunked",
+    ] {
+        for line in ["GET /", "POST /passkey"] {
+            let head = format!("{line} HTTP/1.1\r\n{origin}\r\n{length}\r\n\r\n");
+            let response = send(port, &(head + "3fffffffffff\r\n{}"));
+            assert!(
+                response.starts_with("HTTP/1.1 200"),
+                "{line} {length} {response}"
+            );
+        }
+    }
+}
+
+/// A body that nobody has read is not taken for the next request.
+pub(crate) fn what_is_left_unread_is_no_request() {
+    let site = Site::start(V4);
+    let port = site.port();
+    let smuggled = "GET /portal.css HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let length = smuggled.len() + 2000;
+    for length in [
+        format!("Content-Length: {length}"),
+        "Transfer-Encoding: chunked".to_owned(),
+    ] {
+        let head = format!("POST /passkey HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n");
+        let response = send(port, &(head + smuggled + &" ".repeat(2000)));
+        assert_eq!(response.matches("HTTP/1.1 ").count(), 1, "{response}");
+    }
+}
+
+/// Strangers who begin again and again do not log anybody out.
+pub(crate) fn a_flood_of_sessions_logs_nobody_out() {
+    let site = Site::with(V4, |builder| builder, |portal| portal.sessions.0 = 3);
+    let ada = site.open_as_ada();
+    // Also in the last of her eight hours.
+    site.age_sessions(Duration::from_secs(7 * 3600));
+    let eve = site.open("/");
+    let script = "const done = arguments[0];
+        const request = { method: 'POST', body: '{\"name\":\"\"}', credentials: 'omit' };
+        const all = Array.from({ length: 20 }, () => fetch('/passkey', request));
+        Promise.all(all).then((replies) => done(replies.map((one) => one.status)), done);";
+    assert_eq!(eve.0.run_async(script, &[]), json!(vec![200; 20]));
+    assert_eq!(user(&ada), ADA);
+}
+
+/// Refusing an attempt takes no time, or many refused ones would occupy the server.
+pub(crate) fn a_refused_attempt_does_not_wait() {
+    const PACE: Duration = Duration::from_secs(10);
+    let site = Site::with(V4, |builder| builder, |portal| portal.pace = PACE);
+    let eve = site.open("/");
+    let script = "const done = arguments[0];
+        const request = { method: 'POST', body: '{\"name\":\"ada@example.com\"}', credentials: 'omit' };
+        const all = Array.from({ length: 6 }, () => fetch('/phone', request));
+        const statuses = (replies) => done(replies.map((one) => one.status).sort());
+        Promise.race(all).then((first) => first.status).then((status) =>
+            Promise.all(all).then((replies) => done([status, ...replies.map((one) => one.status).sort()])));";
+    let replies = eve.0.run_async(script, &[]);
+    assert_eq!(replies, json!([429, 200, 200, 200, 200, 200, 429]));
+}
+
+/// The second of two requests finds that the first has completed the sign-in.
+pub(crate) fn two_requests_at_once_complete_one_sign_in() {
+    let site = Site::start(V4);
+    let ada = site.open("/");
+    ada.0.run(RECORD, &[]);
+    ada.ask_phone(ADA);
+    let sent = wait_for("a poll", || {
+        let script = "return localStorage.getItem('sent /continue')";
+        ada.0.run(script, &[]).as_str().map(str::to_owned)
+    });
+    // The page itself polls no more.
+    ada.visit(&site, "/register");
+    site.respond_on_phone(true);
+    let script = "const [body, done] = arguments;
+        const once = () => fetch('/continue', { method: 'POST', body });
+        Promise.all([once(), once(), once()])
+            .then((replies) => done(replies.map((one) => one.status).sort()), done);";
+    assert_eq!(ada.0.run_async(script, &[&sent]), json!([200, 409, 409]));
+    assert_eq!(user(&ada), ADA);
+}
+
+pub(crate) fn a_network_is_limited_and_not_an_address() {
+    let network = |address: &str| network(address.parse().unwrap());
+    assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:3:4:5:6"));
+    assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+    assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+    assert_ne!(network("::ffff:192.0.2.1"), network("::ffff:192.0.2.2"));
+}
+
+/// One visitor's limit is not that of all who come through the proxy.
+pub(crate) fn behind_a_proxy_its_header_says_who_sends() {
+    let site = Site::with(
+        V4,
+        |builder| builder,
+        |portal| portal.proxy_header = Some("X-Real-IP".to_owned()),
+    );
+    let begin = |address: &str| {
+        let origin = &site.origin;
+        let request = format!(
+            "POST /passkey HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\n\
+             X-Real-IP: {address}\r\nContent-Length: 2\r\n\r\n{{}}"
+        );
+        send(site.port(), &request)[9..12].to_owned()
+    };
+    let statuses: Vec<_> = (0..61).map(|_| begin("192.0.2.1")).collect();
+    assert_eq!(statuses[..60], ["200"; 60]);
+    assert_eq!(statuses[60], "429");
+    assert_eq!(begin("192.0.2.2"), "200");
 }

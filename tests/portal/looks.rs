@@ -24,7 +24,7 @@ fn tour(site: &Site, visitor: &Visitor, look: impl Fn(&str)) {
     look("declined");
     visitor.visit(site, "/link?from=elsewhere");
     visitor.press("Sign in");
-    visitor.is_told("it began in another browser");
+    visitor.is_told("asked for in another browser");
     look("elsewhere");
     visitor.visit(site, "/register");
     visitor.sees("Mail me a link");

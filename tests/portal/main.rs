@@ -39,19 +39,23 @@ fn main() -> ExitCode {
             a_link_ends_with_its_time
             a_passkey_that_is_used_too_late_says_so
             the_second_use_of_a_link_says_so
+            the_second_click_in_a_mail_says_so
+            a_wrong_link_does_not_use_up_the_right_one
             only_the_newest_link_signs_in
             a_link_in_another_browser_says_so
             the_newest_of_two_tabs_goes_on
             the_back_button_shows_no_account_after_logging_out
             a_user_who_cancels_the_passkey_can_try_again
             nobody_learns_who_has_an_account
-            nobody_learns_it_from_the_time
+            what_strangers_try_takes_its_time
             attempts_are_limited;
         account:
             a_phone_disables_a_passkey
             a_phone_that_declines_or_is_silent_disables_nothing
             without_a_phone_nothing_is_disabled
-            the_account_needs_a_sign_in;
+            the_account_needs_a_sign_in
+            only_after_a_recent_sign_in_is_something_added
+            a_phone_is_not_asked_without_end;
         outages:
             of_each_beginning
             while_a_phone_is_asked
@@ -71,7 +75,14 @@ fn main() -> ExitCode {
             a_decoy_signs_nobody_in
             scripts_cannot_read_the_session
             with_tls_the_session_is_sent_over_tls_alone
-            no_script_of_a_page_runs;
+            no_script_of_a_page_runs
+            an_announced_length_costs_no_memory
+            a_flood_of_sessions_logs_nobody_out
+            a_refused_attempt_does_not_wait
+            two_requests_at_once_complete_one_sign_in
+            what_is_left_unread_is_no_request
+            a_network_is_limited_and_not_an_address
+            behind_a_proxy_its_header_says_who_sends;
         looks:
             every_page_fits_every_screen
             every_control_is_reached_by_tab_and_shows_its_focus

@@ -7,7 +7,7 @@ use crate::account::passkey_button;
 use crate::sign_in::{NEW, register};
 use crate::site::{ADA, BOTH, Site};
 
-const OUTAGE: &str = "The sign-in service does not respond. Please try again.";
+const OUTAGE: &str = "The service does not respond. Please try again.";
 
 impl Site {
     fn fails_once(&self, endpoint: &str) {
@@ -211,12 +211,23 @@ pub(crate) fn when_something_is_disabled() {
 }
 
 pub(crate) fn of_the_portal_itself() {
+    const NO_PORTAL: &str = "This website does not respond. Please try again.";
     let site = Site::start(V4);
     let ada = site.open("/");
     // As in a train's tunnel.
-    let offline = "window.fetch = async () => { throw new TypeError('Failed to fetch'); }";
+    let offline = "window.online = window.fetch;
+        window.fetch = async () => { throw new TypeError('Failed to fetch'); }";
     ada.0.run(offline, &[]);
     ada.0.fill("#name", ADA);
     ada.press("Ask my phone");
-    ada.is_told("This website does not respond. Please try again.");
+    ada.is_told(NO_PORTAL);
+    ada.0.run("window.fetch = window.online", &[]);
+    // While the phone is asked, the page goes on by itself.
+    ada.ask_phone(ADA);
+    ada.0.run(offline, &[]);
+    ada.is_told(NO_PORTAL);
+    ada.0.run("window.fetch = window.online", &[]);
+    ada.is_told("Waiting for your phone");
+    site.respond_on_phone(true);
+    ada.sees_account_of(ADA);
 }

@@ -1,5 +1,6 @@
 //! A portal of its own for each test, and what its visitors do.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -8,7 +9,6 @@ use autharmor::emulator::{Emulator, EmulatorBuilder};
 use autharmor::{ApiVersion, RetryPolicy};
 use autharmor_test_support::browser::{Browser, TIMEOUT, retry, wait_for};
 use serde_json::{Value, json};
-use tiny_http::Server;
 
 use crate::portal::Portal;
 
@@ -44,8 +44,9 @@ impl Site {
         let emulator = emulator(builder).start().unwrap();
         let client = emulator.client_builder().api_version(version);
         let client = client.retry(RetryPolicy::off()).build().unwrap();
-        let mut portal = Portal::new(client, &origin);
-        portal.pace = Duration::ZERO;
+        let mut portal = Portal::new(client, &origin, "example");
+        // Hardly a time: each reply takes a multiple of it.
+        portal.pace = Duration::from_millis(1);
         set(&mut portal);
         Self {
             emulator,
@@ -54,10 +55,23 @@ impl Site {
         }
     }
 
+    /// Returns the port of the portal.
+    pub(crate) fn port(&self) -> u16 {
+        let (_, port) = self.origin.rsplit_once(':').unwrap();
+        port.parse().unwrap()
+    }
+
     /// Lets this time pass for all sessions.
     pub(crate) fn age_sessions(&self, time: Duration) {
-        for (begin, _) in self.portal.sessions.lock().values_mut() {
-            *begin -= time;
+        for (end, _) in self.portal.sessions.lock().values_mut() {
+            *end -= time;
+        }
+    }
+
+    /// Lets this time pass for all limits.
+    pub(crate) fn age_attempts(&self, time: Duration) {
+        for (end, _) in self.portal.attempts.lock().values_mut() {
+            *end -= time;
         }
     }
 
@@ -105,18 +119,18 @@ impl Site {
     }
 }
 
-/// Returns a server for a portal, and its port.
-pub(crate) fn server() -> (Server, u16) {
-    let server = Server::http("127.0.0.1:0").unwrap();
-    let port = server.server_addr().to_ip().unwrap().port();
-    (server, port)
+/// Returns a listener for a portal, and its port.
+pub(crate) fn server() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
 }
 
 /// Serves a portal until the process ends.
-pub(crate) fn serve(server: Server, portal: Portal) -> Arc<Portal> {
+pub(crate) fn serve(listener: TcpListener, portal: Portal) -> Arc<Portal> {
     let portal = Arc::new(portal);
     let shared = Arc::clone(&portal);
-    thread::spawn(move || shared.serve(&server));
+    thread::spawn(move || shared.serve(&listener));
     portal
 }
 
