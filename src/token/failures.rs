@@ -251,6 +251,40 @@ mod tests {
         assert!(failures.is_over("a-failed-9", &clock));
     }
 
+    /// Draws the shortest times.
+    #[derive(Debug)]
+    struct ShortClock(ManualClock);
+
+    impl Clock for ShortClock {
+        fn now(&self) -> Instant {
+            self.0.now()
+        }
+
+        fn wall(&self) -> std::time::SystemTime {
+            self.0.wall()
+        }
+
+        fn sleep(&self, pause: Duration) {
+            self.0.sleep(pause);
+        }
+
+        fn jitter(&self, _: Duration) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[test]
+    fn at_random_it_is_patient_again_after_15_seconds() {
+        let failures = Failures::new("own".to_owned());
+        let clock = ShortClock(ManualClock::new());
+        let steps = [(0, false), (0, false), (3, true), (11, true), (1, false)];
+        for (number, (after, is_over)) in steps.into_iter().enumerate() {
+            clock.0.advance(seconds(after));
+            let name = format!("{number}-failed-1");
+            assert_eq!(failures.is_over(&name, &clock), is_over, "{name}");
+        }
+    }
+
     #[test]
     fn a_client_that_has_failed_leaves_the_next_fetch_to_others() {
         let (failures, start) = (Failures::new("own".to_owned()), Instant::now());
