@@ -172,13 +172,12 @@ fn client(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::clock::ManualClock;
     use crate::error::ErrorKind;
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
+    use crate::testing::{ShortClock, seconds};
 
     fn down() -> Error {
         Error::new(ErrorKind::Unavailable, "down")
@@ -251,32 +250,10 @@ mod tests {
         assert!(failures.is_over("a-failed-9", &clock));
     }
 
-    /// Draws the shortest times.
-    #[derive(Debug)]
-    struct ShortClock(ManualClock);
-
-    impl Clock for ShortClock {
-        fn now(&self) -> Instant {
-            self.0.now()
-        }
-
-        fn wall(&self) -> std::time::SystemTime {
-            self.0.wall()
-        }
-
-        fn sleep(&self, pause: Duration) {
-            self.0.sleep(pause);
-        }
-
-        fn jitter(&self, _: Duration) -> Duration {
-            Duration::ZERO
-        }
-    }
-
     #[test]
     fn at_random_it_is_patient_again_after_15_seconds() {
         let failures = Failures::new("own".to_owned());
-        let clock = ShortClock(ManualClock::new());
+        let clock = ShortClock(Arc::new(ManualClock::new()));
         let steps = [(0, false), (0, false), (3, true), (11, true), (1, false)];
         for (number, (after, is_over)) in steps.into_iter().enumerate() {
             clock.0.advance(seconds(after));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
 use crate::secret::Secret;
-use crate::testing::{TestClient, TransportResult, respond, seconds, token};
+use crate::testing::{ShortClock, TestClient, TransportResult, respond, seconds, token};
 use crate::token::state::margin;
 use crate::{Client, ClientBuilder, Endpoint, Request, StoredToken};
 
@@ -572,6 +572,29 @@ fn a_failed_fetch_is_told_to_others_in_one_step_and_may_be_repeated_once() {
     call(&test.client).unwrap();
     assert_eq!((test.token_requests(), store.holder()), (7, None));
     assert_eq!(clock.slept().len(), pauses, "no wait");
+}
+
+#[test]
+fn at_random_pauses_and_the_memory_of_a_failure_are_half_as_long() {
+    let store = LeaseStore::new();
+    let clock = store.clock();
+    let test = TestClient::with(
+        |_, _, _| respond(503, ""),
+        |_, _, _| respond(200, "{}"),
+        |builder| {
+            let clock = ShortClock(store.clock());
+            builder.token_store(store.clone()).clock(clock)
+        },
+    );
+    store.change(|content| content.hold(OTHER, Duration::from_millis(350)));
+    call(&test.client).unwrap_err();
+    assert_eq!(
+        clock.slept()[..3],
+        [50, 100, 200].map(Duration::from_millis)
+    );
+    let (holder, end) = store.change(|content| content.lease.clone()).unwrap();
+    assert!(holder.contains(FAILED), "{holder}");
+    assert_eq!(end - clock.now(), Duration::from_millis(500));
 }
 
 #[test]
