@@ -4,11 +4,11 @@
 //! links another instance of it.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 pub(crate) use autharmor_test_support::Gate;
 
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::{Client, ClientBuilder, HttpRequest, HttpResponse, Limits, Transport, TransportError};
 
 pub(crate) type TransportResult = Result<HttpResponse, TransportError>;
@@ -104,6 +104,28 @@ impl TestClient {
 
     pub(crate) fn api_requests(&self) -> usize {
         self.seen().len() - self.token_requests()
+    }
+}
+
+/// Draws the shortest pauses.
+#[derive(Debug)]
+pub(crate) struct ShortClock(pub(crate) Arc<ManualClock>);
+
+impl Clock for ShortClock {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.0.wall()
+    }
+
+    fn sleep(&self, pause: Duration) {
+        self.0.sleep(pause);
+    }
+
+    fn jitter(&self, _: Duration) -> Duration {
+        Duration::ZERO
     }
 }
 

@@ -172,13 +172,12 @@ fn client(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::clock::ManualClock;
     use crate::error::ErrorKind;
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
+    use crate::testing::{ShortClock, seconds};
 
     fn down() -> Error {
         Error::new(ErrorKind::Unavailable, "down")
@@ -249,6 +248,18 @@ mod tests {
         // One that has failed is not.
         failures.own_failed(7, &down(), clock.now());
         assert!(failures.is_over("a-failed-9", &clock));
+    }
+
+    #[test]
+    fn at_random_it_is_patient_again_after_15_seconds() {
+        let failures = Failures::new("own".to_owned());
+        let clock = ShortClock(Arc::new(ManualClock::new()));
+        let steps = [(0, false), (0, false), (3, true), (11, true), (1, false)];
+        for (number, (after, is_over)) in steps.into_iter().enumerate() {
+            clock.0.advance(seconds(after));
+            let name = format!("{number}-failed-1");
+            assert_eq!(failures.is_over(&name, &clock), is_over, "{name}");
+        }
     }
 
     #[test]

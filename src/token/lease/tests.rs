@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
 use crate::secret::Secret;
-use crate::testing::{TestClient, TransportResult, respond, seconds, token};
+use crate::testing::{ShortClock, TestClient, TransportResult, respond, seconds, token};
 use crate::token::state::margin;
 use crate::{Client, ClientBuilder, Endpoint, Request, StoredToken};
 
@@ -164,7 +164,7 @@ fn a_fetch_has_the_lease_until_its_token_is_saved() {
         let holder = seen.holder().unwrap();
         assert!(holder.len() < 50 && holder.chars().all(|c| c.is_ascii_alphanumeric()));
         let end = seen.change(|content| content.lease.clone()).unwrap().1;
-        assert_eq!(end - seen.clock().now(), LENGTH);
+        assert_eq!(end - seen.clock().now(), seconds(5));
         token(number, 600)
     });
     call(&test.client).unwrap();
@@ -450,16 +450,16 @@ fn a_fetch_without_a_response_is_told_to_others_before_the_lease_ends() {
 
 #[test]
 fn a_valid_token_from_the_store_is_used_if_the_endpoint_does_not_respond() {
-    for timeout in [1, 2, 60] {
+    // Half of the time is for the call itself.
+    for (timeout, waited) in [(1, 500), (2, 1000), (60, 4000)] {
         let store = LeaseStore::new();
         let (test, clock) = (with_silent_endpoint(&store), store.clock());
         store.change(|content| content.put(9, 20));
         let begin = clock.now();
         call(&test.client.with_timeout(seconds(timeout))).unwrap();
         assert_eq!(test.token_requests(), 1);
-        // Half of the time is for the call itself.
-        let half = seconds(timeout) / 2;
-        assert_eq!(clock.now() - begin, half.min(FETCH_TIME), "{timeout} s");
+        let waited = Duration::from_millis(waited);
+        assert_eq!(clock.now() - begin, waited, "{timeout} s");
     }
 }
 
@@ -561,7 +561,7 @@ fn a_failed_fetch_is_told_to_others_in_one_step_and_may_be_repeated_once() {
     }
     let clock = store.clock();
     let end = store.change(|content| content.lease.clone()).unwrap().1;
-    assert_eq!(end - clock.now(), FAILURE_LENGTH);
+    assert_eq!(end - clock.now(), seconds(1));
     let pauses = clock.slept().len();
     for _ in 0..2 {
         let error = call(&test.client).unwrap_err();
@@ -572,6 +572,29 @@ fn a_failed_fetch_is_told_to_others_in_one_step_and_may_be_repeated_once() {
     call(&test.client).unwrap();
     assert_eq!((test.token_requests(), store.holder()), (7, None));
     assert_eq!(clock.slept().len(), pauses, "no wait");
+}
+
+#[test]
+fn at_random_pauses_and_the_memory_of_a_failure_are_half_as_long() {
+    let store = LeaseStore::new();
+    let clock = store.clock();
+    let test = TestClient::with(
+        |_, _, _| respond(503, ""),
+        |_, _, _| respond(200, "{}"),
+        |builder| {
+            let clock = ShortClock(store.clock());
+            builder.token_store(store.clone()).clock(clock)
+        },
+    );
+    store.change(|content| content.hold(OTHER, Duration::from_millis(350)));
+    call(&test.client).unwrap_err();
+    assert_eq!(
+        clock.slept()[..3],
+        [50, 100, 200].map(Duration::from_millis)
+    );
+    let (holder, end) = store.change(|content| content.lease.clone()).unwrap();
+    assert!(holder.contains(FAILED), "{holder}");
+    assert_eq!(end - clock.now(), Duration::from_millis(500));
 }
 
 #[test]

@@ -919,6 +919,28 @@ fn a_removal_that_comes_late_changes_nothing() {
     );
 }
 
+/// One of them finds that the file is gone, and then that there is a new one.
+#[test]
+fn removals_at_the_same_time_do_not_fail() {
+    let folder = Folder::new("removals");
+    // The way to it is long, so that more can happen between two steps.
+    fs::create_dir(folder.0.join("a")).unwrap();
+    let path = folder.0.join("a/../".repeat(150)).join("token");
+    thread::scope(|scope| {
+        let removing = [(); 2].map(|()| {
+            scope.spawn(|| {
+                for _ in 0..1000 {
+                    private_file::remove_if(&path, |_| true).unwrap();
+                }
+            })
+        });
+        while !removing.iter().all(thread::ScopedJoinHandle::is_finished) {
+            // It fails while there is one.
+            let _ = write_new(&path, b"token");
+        }
+    });
+}
+
 #[cfg(not(unix))]
 ignored_tests! { "folders cannot be opened on this platform": a_folder_in_the_place_of_a_file_is_put_back }
 
@@ -1105,6 +1127,17 @@ fn nobody_waits_for_a_lease_file_that_has_ended_and_cannot_be_removed() {
     let test = test(|builder| builder.token_store(store.clone()));
     call(&test.client).unwrap();
     assert_eq!((test.token_requests(), test.clock.slept().len()), (1, 0));
+}
+
+#[test]
+fn a_lease_file_that_cannot_be_claimed_is_an_error() {
+    let folder = Folder::new("no-claim");
+    fs::create_dir(folder.0.join("gone")).unwrap();
+    let store = FileTokenStore::new(folder.0.join("gone/token"));
+    take(&store, "killed", secs(5));
+    let seen = Version::read(&lease_path(&store)).unwrap().unwrap();
+    fs::remove_dir_all(folder.0.join("gone")).unwrap();
+    assert!(seen.remove(&lease_path(&store)).is_err());
 }
 
 #[test]
