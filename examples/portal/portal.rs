@@ -61,7 +61,7 @@ type End = Result<User, Message>;
 type Step = Box<dyn FnMut(&Client, &str) -> End + Send>;
 
 /// What the page shows, and the step that follows.
-type Begun = Result<(Value, Step), Message>;
+type Begun = (Value, Step);
 
 impl Session {
     /// Takes the step out, and puts it back if the user has not responded, if it
@@ -175,7 +175,12 @@ impl Portal {
             Ok(body) => (200, body),
             Err(Message(status, text)) => (status, json!({ "text": text })),
         };
-        web::respond(status, "application/json", body.to_string(), set_cookie)
+        web::respond(
+            status,
+            "application/json",
+            body.to_string(),
+            set_cookie.as_deref(),
+        )
     }
 
     fn post(&self, request: Request<Body>, from: &str, session: &mut Session) -> Reply {
@@ -193,7 +198,7 @@ impl Portal {
         let name: String = text("name").trim().chars().take(254).collect();
         let name = &name.to_lowercase();
         // What strangers can begin, but not too often.
-        let attempt = |begin: fn(&Self, &str) -> Begun| {
+        let attempt = |begin: fn(&Self, &str) -> Result<Begun, Message>| {
             self.count(&format!("begin {from}"), BEGINNINGS)?;
             // A passkey disturbs nobody.
             if path != "/passkey" {
@@ -239,7 +244,7 @@ impl Portal {
     }
 
     /// Begins for anybody: the options for a name tell whether it has a passkey.
-    fn use_passkey(&self, name: &str) -> Begun {
+    fn use_passkey(&self, name: &str) -> Result<Begun, Message> {
         let request = StartWebauthnAuth::new().webauthn_client_id(&*self.passkeys);
         let started = self.client.begin_webauthn_sign_in(&request)?;
         let options = options(
@@ -248,42 +253,42 @@ impl Portal {
             json!("required"),
         )?;
         let name = name.to_owned();
-        begun(json!({ "get": options }), move |client, page| {
+        Ok(begun(json!({ "get": options }), move |client, page| {
             signed_in(started.pending.complete(client, page)?, &name)
-        })
+        }))
     }
 
     /// Asks the phone of this name. Without such a user, asks for anybody, which
     /// looks the same and signs nobody in.
-    fn ask_phone(&self, name: &str) -> Begun {
+    fn ask_phone(&self, name: &str) -> Result<Begun, Message> {
         let anybody = approval("Sign in", ASKING);
         let begin = |request: &_| self.client.begin_authenticator_sign_in(request);
         let named = known(begin(&anybody.clone().user(name)))?;
         let started = named.map_or_else(|| begin(&anybody), Ok)?;
         let reply = on_phone(started.qr_code_data, started.visual_verify_value);
         let name = name.to_owned();
-        begun(reply, move |client, _| {
+        Ok(begun(reply, move |client, _| {
             signed_in(started.pending.poll(client)?, &name)
-        })
+        }))
     }
 
-    fn mail_link(&self, address: &str) -> Begun {
+    fn mail_link(&self, address: &str) -> Result<Begun, Message> {
         let request = StartMagiclinkEmailAuth::new(address, format!("{}/link", self.origin));
         let request = request.action_name("Sign in").short_msg(ASKING);
         let pending = known(self.client.begin_magiclink_sign_in(&request))?;
-        by_link(self.pace, pending, |pending, client, query| {
+        Ok(by_link(self.pace, pending, |pending, client, query| {
             signed_in(pending.complete(client, query)?, "")
-        })
+        }))
     }
 
-    fn register(&self, address: &str) -> Begun {
+    fn register(&self, address: &str) -> Result<Begun, Message> {
         let landing = format!("{}/link", self.origin);
         let request = StartMagiclinkEmailRegistration::new(address, landing);
         let request = request.action_name("Register").short_msg(REGISTERING);
         let pending = known(self.client.begin_magiclink_registration(&request))?;
-        by_link(self.pace, pending, |pending, client, query| {
+        Ok(by_link(self.pace, pending, |pending, client, query| {
             registered(pending.complete(client, query)?, true)
-        })
+        }))
     }
 
     fn account(&self, (id, name, _): User) -> Reply {
@@ -294,20 +299,20 @@ impl Portal {
         Ok(json!({ "name": name, "credentials": lists.0, "history": lists.1 }))
     }
 
-    fn add_phone(&self, user: Uuid) -> Begun {
+    fn add_phone(&self, user: Uuid) -> Result<Begun, Message> {
         let started = self
             .client
             .begin_authenticator_registration_for_user(user)?;
-        let reply = on_phone(started.qr_code_data, None);
+        let reply = on_phone(started.qr_code_data, Value::Null);
         let late = Instant::now() + self.patience;
-        begun(reply, move |client, _| {
+        Ok(begun(reply, move |client, _| {
             let end = registered(started.pending.poll(client)?, false);
             let is_late = end == Err(WAITING) && Instant::now() >= late;
             if is_late { Err(LATE) } else { end }
-        })
+        }))
     }
 
-    fn add_passkey(&self, user: Uuid) -> Begun {
+    fn add_passkey(&self, user: Uuid) -> Result<Begun, Message> {
         let request = StartWebauthnRegistrationForUser::new();
         let request = request.webauthn_client_id(&*self.passkeys);
         let started = self
@@ -320,13 +325,13 @@ impl Portal {
             "authenticatorSelection",
             selection,
         )?;
-        begun(json!({ "create": options }), move |client, page| {
+        Ok(begun(json!({ "create": options }), move |client, page| {
             registered(started.pending.complete(client, page)?, false)
-        })
+        }))
     }
 
     /// Disables a way to sign in, as soon as the user approves that on the phone.
-    fn disable(&self, user: Uuid, credential: &str) -> Begun {
+    fn disable(&self, user: Uuid, credential: &str) -> Result<Begun, Message> {
         self.count(&format!("disable {user}"), DISTURBANCES)?;
         let credential = self.client.get_user_credential(user, credential)?;
         let name = credential.name.as_deref().unwrap_or("a way to sign in");
@@ -334,7 +339,7 @@ impl Portal {
         let started = known(self.client.begin_authenticator_sign_in(&request))?.ok_or(NO_PHONE)?;
         let reply = on_phone(started.qr_code_data, started.visual_verify_value);
         let mut is_approved = false;
-        begun(reply, move |client, _| {
+        Ok(begun(reply, move |client, _| {
             // Checked here as well, because so much depends on it.
             if !is_approved && signed_in(started.pending.poll(client)?, "")?.0 != user {
                 return Err(FAILED);
@@ -342,14 +347,14 @@ impl Portal {
             is_approved = true;
             client.disable_user_credential(user, &credential.credential_id)?;
             Err(Message(200, "It is disabled."))
-        })
+        }))
     }
 }
 
 /// Tells the page what to show, and the id of the step.
 fn begun(mut reply: Value, step: impl FnMut(&Client, &str) -> End + Send + 'static) -> Begun {
     reply["id"] = json!(web::random_id());
-    Ok((reply, Box::new(step)))
+    (reply, Box::new(step))
 }
 
 /// Returns `None` if the service refuses the user: there is none of this name, or
@@ -371,10 +376,10 @@ fn approval(action: &str, message: &str) -> StartAuthenticatorAuth {
 }
 
 /// Returns what the page shows while the phone is asked.
-fn on_phone(qr_code: Option<Secret>, value: Option<String>) -> Value {
+fn on_phone(qr_code: Option<Secret>, value: impl Into<Value>) -> Value {
     let code = qr_code.and_then(|data| QrCode::new(data.expose()).ok());
     let image = code.map(|code| code.render::<svg::Color>().build());
-    json!({ "qr": image, "value": value })
+    json!({ "qr": image, "value": value.into() })
 }
 
 /// Reads the options of a passkey, and sets one.
@@ -396,7 +401,7 @@ fn by_link<P: Send + 'static>(
         let end = paced(pace, || end(pending?, client, query));
         end.map_err(|message| if message == OUTAGE { OUTAGE } else { OLD_LINK })
     };
-    Ok((json!({ "id": "link", "text": MAILED }), Box::new(step)))
+    (json!({ "id": "link", "text": MAILED }), Box::new(step))
 }
 
 /// Lets an action take this time, or a multiple of it: how long it takes does not tell

@@ -98,10 +98,10 @@ pub(crate) fn json(request: Request<Body>) -> Value {
 }
 
 /// Builds a response. One more header can be added, as a line.
-pub(crate) fn respond(status: u16, kind: &str, body: String, more: Option<String>) -> Responded {
+pub(crate) fn respond(status: u16, kind: &str, body: String, more: Option<&str>) -> Responded {
     let mut response = Response::builder().status(status);
     let kind = format!("Content-Type: {kind}");
-    for line in HEADERS.into_iter().chain([&*kind]).chain(more.as_deref()) {
+    for line in HEADERS.into_iter().chain([&*kind]).chain(more) {
         let (name, value) = line.split_once(": ").unwrap_or_default();
         response = response.header(name, value);
     }
