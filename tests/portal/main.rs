@@ -62,6 +62,8 @@ fn main() -> ExitCode {
             when_a_passkey_is_checked
             when_a_link_is_checked
             when_a_new_users_link_is_checked
+            when_a_response_is_lost
+            a_slow_service_is_waited_for
             of_the_account_page
             when_something_is_added
             when_something_is_disabled

@@ -1,5 +1,7 @@
 //! The service fails at each step. The user is told so, and can try again.
 
+use std::time::Duration;
+
 use autharmor::ApiVersion::V4;
 use autharmor::emulator::Fault;
 
@@ -122,6 +124,60 @@ pub(crate) fn when_a_new_users_link_is_checked() {
         grace.press("Sign in");
         grace.sees_account_of(NEW);
     }
+}
+
+/// The service has done what was asked, but its response is lost.
+pub(crate) fn when_a_response_is_lost() {
+    for version in BOTH {
+        let site = Site::start(version);
+        let lost = |endpoint: &str| {
+            let fault = Fault::drop_before_response().on(endpoint).times(1);
+            site.emulator.fault(fault.processed(true));
+        };
+        let ada = site.open("/");
+        ada.ask_phone(ADA);
+        lost("validate_authenticator_auth");
+        site.respond_on_phone(true);
+        ada.is_told("That did not work. Please try again.");
+        ada.ask_phone(ADA);
+        site.respond_on_phone(true);
+        ada.sees_account_of(ADA);
+        ada.log_out();
+
+        ada.ask_for_link(ADA);
+        lost("validate_magiclink_email_auth");
+        ada.use_link(&site);
+        ada.is_told(OUTAGE);
+        ada.press("Sign in");
+        ada.is_told("This link is too old or was replaced. Begin again.");
+
+        lost("start_magiclink_email_registration");
+        ada.visit(&site, "/register");
+        ada.0.fill("#address", NEW);
+        ada.press("Mail me a link");
+        ada.is_told(OUTAGE);
+        ada.ask_to_register(&site, NEW);
+        lost("validate_magiclink_email_registration");
+        ada.use_link(&site);
+        ada.is_told(OUTAGE);
+        // The account is there: the user signs in.
+        ada.visit(&site, "/");
+        ada.ask_for_link(NEW);
+        ada.use_link(&site);
+        ada.sees_account_of(NEW);
+    }
+}
+
+/// Slow is not down.
+pub(crate) fn a_slow_service_is_waited_for() {
+    let site = Site::start(V4);
+    let slow = Fault::latency(Duration::from_secs(1));
+    site.emulator.fault(slow);
+    let ada = site.open_as_ada();
+    ada.add_passkey();
+    ada.log_out();
+    ada.press("Use a passkey");
+    ada.sees_account_of(ADA);
 }
 
 pub(crate) fn of_the_account_page() {
