@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::ROOM;
 use crate::http::buffer::WipedBuffer;
@@ -84,7 +84,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 /// Renames a file, and replaces another.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     // Where many read it, moments in which nobody has it open are rare.
-    while_shared(Duration::from_secs(2), || fs::rename(from, to))
+    while_shared(Duration::from_secs(1), || fs::rename(from, to))
 }
 
 /// Repeats an operation that Windows refuses while somebody has the file open:
@@ -95,16 +95,19 @@ pub(super) fn while_shared<T>(
     limit: Duration,
     mut operation: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
-    let began = Instant::now();
     // Access denied, or a sharing violation.
     let is_refused = |error: &io::Error| matches!(error.raw_os_error(), Some(5 | 32));
+    // Counts the pauses alone: on a busy machine few attempts fit into a second.
+    let mut left = limit;
     loop {
         let result = operation();
-        if !cfg!(windows) || !result.as_ref().is_err_and(is_refused) || began.elapsed() >= limit {
+        if !cfg!(windows) || !result.as_ref().is_err_and(is_refused) || left.is_zero() {
             return result;
         }
         // With equal pauses processes would keep step with each other.
-        std::thread::sleep(Duration::from_micros(random() % 10_000));
+        let pause = Duration::from_micros(random() % 10_000);
+        std::thread::sleep(pause);
+        left = left.saturating_sub(pause);
     }
 }
 
