@@ -2,7 +2,7 @@
 # Measures this crate and other clients, the emulator and the program, and writes
 # the results to benches/README.md:
 #
-#     benches/report.sh           # everything, about 10 minutes on two idle cores
+#     benches/report.sh           # everything, about 12 minutes on two idle cores
 #     benches/report.sh counts    # what CI counts, on any machine
 #
 # Fails if a bound is exceeded; the report is written all the same.
@@ -23,6 +23,14 @@ chapter() { printf '\n## %s\n\n' "$1" && "${@:2}" | sed 's/^## /### /'; }
 compare() { cargo bench -q --locked --manifest-path "$manifest" --bench "$1"; }
 package() { cargo run -q --locked --release --manifest-path "$manifest" -p "$@"; }
 
+# Checks results and resources of a million calls, one exchange in twenty of which fails.
+soak() {
+    echo '```text'
+    cargo run -q --locked --release --manifest-path benches/soak/Cargo.toml |
+        sed -n '/^Checks of the soak/,$p'
+    echo '```'
+}
+
 times() {
     # Built before anything is measured.
     cargo bench -q --locked --manifest-path "$manifest" --no-run
@@ -32,6 +40,7 @@ times() {
     chapter "Emulator and program" \
         package autharmor-program -- "${CARGO_TARGET_DIR:-target}/release/autharmor"
     chapter "Size, build and memory" compare footprint
+    chapter "A million calls with faults" soak
 }
 
 {
