@@ -3,7 +3,7 @@
 //!
 //!     cargo run --example portal
 //!
-//! uses the embedded emulator, whose page is the phone and the mailbox. With
+//! uses the embedded emulator, whose page shows the phone and the mailbox. With
 //! `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it uses the real service;
 //! then set `WEBAUTHN_CLIENT_ID` to the id of the website in the dashboard, and
 //! `ORIGIN` to the address in browsers: that of a proxy with TLS. If the proxy puts the
@@ -27,12 +27,13 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let origin = env::var("ORIGIN").unwrap_or("http://localhost:8080".to_owned());
     let passkeys = env::var("WEBAUTHN_CLIENT_ID").unwrap_or("example".to_owned());
     println!("the portal    {origin}/");
-    let emulator = Emulator::builder().plain_http().random_ids();
-    let emulator = emulator.project_name("Example").user("ada@example.com");
-    let emulator = emulator.website(&origin, "localhost").start()?;
+    let emulator;
     let client = if env::var_os("AUTHARMOR_CLIENT_ID").is_some() {
         ClientBuilder::from_env()?
     } else {
+        let builder = Emulator::builder().plain_http().random_ids();
+        let builder = builder.project_name("Example").user("ada@example.com");
+        emulator = builder.website(&origin, "localhost").start()?;
         println!("the emulator  {}/_emulator/", emulator.base_url());
         println!("Sign in as ada@example.com, or register. The emulator has phone and mails.");
         emulator.client_builder()

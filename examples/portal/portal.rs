@@ -8,7 +8,7 @@ use std::{io, mem, thread};
 use autharmor::auth::{StartAuthenticatorAuth, StartMagiclinkEmailAuth, StartWebauthnAuth};
 use autharmor::flow::{Registration, SignIn};
 use autharmor::registrations::{StartMagiclinkEmailRegistration, StartWebauthnRegistrationForUser};
-use autharmor::{Client, Error, PageQuery, Secret};
+use autharmor::{Client, Error, ErrorKind, PageQuery, Secret};
 use qrcode::{QrCode, render::svg};
 use serde_json::{Map, Value, json};
 use touche::{Body, Request, Server};
@@ -17,17 +17,18 @@ use uuid::Uuid;
 use crate::web::{self, Expiring, Message, Reply, Responded};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// What a network can send in ten minutes, and what of it can be beginnings.
+/// The most requests of a network in ten minutes.
 const REQUESTS: u32 = 3000;
-const BEGINNINGS: u32 = 60;
-/// How often in ten minutes a person can be disturbed in one way.
-const DISTURBANCES: u32 = 5;
+/// The most of them that can begin a sign-in or a registration.
+const ATTEMPTS: u32 = 60;
+/// The most of these, by one method, for one name: each disturbs a person.
+const ATTEMPTS_PER_NAME: u32 = 5;
 const ASKING: &str = "Somebody signs in to Example as you";
 const REGISTERING: &str = "Somebody registers at Example as you";
 const COOKIE: &str = "Path=/; HttpOnly; SameSite=Lax";
 const MAILED: &str = "If a link can be sent to this address, it is in the mail. Open it here.";
 const WAITING: Message = Message(202, "Waiting for your phone …");
-const WRONG: Message = Message(400, "Please check the address.");
+const WRONG: Message = Message(400, "Please check what you have entered.");
 const OLD_LINK: Message = Message(400, "This link is too old or was replaced. Begin again.");
 const SIGNED_OUT: Message = Message(401, "Please sign in.");
 const DECLINED: Message = Message(403, "The request was declined on the phone.");
@@ -42,7 +43,7 @@ const USED: Message = Message(409, "This link was used, or asked for in another 
 const TOO_MANY: Message = Message(429, "Too many attempts. Please wait ten minutes.");
 const OUTAGE: Message = Message(503, "The service does not respond. Please try again.");
 
-/// What the server knows of one browser.
+/// The data of one browser.
 #[derive(Default)]
 pub(crate) struct Session {
     user: Option<User>,
@@ -60,7 +61,7 @@ type End = Result<User, Message>;
 /// registration, which never leaves the server.
 type Step = Box<dyn FnMut(&Client, &str) -> End + Send>;
 
-/// What the page shows, and the step that follows.
+/// The reply for the page, and the step that follows.
 type Begun = (Value, Step);
 
 impl Session {
@@ -86,11 +87,11 @@ pub(crate) struct Portal {
     pub(crate) proxy_header: Option<String>,
     pub(crate) sessions: Expiring<Arc<Mutex<Session>>>,
     pub(crate) attempts: Expiring<u32>,
-    /// How long what strangers can try takes, or a multiple of it.
+    /// The time, or a multiple of it, that each attempt of a stranger takes.
     pub(crate) pace: Duration,
-    /// How long a new phone can be added: v3 tells no other end than success.
+    /// The time in which a new phone can be added: v3 tells no other end than success.
     pub(crate) patience: Duration,
-    /// How long after a sign-in another way to sign in can be added.
+    /// The time after a sign-in in which another way to sign in can be added.
     pub(crate) recent: Duration,
 }
 
@@ -118,14 +119,14 @@ impl Portal {
             match stream {
                 Ok(stream) if Arc::strong_count(&self) < 200 => {
                     // Without a thread the connection is closed.
-                    let _ = thread::Builder::new().spawn(move || portal.talk(stream));
+                    let _ = thread::Builder::new().spawn(move || portal.serve_connection(stream));
                 }
                 _ => thread::sleep(Duration::from_millis(10)),
             }
         }
     }
 
-    fn talk(&self, stream: TcpStream) -> io::Result<()> {
+    fn serve_connection(&self, stream: TcpStream) -> io::Result<()> {
         stream.set_write_timeout(Some(MINUTE))?;
         let from = stream.peer_addr()?.ip();
         let server = Server::builder()
@@ -146,9 +147,10 @@ impl Portal {
         let found = self.sessions.lock().get(&id).map(|it| it.1.clone());
         let is_new = found.is_none();
         let shared = found.unwrap_or_default();
-        // More wait for each other than a person sends.
+        // More requests wait than a person sends.
         if Arc::strong_count(&shared) > 8 {
-            return web::respond(429, "text/plain", TOO_MANY.1.to_owned(), None);
+            let body = json!({ "text": TOO_MANY.1 }).to_string();
+            return web::respond(429, "application/json", body, None);
         }
         // Held during calls: no two requests of a browser complete one sign-in.
         let mut session = web::lock(&shared);
@@ -160,16 +162,19 @@ impl Portal {
         let from = web::network(proxied.and_then(|text| text.parse().ok()).unwrap_or(from));
         let reply = self.post(request, &from, &mut session);
         let mut set_cookie = None;
+        let minutes = if session.user.is_some() { 480 } else { 30 };
+        let end = Instant::now() + minutes * MINUTE;
         if session.user != before || is_new && session.pending.is_some() {
             // A new id after each sign-in: somebody else may know the old one.
             let new_id = web::random_id();
             let secure = if is_tls { "; Secure" } else { "" };
             set_cookie = Some(format!("Set-Cookie: {cookie}={new_id}; {COOKIE}{secure}"));
-            let minutes = if session.user.is_some() { 480 } else { 30 };
             let session = Arc::new(Mutex::new(mem::take(&mut *session)));
             let mut sessions = self.sessions.lock();
             sessions.remove(&id);
-            sessions.insert(new_id, (Instant::now() + minutes * MINUTE, session));
+            sessions.insert(new_id, (end, session));
+        } else if session.user.is_none() {
+            self.sessions.lock().entry(id).and_modify(|it| it.0 = end);
         }
         let (status, body) = match reply {
             Ok(body) => (200, body),
@@ -197,12 +202,12 @@ impl Portal {
         // No mail address is longer.
         let name: String = text("name").trim().chars().take(254).collect();
         let name = &name.to_lowercase();
-        // What strangers can begin, but not too often.
+        // Strangers can begin, but not too often.
         let attempt = |begin: fn(&Self, &str) -> Result<Begun, Message>| {
-            self.count(&format!("begin {from}"), BEGINNINGS)?;
+            self.count(&format!("begin {from}"), ATTEMPTS)?;
             // A passkey disturbs nobody.
             if path != "/passkey" {
-                self.count(&format!("{path} {name}"), DISTURBANCES)?;
+                self.count(&format!("{path} {name}"), ATTEMPTS_PER_NAME)?;
             }
             paced(self.pace, || begin(self, name))
         };
@@ -236,8 +241,8 @@ impl Portal {
         (*count <= most).then_some(()).ok_or(TOO_MANY)
     }
 
-    /// Returns the user's id, if the sign-in is recent. Who finds an open account shall
-    /// not get a way to sign in to it.
+    /// Returns the user's id, if the sign-in is recent. Someone who finds an open account
+    /// shall not get a way to sign in to it.
     fn just_signed_in(&self, (id, _, since): User) -> Result<Uuid, Message> {
         let is_recent = since.elapsed() < self.recent;
         is_recent.then_some(id).ok_or(NOT_RECENT)
@@ -332,7 +337,7 @@ impl Portal {
 
     /// Disables a way to sign in, as soon as the user approves that on the phone.
     fn disable(&self, user: Uuid, credential: &str) -> Result<Begun, Message> {
-        self.count(&format!("disable {user}"), DISTURBANCES)?;
+        self.count(&format!("disable {user}"), ATTEMPTS_PER_NAME)?;
         let credential = self.client.get_user_credential(user, credential)?;
         let name = credential.name.as_deref().unwrap_or("a way to sign in");
         let request = approval("Disable", &format!("Disable {name} at Example")).user(user);
@@ -361,7 +366,10 @@ fn begun(mut reply: Value, step: impl FnMut(&Client, &str) -> End + Send + 'stat
 /// the user cannot sign in this way now, or is registered already.
 fn known<T>(begun: Result<T, Error>) -> Result<Option<T>, Error> {
     match begun {
-        Err(error) if matches!(error.status(), Some(400 | 403 | 404 | 409 | 429)) => {
+        Err(error)
+            if error.kind() != ErrorKind::Auth
+                && matches!(error.status(), Some(400 | 403 | 404 | 409 | 429)) =>
+        {
             eprintln!("{error}");
             Ok(None)
         }
@@ -382,7 +390,7 @@ fn on_phone(qr_code: Option<Secret>, value: impl Into<Value>) -> Value {
     json!({ "qr": image, "value": value.into() })
 }
 
-/// Reads the options of a passkey, and sets one.
+/// Reads the options of a passkey, and replaces one.
 fn options(json: &str, key: &str, value: Value) -> Result<Value, Message> {
     let mut options: Map<_, _> = serde_json::from_str(json).map_err(|_| FAILED)?;
     options.insert(key.to_owned(), value);
@@ -399,7 +407,13 @@ fn by_link<P: Send + 'static>(
     let step = move |client: &Client, query: &str| {
         let pending = pending.as_ref().ok_or(OLD_LINK);
         let end = paced(pace, || end(pending?, client, query));
-        end.map_err(|message| if message == OUTAGE { OUTAGE } else { OLD_LINK })
+        end.map_err(|message| {
+            if matches!(message.0, 200 | 503) {
+                message
+            } else {
+                OLD_LINK
+            }
+        })
     };
     (json!({ "id": "link", "text": MAILED }), Box::new(step))
 }
@@ -454,10 +468,10 @@ impl From<Error> for Message {
     fn from(error: Error) -> Self {
         // The log gets no name and no secret.
         eprintln!("{error}");
-        match (error.is_transient(), error.may_have_been_sent()) {
-            (true, _) => OUTAGE,
-            (_, true) => FAILED,
-            _ => WRONG,
+        match error.kind() {
+            _ if error.is_transient() => OUTAGE,
+            ErrorKind::InvalidInput => WRONG,
+            _ => FAILED,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The endpoints: requests, responses, builder functions and the methods of
 //! [`Client`](crate::Client), in one file per method of signing in.
 
-// What sends a request is `#[inline]`, here and in the flows: then a program
-// compiles the decoding of those responses alone that it uses.
+// Methods that send a request are `#[inline]` or generic, here and in the flows, so
+// that a program compiles the decoding of those responses alone that it uses.
 
 pub mod auth;
 mod checks;

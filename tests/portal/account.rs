@@ -90,7 +90,7 @@ pub(crate) fn the_account_needs_a_sign_in() {
     assert!(site.emulator.pending_requests().is_empty());
 }
 
-/// Who finds an open account gets no way to sign in to it.
+/// Someone who finds an open account gets no way to sign in to it.
 pub(crate) fn only_after_a_recent_sign_in_is_something_added() {
     let site = Site::with(
         V4,

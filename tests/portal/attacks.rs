@@ -55,13 +55,13 @@ pub(crate) fn a_link_of_an_attacker_signs_nobody_in() {
         (&ada, USED, ADA),
     ] {
         victim.visit_url(&link);
-        victim.press("Sign in");
+        victim.press("Continue");
         victim.is_told(told);
         assert_eq!(user(victim), name);
     }
     // What the victim has begun goes on.
     begun.visit_url(&own_link);
-    begun.press("Sign in");
+    begun.press("Continue");
     begun.sees_account_of(ADA);
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn a_planted_session_is_of_no_use() {
         );
         ada.ask_for_link(ADA);
         ada.visit_url(&site.opened_link());
-        ada.press("Sign in");
+        ada.press("Continue");
         ada.sees_account_of(ADA);
         assert_ne!(ada.session().unwrap()["value"], id);
         eve.0.post(
@@ -229,13 +229,13 @@ pub(crate) fn what_another_browser_began_cannot_be_continued() {
 }
 
 /// A name without an account gets the request of nobody, which anybody can approve.
-pub(crate) fn a_decoy_signs_nobody_in() {
+pub(crate) fn a_request_without_a_user_signs_nobody_in() {
     let site = Site::start(V4);
     let eve = site.open("/");
     eve.ask_phone(EVE);
-    let decoy = site.emulator.pending_requests().pop().unwrap();
+    let request = site.emulator.pending_requests().pop().unwrap();
     site.emulator
-        .approve_as(decoy.auth_request_id, ADA)
+        .approve_as(request.auth_request_id, ADA)
         .unwrap();
     eve.is_told("That did not work.");
     assert_eq!(user(&eve), "");
@@ -398,7 +398,6 @@ pub(crate) fn a_refused_attempt_does_not_wait() {
     let script = "const done = arguments[0];
         const request = { method: 'POST', body: '{\"name\":\"ada@example.com\"}', credentials: 'omit' };
         const all = Array.from({ length: 6 }, () => fetch('/phone', request));
-        const statuses = (replies) => done(replies.map((one) => one.status).sort());
         Promise.race(all).then((first) => first.status).then((status) =>
             Promise.all(all).then((replies) => done([status, ...replies.map((one) => one.status).sort()])));";
     let replies = eve.0.run_async(script, &[]);

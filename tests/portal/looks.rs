@@ -23,7 +23,7 @@ fn tour(site: &Site, visitor: &Visitor, look: impl Fn(&str)) {
     visitor.is_told("declined");
     look("declined");
     visitor.visit(site, "/link?from=elsewhere");
-    visitor.press("Sign in");
+    visitor.press("Continue");
     visitor.is_told("asked for in another browser");
     look("elsewhere");
     visitor.visit(site, "/register");
@@ -35,7 +35,7 @@ fn tour(site: &Site, visitor: &Visitor, look: impl Fn(&str)) {
     visitor.visit_url(&site.opened_link());
     visitor.sees("Press the button");
     look("link");
-    visitor.press("Sign in");
+    visitor.press("Continue");
     visitor.sees_account_of(ADA);
     visitor.add_passkey();
     look("account");
@@ -103,7 +103,7 @@ pub(crate) fn every_control_is_reached_by_tab_and_shows_its_focus() {
         ["Example", "Mail address", "Mail me a link", "Sign in"]
     );
     ada.visit(&site, "/link");
-    assert_eq!(tab_stops(&ada), ["Example", "Sign in", "Begin again"]);
+    assert_eq!(tab_stops(&ada), ["Example", "Continue", "Begin again"]);
 
     let ada = site.open_as_ada();
     ada.visit(&site, "/account");

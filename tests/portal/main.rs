@@ -32,6 +32,7 @@ fn main() -> ExitCode {
             a_link_signs_in
             a_phone_is_added_and_signs_in
             a_passkey_is_added_and_signs_in
+            a_session_that_goes_on_does_not_end
             a_session_ends_after_eight_hours
             each_end_of_a_push_says_so
             an_approval_that_is_seen_too_late_says_so
@@ -74,7 +75,7 @@ fn main() -> ExitCode {
             a_planted_session_is_of_no_use
             a_passkey_cannot_be_replayed
             what_another_browser_began_cannot_be_continued
-            a_decoy_signs_nobody_in
+            a_request_without_a_user_signs_nobody_in
             scripts_cannot_read_the_session
             with_tls_the_session_is_sent_over_tls_alone
             no_script_of_a_page_runs

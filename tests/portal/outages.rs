@@ -103,7 +103,7 @@ pub(crate) fn when_a_link_is_checked() {
         ada.use_link(&site);
         ada.is_told(OUTAGE);
         // The same link works when the service does.
-        ada.press("Sign in");
+        ada.press("Continue");
         ada.sees_account_of(ADA);
     }
 }
@@ -119,9 +119,9 @@ pub(crate) fn when_a_new_users_link_is_checked() {
         grace.is_told(OUTAGE);
         site.emulator.clear_faults();
         site.fails_once("validate_magiclink_email_registration");
-        grace.press("Sign in");
+        grace.press("Continue");
         grace.is_told(OUTAGE);
-        grace.press("Sign in");
+        grace.press("Continue");
         grace.sees_account_of(NEW);
     }
 }
@@ -148,7 +148,7 @@ pub(crate) fn when_a_response_is_lost() {
         lost("validate_magiclink_email_auth");
         ada.use_link(&site);
         ada.is_told(OUTAGE);
-        ada.press("Sign in");
+        ada.press("Continue");
         ada.is_told("This link is too old or was replaced. Begin again.");
 
         lost("start_magiclink_email_registration");

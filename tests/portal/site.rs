@@ -180,7 +180,7 @@ impl Visitor {
     /// Opens the newest mail's link, and presses the button of the page.
     pub(crate) fn use_link(&self, site: &Site) {
         self.visit_url(&site.opened_link());
-        self.press("Sign in");
+        self.press("Continue");
     }
 
     /// Asks for a link with which a new user gets an account.

@@ -69,8 +69,8 @@ impl Version {
             // On Windows a file that is removed keeps its name until all have
             // closed it. A renamed one does not.
             Ok(Some(now)) if now == *self => match rename(path, &claim) {
-                // This was a claim. It looked old, because its owner had renamed
-                // the old version to it, and its owner has removed it by now.
+                // Somebody has removed it after it was read: the holder of a lease,
+                // or the owner of a claim.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
                 renamed => renamed.map(|()| true),
             },

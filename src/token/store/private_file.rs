@@ -89,8 +89,8 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Repeats an operation that Windows refuses while somebody has the file open:
 /// there an open file often cannot be replaced, and a removed one keeps its name
-/// until all have closed it. A refusal for good looks the same, and costs `limit`
-/// each time.
+/// until all have closed it. A refusal for good looks the same, and costs pauses of
+/// `limit` in sum each time.
 pub(super) fn while_shared<T>(
     limit: Duration,
     mut operation: impl FnMut() -> io::Result<T>,
@@ -104,7 +104,7 @@ pub(super) fn while_shared<T>(
         if !cfg!(windows) || !result.as_ref().is_err_and(is_refused) || left.is_zero() {
             return result;
         }
-        // With equal pauses processes would keep step with each other.
+        // With equal pauses processes would retry at the same moments.
         let pause = Duration::from_micros(random() % 10_000);
         std::thread::sleep(pause);
         left = left.saturating_sub(pause);
