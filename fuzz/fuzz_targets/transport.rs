@@ -297,6 +297,12 @@ impl Fuzzer {
             server.requests
         );
         assert!(server.connections.len() <= 3, "connections pile up");
+        drop(server);
+        if may_refetch {
+            // A token that is still doubted would cost a later input a request, as
+            // soon as 30 seconds are over.
+            client.check_credentials().unwrap();
+        }
     }
 }
 
