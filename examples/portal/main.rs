@@ -7,7 +7,8 @@
 //! `AUTHARMOR_CLIENT_ID` and `AUTHARMOR_CLIENT_SECRET` set it uses the real service;
 //! then set `WEBAUTHN_CLIENT_ID` to the id of the website in the dashboard, and
 //! `ORIGIN` to the address in browsers: that of a proxy with TLS. If the proxy puts the
-//! sender's address into a header, name it in `PROXY_HEADER`.
+//! sender's address into a header, name it in `PROXY_HEADER`. `PORT` is another port
+//! than 8080.
 
 mod portal;
 mod web;
@@ -23,8 +24,9 @@ use autharmor::{ApiVersion, ClientBuilder};
 use crate::portal::Portal;
 
 fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let listener = TcpListener::bind("127.0.0.1:8080")?;
-    let origin = env::var("ORIGIN").unwrap_or("http://localhost:8080".to_owned());
+    let port = env::var("PORT").unwrap_or("8080".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))?;
+    let origin = env::var("ORIGIN").unwrap_or(format!("http://localhost:{port}"));
     let passkeys = env::var("WEBAUTHN_CLIENT_ID").unwrap_or("example".to_owned());
     println!("the portal    {origin}/");
     let emulator;
