@@ -2,7 +2,7 @@
 # Measures this crate and other clients, the emulator and the program, and writes
 # the results to benches/README.md:
 #
-#     benches/report.sh           # everything, about 12 minutes on two idle cores
+#     benches/report.sh           # everything, about 15 minutes on two idle cores
 #     benches/report.sh counts    # what CI counts, on any machine
 #
 # Fails if a bound is exceeded; the report is written all the same.
