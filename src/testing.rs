@@ -107,7 +107,7 @@ impl TestClient {
     }
 }
 
-/// Draws the shortest pauses.
+/// A clock whose jitter is the least.
 #[derive(Debug)]
 pub(crate) struct ShortClock(pub(crate) Arc<ManualClock>);
 

@@ -171,6 +171,14 @@ const RECORD: &str = "const fetch = window.fetch;
         return fetch(path, request);
     };";
 
+/// Returns the recorded JSON with which the page goes on.
+fn sent_to_continue(visitor: &Visitor) -> String {
+    let script = "return localStorage.getItem('sent /continue')";
+    wait_for("a request", || {
+        visitor.0.run(script, &[]).as_str().map(str::to_owned)
+    })
+}
+
 pub(crate) fn a_passkey_cannot_be_replayed() {
     let site = Site::start(V4);
     let ada = site.open_as_ada();
@@ -179,10 +187,7 @@ pub(crate) fn a_passkey_cannot_be_replayed() {
     ada.0.run(RECORD, &[]);
     ada.press("Use a passkey");
     ada.sees_account_of(ADA);
-    let sent = ada
-        .0
-        .run("return localStorage.getItem('sent /continue')", &[]);
-    let sent: Value = serde_json::from_str(sent.as_str().unwrap()).unwrap();
+    let sent: Value = serde_json::from_str(&sent_to_continue(&ada)).unwrap();
     assert!(sent["input"].as_str().unwrap().contains("signature"));
     ada.log_out();
     // In the same browser, in another, and in a sign-in that another has begun.
@@ -206,12 +211,7 @@ pub(crate) fn what_another_browser_began_cannot_be_continued() {
     let ada = site.open("/");
     ada.0.run(RECORD, &[]);
     ada.ask_phone(ADA);
-    let sent = wait_for("a poll", || {
-        let sent = ada
-            .0
-            .run("return localStorage.getItem('sent /continue')", &[]);
-        sent.as_str().map(str::to_owned)
-    });
+    let sent = sent_to_continue(&ada);
     let sent: Value = serde_json::from_str(&sent).unwrap();
     let eve = site.open("/");
     // Also while she has begun something herself.
@@ -410,10 +410,7 @@ pub(crate) fn two_requests_at_once_complete_one_sign_in() {
     let ada = site.open("/");
     ada.0.run(RECORD, &[]);
     ada.ask_phone(ADA);
-    let sent = wait_for("a poll", || {
-        let script = "return localStorage.getItem('sent /continue')";
-        ada.0.run(script, &[]).as_str().map(str::to_owned)
-    });
+    let sent = sent_to_continue(&ada);
     // The page itself polls no more.
     ada.visit(&site, "/register");
     site.respond_on_phone(true);

@@ -4,13 +4,12 @@ mod pace;
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Instant, SystemTime};
 
 use serde_json::json;
 
 use super::*;
 use crate::clock::{Clock, ManualClock};
-use crate::testing::{TestClient, TransportResult, respond, seconds, token};
+use crate::testing::{ShortClock, TestClient, TransportResult, respond, seconds, token};
 use crate::{ApiVersion, HttpRequest, Limits, RetryPolicy, TransportError, TransportErrorKind};
 
 const ID: Uuid = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
@@ -95,32 +94,10 @@ fn pauses_grow_from_one_second_to_five() {
     }
 }
 
-/// A clock whose jitter is the least.
-#[derive(Debug)]
-struct Unlucky(Arc<ManualClock>);
-
-impl Clock for Unlucky {
-    fn now(&self) -> Instant {
-        self.0.now()
-    }
-
-    fn wall(&self) -> SystemTime {
-        self.0.wall()
-    }
-
-    fn sleep(&self, pause: Duration) {
-        self.0.sleep(pause);
-    }
-
-    fn jitter(&self, _: Duration) -> Duration {
-        Duration::ZERO
-    }
-}
-
 #[test]
 fn jitter_halves_a_pause_at_most_and_leaves_half_a_second() {
     let clock = Arc::new(ManualClock::new());
-    let unlucky = Arc::new(Unlucky(Arc::clone(&clock)));
+    let unlucky = Arc::new(ShortClock(Arc::clone(&clock)));
     let test = TestClient::with(
         tokens,
         |_, _, _| pending(),

@@ -24,7 +24,7 @@ fn a_program_chooses_the_pauses_down_to_300_milliseconds() {
 #[test]
 fn jitter_does_not_go_below_the_shortest_pause() {
     let clock = Arc::new(ManualClock::new());
-    let unlucky = Arc::new(Unlucky(Arc::clone(&clock)));
+    let unlucky = Arc::new(ShortClock(Arc::clone(&clock)));
     let test = TestClient::with(
         tokens,
         |_, _, _| pending(),
