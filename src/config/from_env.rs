@@ -91,7 +91,7 @@ fn client_secret(env: &Environment) -> Result<Secret, Error> {
 fn read(path: &Path, variable: &str) -> Result<WipedBuffer, Error> {
     let mut content = WipedBuffer::with_capacity(4096);
     File::open(path)
-        .and_then(|file| content.read_from(file, MAX_FILE))
+        .and_then(|mut file| content.read_from(&mut file, MAX_FILE))
         .map_err(|error| {
             let detail = format!("{variable}: the file cannot be read: {}", error.kind());
             Error::config(detail).with_source(Arc::new(error))

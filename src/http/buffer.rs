@@ -23,14 +23,12 @@ impl WipedBuffer {
 
     /// Appends what `reader` has, until its end or until there are more than
     /// `limit` bytes.
-    pub(crate) fn read_from(&mut self, mut reader: impl Read, limit: usize) -> io::Result<()> {
+    pub(crate) fn read_from(&mut self, reader: &mut dyn Read, limit: usize) -> io::Result<()> {
         while self.len() <= limit {
             self.reserve(1);
             let free = self.0.capacity() - self.len();
             let wanted = free.min((limit - self.len()).saturating_add(1));
-            let mut part = reader
-                .by_ref()
-                .take(u64::try_from(wanted).unwrap_or(u64::MAX));
+            let mut part = (&mut *reader).take(u64::try_from(wanted).unwrap_or(u64::MAX));
             if part.read_to_end(&mut self.0)? < wanted {
                 break;
             }
@@ -128,8 +126,8 @@ mod tests {
     fn reading_goes_into_the_buffer_only() {
         let (source, mut rooms) = (vec![b'x'; 10_000], Vec::new());
         let mut buffer = WipedBuffer::with_capacity(64);
-        let reader = Noting(&source, &mut rooms);
-        buffer.read_from(reader, usize::MAX).unwrap();
+        let mut reader = Noting(&source, &mut rooms);
+        buffer.read_from(&mut reader, usize::MAX).unwrap();
         assert_eq!(*buffer, source);
         assert!(rooms.iter().all(|room| *room >= 64), "{rooms:?}");
     }
@@ -148,7 +146,7 @@ mod tests {
         ] {
             let source = vec![b'x'; length];
             let mut buffer = WipedBuffer::with_capacity(capacity);
-            buffer.read_from(&source[..], limit).unwrap();
+            buffer.read_from(&mut &source[..], limit).unwrap();
             assert_eq!(buffer.len(), read, "{length} bytes, limit {limit}");
         }
     }

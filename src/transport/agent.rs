@@ -265,7 +265,7 @@ fn read_body(mut body: ureq::Body, limit: usize) -> Result<WipedBuffer, Transpor
     let expected = announced.unwrap_or(BODY).min(MAX_PREALLOCATED_BODY) + 1;
     let mut bytes = WipedBuffer::with_capacity(expected);
     bytes
-        .read_from(body.as_reader(), limit)
+        .read_from(&mut body.as_reader(), limit)
         .map_err(|error| explain(ureq::Error::from(error)))?;
     if bytes.len() > limit {
         return Err(too_large());

@@ -133,8 +133,8 @@ pub(super) enum Stream {
 
 impl Stream {
     /// Makes a stream of `inner`, on which `tls` has made its handshake.
-    pub(super) fn tls(tls: ClientConnection, inner: Self) -> Self {
-        Self::Tls(Box::new(StreamOwned::new(tls, ReadAhead::new(inner))))
+    pub(super) fn tls(tls: ClientConnection, inner: ReadAhead) -> Self {
+        Self::Tls(Box::new(StreamOwned::new(tls, inner)))
     }
 
     /// Sets the deadline of all reads and writes that follow.

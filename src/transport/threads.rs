@@ -10,10 +10,10 @@ pub(super) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Res
     if tests::NONE_LEFT.get() {
         return Err(io::ErrorKind::WouldBlock.into());
     }
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(work)
-        .map(drop)
+    // Boxed, so that starting a thread is compiled once and not for each work.
+    let work: Box<dyn FnOnce() + Send> = Box::new(work);
+    let thread = thread::Builder::new().name(name.to_owned());
+    thread.spawn(work).map(drop)
 }
 
 #[cfg(test)]

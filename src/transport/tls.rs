@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{CertificateError, ClientConfig, Error as TlsError, InvalidMessage, RootCertStore};
 use zeroize::Zeroizing;
 
-use super::stream::Stream;
+use super::stream::{ReadAhead, Stream};
 use super::target::without_brackets;
 use super::{TransportError, TransportErrorKind};
 use crate::error::Error;
@@ -121,13 +121,14 @@ fn rejected(detail: &'static str, error: TlsError) -> Error {
 pub(super) fn handshake(
     config: &Arc<ClientConfig>,
     host: &str,
-    mut stream: Stream,
+    stream: Stream,
 ) -> Result<Stream, TransportError> {
     let name = ServerName::try_from(without_brackets(host).to_owned()).map_err(|_| {
         TransportError::new(TransportErrorKind::Tls, false)
             .with_detail("no certificate can be for such a host name")
     })?;
     let mut tls = ClientConnection::new(config.clone(), name).map_err(|e| refused(e, false))?;
+    let mut stream = ReadAhead::new(stream);
     match tls.complete_io(&mut stream) {
         Ok(_) => Ok(Stream::tls(tls, stream)),
         Err(error) => Err(match as_tls_error(error) {

@@ -41,15 +41,17 @@ pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-pub(super) fn read(file: File) -> io::Result<WipedBuffer> {
+#[inline]
+pub(super) fn read(mut file: File) -> io::Result<WipedBuffer> {
     let mut text = WipedBuffer::with_capacity(ROOM);
-    text.read_from(file, MAX_FILE_LEN)?;
+    text.read_from(&mut file, MAX_FILE_LEN)?;
     Ok(text)
 }
 
 /// Removes the file if this is its content, and says whether it did. The file is
 /// renamed before it is read, so that none that has just taken its place is
 /// removed: that one is put back.
+#[inline]
 pub(super) fn remove_if(path: &Path, is_it: impl Fn(&[u8]) -> bool) -> io::Result<bool> {
     let aside = beside(path);
     let mut left = 10;
