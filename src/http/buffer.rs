@@ -16,6 +16,7 @@ impl WipedBuffer {
         Self(Vec::with_capacity(capacity))
     }
 
+    #[inline]
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());
         self.0.extend_from_slice(bytes);
@@ -79,7 +80,9 @@ impl From<Vec<u8>> for WipedBuffer {
     }
 }
 
+// JSON comes in many small pieces.
 impl Write for WipedBuffer {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.extend(bytes);
         Ok(bytes.len())

@@ -1,5 +1,8 @@
 //! [`TokenStore`]: keeps the access token beyond this process.
 
+// The longer functions are `#[inline]`, here and below, so that a program without
+// such a store does not compile them.
+
 mod file;
 mod lease_file;
 mod private_file;
@@ -188,6 +191,7 @@ impl StoredToken {
 
     /// Returns one line of text to store. It holds the token.
     #[must_use]
+    #[inline]
     pub fn encode(&self) -> Secret {
         let mut text = WipedBuffer::with_capacity(ROOM);
         match serde_json::to_writer(&mut text, &self.entry()) {
@@ -200,6 +204,7 @@ impl StoredToken {
 
     /// Reads what [`encode`](Self::encode) wrote; `None` for anything else.
     #[must_use]
+    #[inline]
     pub fn decode(text: &str) -> Option<Self> {
         Self::from_entry(serde_json::from_str(text).ok()?)
     }

@@ -144,6 +144,7 @@ pub struct StartAuthenticatorAuthResponse {
 }
 
 /// Builds the request of [`Client::start_authenticator_auth`].
+#[inline]
 pub fn start_authenticator_auth(
     request: &StartAuthenticatorAuth,
 ) -> Request<StartAuthenticatorAuthResponse> {
@@ -151,6 +152,7 @@ pub fn start_authenticator_auth(
 }
 
 /// Builds the request of [`Client::validate_authenticator_auth`].
+#[inline]
 pub fn validate_authenticator_auth(request: &ValidateAuth) -> Request<ValidateAuthResponse> {
     Request::new(Endpoint::ValidateAuthenticatorAuth).body(request)
 }

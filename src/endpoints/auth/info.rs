@@ -180,6 +180,7 @@ impl AuthInfo {
 }
 
 /// Builds the request of [`Client::get_auth_info`].
+#[inline]
 pub fn get_auth_info(auth_request_id: Uuid) -> Request<AuthInfo> {
     Request::new(Endpoint::GetAuthInfo).id(auth_request_id)
 }

@@ -130,6 +130,7 @@ pub struct StartMagiclinkEmailAuthResponse {
 }
 
 /// Builds the request of [`Client::start_magiclink_email_auth`].
+#[inline]
 pub fn start_magiclink_email_auth(
     request: &StartMagiclinkEmailAuth,
 ) -> Request<StartMagiclinkEmailAuthResponse> {
@@ -137,6 +138,7 @@ pub fn start_magiclink_email_auth(
 }
 
 /// Builds the request of [`Client::validate_magiclink_email_auth`].
+#[inline]
 pub fn validate_magiclink_email_auth(request: &ValidateAuth) -> Request<ValidateAuthResponse> {
     Request::new(Endpoint::ValidateMagiclinkEmailAuth).body(&NonceInV4Only(request))
 }

@@ -230,16 +230,19 @@ pub struct FinishWebauthnAuthResponse {
 }
 
 /// Builds the request of [`Client::start_webauthn_auth`].
+#[inline]
 pub fn start_webauthn_auth(request: &StartWebauthnAuth) -> Request<StartWebauthnAuthResponse> {
     Request::new(Endpoint::StartWebauthnAuth).body(request)
 }
 
 /// Builds the request of [`Client::finish_webauthn_auth`].
+#[inline]
 pub fn finish_webauthn_auth(request: &FinishWebauthnAuth) -> Request<FinishWebauthnAuthResponse> {
     Request::new(Endpoint::FinishWebauthnAuth).body(request)
 }
 
 /// Builds the request of [`Client::validate_webauthn_auth`].
+#[inline]
 pub fn validate_webauthn_auth(request: &ValidateAuth) -> Request<ValidateAuthResponse> {
     Request::new(Endpoint::ValidateWebauthnAuth).body(&NonceInV4Only(request))
 }

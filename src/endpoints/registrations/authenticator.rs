@@ -111,6 +111,7 @@ pub struct StartAuthenticatorRegistrationResponse {
 }
 
 /// Builds the request of [`Client::start_authenticator_registration`].
+#[inline]
 pub fn start_authenticator_registration(
     request: &StartAuthenticatorRegistration,
 ) -> Request<StartAuthenticatorRegistrationResponse> {
@@ -125,6 +126,7 @@ pub fn start_authenticator_registration_for_user(
 }
 
 /// Builds the request of [`Client::validate_authenticator_registration`].
+#[inline]
 pub fn validate_authenticator_registration(
     registration_id: Uuid,
     request: &ValidateRegistration,

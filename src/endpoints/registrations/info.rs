@@ -48,6 +48,7 @@ pub struct RegistrationInfo {
 }
 
 /// Builds the request of [`Client::get_registration_info`].
+#[inline]
 pub fn get_registration_info(registration_id: Uuid) -> Request<RegistrationInfo> {
     Request::new(Endpoint::GetRegistrationInfo).id(registration_id)
 }

@@ -278,6 +278,7 @@ pub struct ValidateMagiclinkEmailRegistrationResponse {
 }
 
 /// Builds the request of [`Client::start_magiclink_email_registration`].
+#[inline]
 pub fn start_magiclink_email_registration(
     request: &StartMagiclinkEmailRegistration,
 ) -> Request<StartMagiclinkEmailRegistrationResponse> {

@@ -289,6 +289,7 @@ pub struct FinishWebauthnRegistrationResponse {
 }
 
 /// Builds the request of [`Client::start_webauthn_registration`].
+#[inline]
 pub fn start_webauthn_registration(
     request: &StartWebauthnRegistration,
 ) -> Request<StartWebauthnRegistrationResponse> {
@@ -306,6 +307,7 @@ pub fn start_webauthn_registration_for_user(
 }
 
 /// Builds the request of [`Client::finish_webauthn_registration`].
+#[inline]
 pub fn finish_webauthn_registration(
     registration_id: Uuid,
     request: &FinishWebauthnRegistration,
@@ -328,6 +330,7 @@ pub fn finish_webauthn_registration_for_user(
 }
 
 /// Builds the request of [`Client::validate_webauthn_registration`].
+#[inline]
 pub fn validate_webauthn_registration(
     registration_id: Uuid,
     request: &ValidateRegistration,

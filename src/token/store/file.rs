@@ -84,11 +84,13 @@ impl FileTokenStore {
 }
 
 impl TokenStore for FileTokenStore {
+    #[inline]
     fn load(&self, key: &TokenKey) -> io::Result<Option<StoredToken>> {
         let text = open(&self.path)?.map(read).transpose()?;
         Ok(text.and_then(|text| parse(&text, key)))
     }
 
+    #[inline]
     fn save(&self, key: &TokenKey, token: &StoredToken) -> io::Result<()> {
         let content = Content {
             key: key.clone(),
@@ -105,6 +107,7 @@ impl TokenStore for FileTokenStore {
         written
     }
 
+    #[inline]
     fn remove(&self, key: &TokenKey, token: &Secret) -> io::Result<()> {
         let is_it = |stored: StoredToken| stored.token == *token;
         if self.load(key)?.is_some_and(is_it) {
@@ -113,15 +116,18 @@ impl TokenStore for FileTokenStore {
         Ok(())
     }
 
+    #[inline]
     fn lease(&self, _: &TokenKey, holder: &str, length: Duration) -> io::Result<Lease> {
         self.lease_file().take(holder, length)
     }
 
+    #[inline]
     fn release(&self, _: &TokenKey, holder: &str) -> io::Result<()> {
         self.lease_file().release(holder)
     }
 }
 
+#[inline]
 fn parse(text: &[u8], key: &TokenKey) -> Option<StoredToken> {
     let content: Content = serde_json::from_slice(text).ok()?;
     (content.key == *key)

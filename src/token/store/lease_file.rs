@@ -37,6 +37,7 @@ pub(super) struct Version {
 
 impl Version {
     /// Reads the file, if there is one.
+    #[inline]
     pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
         let Some(file) = open(path)? else {
             return Ok(None);
@@ -53,6 +54,7 @@ impl Version {
     /// only ever created, never replaced. So no file that took the place of this
     /// version is removed, unless a process stands still for [`CLAIM`] between
     /// the last two steps. That costs a token request.
+    #[inline]
     pub(super) fn remove(&self, path: &Path) -> io::Result<bool> {
         let claim = self.claim(path);
         match while_shared(SHORT, || write_new(&claim, b"")) {
@@ -128,6 +130,7 @@ impl<'a> LeaseFile<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn take(&self, holder: &str, length: Duration) -> io::Result<Lease> {
         if self.create(holder, length)? {
             return Ok(Lease::Granted);
@@ -160,6 +163,7 @@ impl<'a> LeaseFile<'a> {
 
     /// Removes the claims that killed processes have left. The next takeover finds
     /// those that cannot be removed.
+    #[inline]
     fn remove_claims(&self) {
         let (Some(folder), Some(name)) = (self.path.parent(), self.path.file_name()) else {
             return;
@@ -179,6 +183,7 @@ impl<'a> LeaseFile<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn release(&self, holder: &str) -> io::Result<()> {
         let is_own = |version: &Version| {
             serde_json::from_slice(&version.content)
@@ -191,6 +196,7 @@ impl<'a> LeaseFile<'a> {
     }
 
     /// Creates the file. Returns whether there was none.
+    #[inline]
     fn create(&self, holder: &str, length: Duration) -> io::Result<bool> {
         let content = serde_json::to_vec(&Content {
             holder: holder.to_owned(),

@@ -16,6 +16,7 @@ const MAX_FILE_LEN: usize = 64 * 1024;
 pub(super) const SHORT: Duration = Duration::from_millis(200);
 
 /// Opens a file, if there is one, and checks what was opened.
+#[inline]
 pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -51,7 +52,6 @@ pub(super) fn read(mut file: File) -> io::Result<WipedBuffer> {
 /// Removes the file if this is its content, and says whether it did. The file is
 /// renamed before it is read, so that none that has just taken its place is
 /// removed: that one is put back.
-#[inline]
 pub(super) fn remove_if(path: &Path, is_it: impl Fn(&[u8]) -> bool) -> io::Result<bool> {
     let aside = beside(path);
     let mut left = 10;
@@ -134,6 +134,7 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Creates a file that only this user can use. Fails if it exists. One that
 /// cannot be written is removed.
+#[inline]
 pub(super) fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -146,6 +147,7 @@ pub(super) fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
 }
 
 /// Says why an open file cannot be trusted, if so.
+#[inline]
 fn distrust(file: &File) -> io::Result<Option<String>> {
     let file = file.metadata()?;
     if !file.is_file() {
