@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::http::response::{self, ErrorBody, Outcome};
-use crate::http::{ApiVersion, Endpoint, HttpRequest, HttpResponse, Request, Target};
+use crate::http::{ApiVersion, Endpoint, HttpRequest, HttpResponse, Request, RequestParts, Target};
 use crate::observer::{Attempt, Observer};
 use crate::retry::{Budget, Retries, RetryPolicy};
 use crate::secret::Secret;
@@ -79,7 +79,7 @@ impl Client {
     }
 
     /// Checks a request. Nothing is sent.
-    pub(crate) fn check<T>(&self, request: &Request<T>) -> Result<(), Error> {
+    pub(crate) fn check(&self, request: &RequestParts) -> Result<(), Error> {
         request.to_http(&self.inner.target).map(drop)
     }
 
@@ -200,25 +200,11 @@ impl Client {
     /// # Ok::<(), autharmor::Error>(())
     /// ```
     pub fn send<T: DeserializeOwned>(&self, request: &Request<T>) -> Result<T, Error> {
-        Self::read(request, self.respond(request)?)
-    }
-
-    fn read<T: DeserializeOwned>(
-        request: &Request<T>,
-        (response, token): Success,
-    ) -> Result<T, Error> {
-        response::decode(&response).map_err(|mut error: Error| {
-            if error.kind() == ErrorKind::Api {
-                // An error body, which may repeat our bearer.
-                let redacted = redact::response(&response, &[token.bearer()]);
-                error = response::decode::<T>(&redacted).err().unwrap_or(error);
-            }
-            error.in_area(request.endpoint().name())
-        })
+        read(request.endpoint(), &self.respond(request.parts())?)
     }
 
     /// Returns a call's 2xx response, after looking up the user's id if needed.
-    fn respond<T>(&self, request: &Request<T>) -> Result<Success, Error> {
+    fn respond(&self, request: &RequestParts) -> Result<Success, Error> {
         let timeout = request.own_timeout().unwrap_or(self.timeout);
         let mut call = Call {
             deadline: self.call_deadline(timeout, request.endpoint().name())?,
@@ -318,7 +304,7 @@ impl Client {
     }
 
     /// Sends a request until its response is a 2xx or it may not be repeated.
-    fn exchange<T>(&self, request: &Request<T>, call: &mut Call) -> Result<Success, Error> {
+    fn exchange(&self, request: &RequestParts, call: &mut Call) -> Result<Success, Error> {
         let Inner {
             tokens,
             clock,
@@ -364,7 +350,7 @@ impl Client {
                     let response = redact::response(&response, &[token.bearer()]);
                     let is_verdict = endpoint.is_validate()
                         && response.status() == StatusCode::UNAUTHORIZED
-                        && ErrorBody::read(response.body()).is_some();
+                        && ErrorBody::read(&response.text()).is_some();
                     (response::refusal(&response), is_verdict)
                 }
                 Err(error) => (error, false),
@@ -430,7 +416,8 @@ impl Client {
             username: Option<String>,
         }
         let request = Request::<NamedUser>::new(Endpoint::GetUser).user(name);
-        let user = Self::read(&request, self.exchange(&request, call)?)?;
+        let response = self.exchange(request.parts(), call)?;
+        let user: NamedUser = read(Endpoint::GetUser, &response)?;
         let is_theirs = user
             .username
             .is_some_and(|found| found.eq_ignore_ascii_case(name));
@@ -443,6 +430,21 @@ impl Client {
             .in_area(Endpoint::GetUser.name())),
         }
     }
+}
+
+/// Decodes the response of an endpoint.
+fn read<T: DeserializeOwned>(endpoint: Endpoint, success: &Success) -> Result<T, Error> {
+    response::decode(&success.0).map_err(|error| complete_error(error, endpoint, success))
+}
+
+/// Completes the error of a response that could not be decoded.
+fn complete_error(mut error: Error, endpoint: Endpoint, (response, token): &Success) -> Error {
+    if error.kind() == ErrorKind::Api {
+        // An error body, which may repeat our bearer.
+        let redacted = redact::response(response, &[token.bearer()]);
+        error = response::reported_error(&redacted).unwrap_or(error);
+    }
+    error.in_area(endpoint.name())
 }
 
 impl fmt::Debug for Client {

@@ -6,15 +6,20 @@
 //! With serde's `alias`, a body with two spellings would be refused as having a
 //! duplicate field.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer, StringDeserializer};
-use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::secret::Private;
+use crate::secret::{Private, wipe};
+
+/// The message of an error about a number.
+pub(crate) const NO_NUMBER: &str = "expected a whole number";
 
 /// Declares an enum that is text in JSON and keeps unknown values.
 macro_rules! open_text_enum {
@@ -210,130 +215,154 @@ impl fmt::Display for Timestamp {
 /// it is validated. `None` is a value that the service did not return.
 pub type ContextData = BTreeMap<String, Option<String>>;
 
-/// Reads a whole number, also from text or with a fraction of zero.
-pub(crate) fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    struct Number;
+/// A JSON value, reduced to what the lenient readers need: all of them read this
+/// type, so that reading any value is compiled once.
+enum Scalar<'de> {
+    Null,
+    Bool(bool),
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+    Text(Cow<'de, str>),
+    /// An array or an object.
+    Other,
+}
 
-    impl Visitor<'_> for Number {
-        type Value = i64;
+impl<'de> Scalar<'de> {
+    /// Text, a number or a bool as text.
+    fn into_text(mut self) -> Option<Cow<'de, str>> {
+        Some(match &mut self {
+            Self::Bool(true) => "true".into(),
+            Self::Bool(false) => "false".into(),
+            Self::Signed(number) => number.to_string().into(),
+            Self::Unsigned(number) => number.to_string().into(),
+            Self::Float(number) => number.to_string().into(),
+            Self::Text(text) => mem::take(text),
+            Self::Null | Self::Other => return None,
+        })
+    }
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a whole number")
-        }
-
-        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<i64, E> {
-            Ok(number)
-        }
-
-        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<i64, E> {
-            Ok(i64::try_from(number).unwrap_or(i64::MAX))
-        }
-
-        fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<i64, E> {
-            if number.fract() != 0.0 {
-                return Err(E::invalid_type(Unexpected::Float(number), &self));
-            }
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "the cast saturates, as intended"
-            )]
-            Ok(number as i64)
-        }
-
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<i64, E> {
-            if let Ok(number) = text.trim().parse::<i64>() {
-                return Ok(number);
-            }
-            match text.trim().parse::<f64>() {
-                Ok(number) => self.visit_f64(number),
-                Err(_) => Err(E::invalid_type(Unexpected::Str(text), &self)),
-            }
+    /// A whole number, also from text or with a fraction of zero. One that is no
+    /// `i64` becomes the largest or smallest.
+    fn number<E: Error>(&self) -> Result<i64, E> {
+        let float = match self {
+            Self::Signed(number) => return Ok(*number),
+            Self::Unsigned(number) => return Ok(i64::try_from(*number).unwrap_or(i64::MAX)),
+            Self::Float(number) => Some(*number),
+            Self::Text(text) => match text.trim().parse() {
+                Ok(number) => return Ok(number),
+                Err(_) => text.trim().parse().ok(),
+            },
+            Self::Null | Self::Bool(_) | Self::Other => None,
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the cast saturates, as intended"
+        )]
+        match float {
+            Some(float) if float.fract() == 0.0 => Ok(float as i64),
+            _ => Err(E::custom(NO_NUMBER)),
         }
     }
 
-    deserializer.deserialize_any(Number)
+    /// Reads any value. With `refuse_others` an array or object is an error, which is
+    /// returned before it is read: then its position in the text is that of the value.
+    fn read<D: Deserializer<'de>>(deserializer: D, refuse_others: bool) -> Result<Self, D::Error> {
+        struct AnyValue {
+            refuse_others: bool,
+        }
+
+        impl AnyValue {
+            fn check_other<E: Error>(&self) -> Result<(), E> {
+                if self.refuse_others {
+                    return Err(E::custom(NO_NUMBER));
+                }
+                Ok(())
+            }
+        }
+
+        impl<'de> Visitor<'de> for AnyValue {
+            type Value = Scalar<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any value")
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+                Ok(Scalar::Bool(value))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+                Ok(Scalar::Signed(number))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(Scalar::Unsigned(number))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+                Ok(Scalar::Float(number))
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Scalar::Text(text.into()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Scalar::Text(text.to_owned().into()))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Scalar::Null)
+            }
+
+            fn visit_none<E>(self) -> Result<Self::Value, E> {
+                Ok(Scalar::Null)
+            }
+
+            fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<Self::Value, D::Error> {
+                value.deserialize_any(self)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                self.check_other()?;
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                self.check_other()?;
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Scalar::Other)
+            }
+        }
+
+        deserializer.deserialize_any(AnyValue { refuse_others })
+    }
+}
+
+/// It may be a secret.
+impl Drop for Scalar<'_> {
+    fn drop(&mut self) {
+        if let Self::Text(Cow::Owned(text)) = self {
+            wipe(mem::take(text).into_bytes());
+        }
+    }
+}
+
+/// Reads a whole number, also from text or with a fraction of zero.
+pub(crate) fn lenient_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    Scalar::read(deserializer, true)?.number()
 }
 
 /// Reads a number as [`lenient_number`] does, or null.
 pub(crate) fn optional_number<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<i64>, D::Error> {
-    #[derive(Deserialize)]
-    struct Number(#[serde(deserialize_with = "lenient_number")] i64);
-
-    Ok(Option::<Number>::deserialize(deserializer)?.map(|Number(number)| number))
-}
-
-/// A JSON value, reduced to what the lenient readers need. A number is text.
-#[derive(Debug)]
-enum Scalar<'a> {
-    Bool(bool),
-    Text(&'a str),
-    /// Null, an array or an object.
-    Other,
-}
-
-impl<'a> Scalar<'a> {
-    fn text(self) -> Option<&'a str> {
-        match self {
-            Self::Bool(true) => Some("true"),
-            Self::Bool(false) => Some("false"),
-            Self::Text(text) => Some(text),
-            Self::Other => None,
-        }
+    match Scalar::read(deserializer, true)? {
+        Scalar::Null => Ok(None),
+        value => value.number().map(Some),
     }
-}
-
-/// Reads any JSON value and returns what `read` makes of it.
-fn scalar<'de, D: Deserializer<'de>, T>(
-    deserializer: D,
-    read: impl FnOnce(Scalar<'_>) -> T,
-) -> Result<T, D::Error> {
-    struct AnyValue<F>(F);
-
-    impl<'de, T, F: FnOnce(Scalar<'_>) -> T> Visitor<'de> for AnyValue<F> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("any value")
-        }
-
-        fn visit_bool<E>(self, value: bool) -> Result<T, E> {
-            Ok((self.0)(Scalar::Bool(value)))
-        }
-
-        fn visit_i64<E>(self, number: i64) -> Result<T, E> {
-            Ok((self.0)(Scalar::Text(&number.to_string())))
-        }
-
-        fn visit_u64<E>(self, number: u64) -> Result<T, E> {
-            Ok((self.0)(Scalar::Text(&number.to_string())))
-        }
-
-        fn visit_f64<E>(self, number: f64) -> Result<T, E> {
-            Ok((self.0)(Scalar::Text(&number.to_string())))
-        }
-
-        fn visit_str<E>(self, text: &str) -> Result<T, E> {
-            Ok((self.0)(Scalar::Text(text)))
-        }
-
-        fn visit_unit<E>(self) -> Result<T, E> {
-            Ok((self.0)(Scalar::Other))
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok((self.0)(Scalar::Other))
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok((self.0)(Scalar::Other))
-        }
-    }
-
-    deserializer.deserialize_any(AnyValue(read))
 }
 
 /// Reads a bool. Any other JSON value, such as `"true"` or `1`, is `None`: only
@@ -341,7 +370,7 @@ fn scalar<'de, D: Deserializer<'de>, T>(
 pub(crate) fn strict_bool<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<bool>, D::Error> {
-    scalar(deserializer, |value| match value {
+    Ok(match Scalar::read(deserializer, false)? {
         Scalar::Bool(value) => Some(value),
         _ => None,
     })
@@ -352,22 +381,26 @@ pub(crate) fn strict_bool<'de, D: Deserializer<'de>>(
 pub(crate) fn lenient_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
-    scalar(deserializer, |value| value.text().map(str::to_owned))
+    let text = Scalar::read(deserializer, false)?.into_text();
+    Ok(text.map(Cow::into_owned))
 }
+
+/// Text as [`lenient_text`] reads it.
+#[derive(Deserialize)]
+pub(crate) struct LenientText(
+    #[serde(deserialize_with = "lenient_text")] pub(crate) Option<String>,
+);
 
 /// Reads context data. The OpenAPI description says that its values are text;
 /// one of the vendor's SDKs allows any scalar.
 pub(crate) fn lenient_context<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<ContextData, D::Error> {
-    #[derive(Deserialize)]
-    struct Text(#[serde(deserialize_with = "lenient_text")] Option<String>);
-
-    let data = Option::<BTreeMap<String, Text>>::deserialize(deserializer)?;
+    let data = Option::<BTreeMap<String, LenientText>>::deserialize(deserializer)?;
     Ok(data
         .unwrap_or_default()
         .into_iter()
-        .map(|(key, Text(value))| (key, value))
+        .map(|(key, LenientText(value))| (key, value))
         .collect())
 }
 
@@ -391,10 +424,14 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned,
 {
-    scalar(deserializer, |value| {
-        let text = value.text().filter(|text| !text.is_empty())?;
-        T::deserialize(StrDeserializer::<D::Error>::new(text)).ok()
-    })
+    let text = Scalar::read(deserializer, false)?.into_text();
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let value = T::deserialize(StrDeserializer::<D::Error>::new(&text)).ok();
+    // Wiped again.
+    drop(Scalar::Text(text));
+    Ok(value)
 }
 
 /// An id or a name, where empty text means the same as null: unknown. Anything
@@ -480,6 +517,12 @@ mod tests {
             Two = 2, }
     }
 
+    #[derive(Debug, Deserialize)]
+    struct Lasts {
+        #[serde(deserialize_with = "optional_number")]
+        seconds: Option<i64>,
+    }
+
     #[test]
     fn unknown_values_survive_a_round_trip() {
         for json in [r#"["red","Red","mauve",""]"#, "[]"] {
@@ -515,8 +558,33 @@ mod tests {
             codes,
             [Code::Two, Code::Two, Code::Two, Code::Other(i64::MAX)]
         );
-        for json in ["2.5", "\"two\"", "true", "[]", "null"] {
+        let codes: Vec<Code> = serde_json::from_str("[18446744073709551615, -1e300]").unwrap();
+        assert_eq!(codes, [Code::Other(i64::MAX), Code::Other(i64::MIN)]);
+        for json in [
+            "2.5",
+            "\"2.5\"",
+            "\"two\"",
+            "\"\"",
+            "\"NaN\"",
+            "\"inf\"",
+            "true",
+            "[]",
+            "[2]",
+            "{}",
+            r#"{"a":2}"#,
+        ] {
             assert!(serde_json::from_str::<Code>(json).is_err(), "{json}");
+            assert!(serde_json::from_str::<Lasts>(&format!(r#"{{"seconds":{json}}}"#)).is_err());
+        }
+        assert!(serde_json::from_str::<Code>("null").is_err());
+        for (json, seconds) in [
+            (r#"{"seconds":"7"}"#, Some(7)),
+            (r#"{"seconds":null}"#, None),
+        ] {
+            assert_eq!(
+                serde_json::from_str::<Lasts>(json).unwrap().seconds,
+                seconds
+            );
         }
     }
 

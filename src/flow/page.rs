@@ -127,7 +127,8 @@ impl<'a> Members<'a> {
     /// Returns the text of the client data, which must be of this ceremony.
     fn client_data(&self, name: &'static str, ceremony: &str) -> Result<&'a str, Error> {
         let text = self.binary(name)?;
-        let data: Option<Value> = decode(text).and_then(|json| serde_json::from_slice(&json).ok());
+        let json = decode(text).and_then(|json| String::from_utf8(json).ok());
+        let data: Option<Value> = json.and_then(|json| serde_json::from_str(&json).ok());
         match data {
             Some(data) if data.get("type").and_then(Value::as_str) == Some(ceremony) => Ok(text),
             _ => refuse(name),

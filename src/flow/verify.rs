@@ -352,7 +352,7 @@ fn check_signed_message(response: &AuthResponseDetails, expected: &Expected) -> 
         let json = LENIENT
             .decode(message.signed_data.as_deref()?.trim())
             .ok()?;
-        serde_json::from_slice::<Value>(&json).ok()
+        serde_json::from_str::<Value>(std::str::from_utf8(&json).ok()?).ok()
     });
     let Some(signed) = signed else { return Ok(()) };
     let (message, signing) = (signed.get("message_data"), signed.get("signing_data"));

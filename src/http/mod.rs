@@ -3,6 +3,7 @@
 
 pub(crate) mod buffer;
 mod endpoint;
+mod json_path;
 mod message;
 mod request;
 pub(crate) mod response;
@@ -11,5 +12,5 @@ pub(crate) mod url;
 
 pub use self::endpoint::{ApiVersion, Endpoint};
 pub use self::message::{HttpRequest, HttpResponse};
-pub(crate) use self::request::Payload;
+pub(crate) use self::request::{Payload, RequestParts};
 pub use self::request::{Request, Target};

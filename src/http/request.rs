@@ -69,6 +69,14 @@ struct Body {
 /// ```
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request<T> {
+    parts: RequestParts,
+    response: PhantomData<fn() -> T>,
+}
+
+/// A request without the type of its response: what all requests have in common is
+/// compiled once.
+#[derive(Clone)]
+pub(crate) struct RequestParts {
     endpoint: Endpoint,
     user: Option<UserKey>,
     filter: Option<Private>,
@@ -78,11 +86,105 @@ pub struct Request<T> {
     error: Option<Error>,
     timeout: Option<Duration>,
     no_retries: bool,
-    response: PhantomData<fn() -> T>,
 }
 
 impl<T> Request<T> {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
+        Self {
+            parts: RequestParts::new(endpoint),
+            response: PhantomData,
+        }
+    }
+
+    pub(crate) fn user(mut self, user: impl Into<UserKey>) -> Self {
+        self.parts.user = Some(user.into());
+        self
+    }
+
+    pub(crate) fn filter(mut self, filter: Option<Private>) -> Self {
+        self.parts.filter = filter;
+        self
+    }
+
+    /// Sets the id in the path that is not the user's.
+    pub(crate) fn id(mut self, id: impl Into<String>) -> Self {
+        self.parts.id = Some(id.into());
+        self
+    }
+
+    pub(crate) fn query(mut self, pairs: Result<Vec<(&'static str, String)>, Error>) -> Self {
+        match pairs {
+            Ok(pairs) => self.parts.query = pairs,
+            Err(error) => self.parts.error = Some(error),
+        }
+        self
+    }
+
+    pub(crate) fn body(mut self, payload: &impl Payload) -> Self {
+        match Body::new(payload) {
+            Ok(body) => self.parts.body = Some(body),
+            Err(error) => self.parts.error = Some(error),
+        }
+        self
+    }
+
+    /// Sets how long the whole call may take, in place of the client's
+    /// [`timeout`](crate::ClientBuilder::timeout). Zero is refused when the call
+    /// is sent.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.parts.timeout = Some(timeout);
+        self
+    }
+
+    /// Disables retries, for callers that poll.
+    pub(crate) fn without_retries(mut self) -> Self {
+        self.parts.no_retries = true;
+        self
+    }
+
+    pub(crate) fn parts(&self) -> &RequestParts {
+        &self.parts
+    }
+
+    /// Returns the endpoint that is called.
+    #[must_use]
+    pub fn endpoint(&self) -> Endpoint {
+        self.parts.endpoint
+    }
+
+    /// Returns the user in the path, if the endpoint takes one.
+    #[must_use]
+    pub fn user_key(&self) -> Option<&UserKey> {
+        self.parts.user.as_ref()
+    }
+
+    /// Converts it into an HTTP request. The headers `Authorization` and
+    /// `User-Agent` are missing: the client adds them.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] if a value cannot be sent, and
+    /// with [`ErrorKind::UsernameInUrl`] if the username would be part of the URL
+    /// and the target does not allow that.
+    pub fn to_http(&self, target: &Target) -> Result<HttpRequest, Error> {
+        self.parts.to_http(target)
+    }
+}
+
+impl Body {
+    fn new(payload: &impl Payload) -> Result<Self, Error> {
+        let mut json = WipedBuffer::with_capacity(BODY);
+        let written = serde_json::to_writer(&mut json, payload);
+        payload.check()?;
+        written.map_err(|_| Error::invalid("the body cannot be written as JSON"))?;
+        Ok(Self {
+            json,
+            v3_only: payload.v3_only(),
+            v4_only: payload.v4_only(),
+        })
+    }
+}
+
+impl RequestParts {
+    fn new(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
             user: None,
@@ -93,79 +195,15 @@ impl<T> Request<T> {
             error: None,
             timeout: None,
             no_retries: false,
-            response: PhantomData,
         }
     }
 
-    pub(crate) fn user(mut self, user: impl Into<UserKey>) -> Self {
-        self.user = Some(user.into());
-        self
-    }
-
-    pub(crate) fn filter(mut self, filter: Option<Private>) -> Self {
-        self.filter = filter;
-        self
-    }
-
-    /// Sets the id in the path that is not the user's.
-    pub(crate) fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(id.into());
-        self
-    }
-
-    pub(crate) fn query(mut self, pairs: Result<Vec<(&'static str, String)>, Error>) -> Self {
-        match pairs {
-            Ok(pairs) => self.query = pairs,
-            Err(error) => self.error = Some(error),
-        }
-        self
-    }
-
-    pub(crate) fn body(mut self, payload: &impl Payload) -> Self {
-        let mut json = WipedBuffer::with_capacity(BODY);
-        let written = serde_json::to_writer(&mut json, payload)
-            .map_err(|_| Error::invalid("the body cannot be written as JSON"));
-        match payload.check().and(written) {
-            Ok(()) => {
-                self.body = Some(Body {
-                    json,
-                    v3_only: payload.v3_only(),
-                    v4_only: payload.v4_only(),
-                });
-            }
-            Err(error) => self.error = Some(error),
-        }
-        self
-    }
-
-    /// Sets how long the whole call may take, in place of the client's
-    /// [`timeout`](crate::ClientBuilder::timeout). Zero is refused when the call
-    /// is sent.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    /// Disables retries, for callers that poll.
-    pub(crate) fn without_retries(mut self) -> Self {
-        self.no_retries = true;
-        self
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        self.endpoint
     }
 
     pub(crate) fn may_retry(&self) -> bool {
         !self.no_retries
-    }
-
-    /// Returns the endpoint that is called.
-    #[must_use]
-    pub fn endpoint(&self) -> Endpoint {
-        self.endpoint
-    }
-
-    /// Returns the user in the path, if the endpoint takes one.
-    #[must_use]
-    pub fn user_key(&self) -> Option<&UserKey> {
-        self.user.as_ref()
     }
 
     pub(crate) fn own_timeout(&self) -> Option<Duration> {
@@ -186,16 +224,13 @@ impl<T> Request<T> {
 
     /// Returns the same call for the user of this id.
     pub(crate) fn with_user(&self, user: Uuid) -> Self {
-        self.clone().user(user)
+        Self {
+            user: Some(user.into()),
+            ..self.clone()
+        }
     }
 
-    /// Converts it into an HTTP request. The headers `Authorization` and
-    /// `User-Agent` are missing: the client adds them.
-    ///
-    /// Fails with [`ErrorKind::InvalidInput`] if a value cannot be sent, and
-    /// with [`ErrorKind::UsernameInUrl`] if the username would be part of the URL
-    /// and the target does not allow that.
-    pub fn to_http(&self, target: &Target) -> Result<HttpRequest, Error> {
+    pub(crate) fn to_http(&self, target: &Target) -> Result<HttpRequest, Error> {
         self.encode(target)
             .map_err(|error| error.in_area(self.endpoint.name()))
     }
@@ -361,15 +396,7 @@ fn carry_name<'a>(
 impl<T> Clone for Request<T> {
     fn clone(&self) -> Self {
         Self {
-            endpoint: self.endpoint,
-            user: self.user.clone(),
-            filter: self.filter.clone(),
-            id: self.id.clone(),
-            query: self.query.clone(),
-            body: self.body.clone(),
-            error: self.error.clone(),
-            timeout: self.timeout,
-            no_retries: self.no_retries,
+            parts: self.parts.clone(),
             response: PhantomData,
         }
     }
@@ -379,8 +406,8 @@ impl<T> Clone for Request<T> {
 impl<T> fmt::Debug for Request<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
-            .field("endpoint", &self.endpoint)
-            .field("user", &self.user)
+            .field("endpoint", &self.parts.endpoint)
+            .field("user", &self.parts.user)
             .finish_non_exhaustive()
     }
 }

@@ -5,14 +5,16 @@ use std::fmt;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
+use serde_json::json;
 
+use super::json_path::{path_at_end, text_before};
 use super::message::HttpResponse;
 use super::retry_after::retry_after;
 use crate::error::{Error, ErrorKind};
-use crate::types::lenient_text;
+use crate::types::{LenientText, NO_NUMBER};
 
 /// The length limit of the message of an error body, in characters.
 const MESSAGE_LIMIT: usize = 300;
@@ -22,76 +24,97 @@ const EXCERPT_LIMIT: usize = 200;
 /// Decodes a body that is one complete JSON object. An error body is an error,
 /// whatever the status is.
 pub(crate) fn decode<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, Error> {
+    let text = check_body(response, type_name::<T>())?;
+    serde_json::from_str(text).map_err(|error| {
+        let detail = describe_failure(text, &error);
+        undecodable(response, type_name::<T>(), detail)
+    })
+}
+
+/// Returns the body if it is text and neither an error body nor an array.
+fn check_body<'a>(response: &'a HttpResponse, type_name: &str) -> Result<&'a str, Error> {
+    let refuse = |detail: &str| Err(undecodable(response, type_name, detail.to_owned()));
     // Checked once, it need not be checked again for each string of the body.
-    let text = std::str::from_utf8(response.body());
-    if let Some(body) = text.ok().and_then(ErrorBody::in_success) {
-        let error = Error::new(ErrorKind::Api, "an error body with a success status")
-            .with_status(response.status().as_u16())
-            .with_retry_after(retry_after(response.headers()))
-            .with_sent(true);
-        return Err(with_body(error, &body));
+    let Ok(text) = std::str::from_utf8(response.body()) else {
+        return refuse("the body is not UTF-8");
+    };
+    match reported_error_in(text, response) {
+        Some(error) => Err(error),
+        None if is_array(text) => refuse("an array and not an object"),
+        None => Ok(text),
     }
-    let refuse = |mut detail: String| {
-        if is_html(response.headers()) {
-            detail += ", but a web page, perhaps of a captive portal or a proxy";
-        }
-        Error::new(
-            ErrorKind::Decode,
-            format!("{}: {detail}", short_name::<T>()),
-        )
+}
+
+/// Returns the error that a 2xx response reports in its body.
+pub(crate) fn reported_error(response: &HttpResponse) -> Option<Error> {
+    reported_error_in(&response.text(), response)
+}
+
+fn reported_error_in(text: &str, response: &HttpResponse) -> Option<Error> {
+    let body = ErrorBody::in_success(text)?;
+    let error = Error::new(ErrorKind::Api, "an error body with a success status")
+        .with_status(response.status().as_u16())
+        .with_retry_after(retry_after(response.headers()))
+        .with_sent(true);
+    Some(with_body(error, &body))
+}
+
+/// Returns the error for a body that is no `type_name`.
+fn undecodable(response: &HttpResponse, type_name: &str, mut detail: String) -> Error {
+    if is_html(response.headers()) {
+        detail += ", but a web page, perhaps of a captive portal or a proxy";
+    }
+    let what = format!("{}: {detail}", short_name(type_name));
+    Error::new(ErrorKind::Decode, what)
         .with_status(response.status().as_u16())
         .with_sent(true)
-    };
-    if is_array(response.body()) {
-        return Err(refuse("an array and not an object".to_owned()));
+}
+
+fn describe_failure(text: &str, error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    match error.classify() {
+        Category::Data => describe_field(text_before(text, line, column), &error.to_string()),
+        _ if text.is_empty() => "the body is empty".to_owned(),
+        _ => format!("not one JSON document, from line {line} column {column}"),
     }
-    let decoded = match text {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(response.body()),
+}
+
+/// Names the field that does not fit. `read` is the text up to the error. serde's
+/// message may quote the value. Only the name of a missing field is certainly not
+/// from the server.
+fn describe_field(read: &str, message: &str) -> String {
+    let missing = message
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'));
+    if let Some((field, _)) = missing {
+        // That it is missing is known at the end of its object.
+        let path = path_at_end(read);
+        let dot = if path.is_empty() { "" } else { "." };
+        return format!("{path}{dot}{field} is missing");
+    }
+    let read = if message.starts_with(NO_NUMBER) {
+        // An array is refused after its first byte.
+        let read = read.trim_ascii_end();
+        read.strip_suffix('[').unwrap_or(read)
+    } else {
+        read
     };
-    decoded.map_err(|error| {
-        refuse(match error.classify() {
-            Category::Data => where_it_fails::<T>(response.body()),
-            _ if response.body().is_empty() => "the body is empty".to_owned(),
-            _ => format!(
-                "not one JSON document, from line {} column {}",
-                error.line(),
-                error.column()
-            ),
-        })
-    })
+    // The last field of an object may be refused after the object has ended.
+    match path_at_end(read.strip_suffix('}').unwrap_or(read)).as_str() {
+        "" => "a field has the wrong type".to_owned(),
+        path => format!("{path} has the wrong type"),
+    }
 }
 
 /// Returns whether the body is an array. serde would read one as a struct,
 /// taking the fields in the order of their declaration.
-fn is_array(body: &[u8]) -> bool {
-    body.trim_ascii_start().starts_with(b"[")
-}
-
-/// Returns the path of the field that does not fit. It decodes the body a second
-/// time, as recording the path is slow.
-fn where_it_fails<T: DeserializeOwned>(body: &[u8]) -> String {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut json) else {
-        return "unreadable".to_owned();
-    };
-    // serde's message may quote the value. Only the name of a missing field is
-    // certainly not from the server.
-    let message = error.inner().to_string();
-    match message
-        .strip_prefix("missing field `")
-        .and_then(|rest| rest.split_once('`'))
-    {
-        Some((field, _)) if error.path().iter().next().is_none() => format!("{field} is missing"),
-        Some((field, _)) => format!("{}.{field} is missing", error.path()),
-        None => format!("{} has the wrong type", error.path()),
-    }
+fn is_array(text: &str) -> bool {
+    text.trim_ascii_start().starts_with('[')
 }
 
 /// Returns a type's name without module path and parameters.
-fn short_name<T>() -> &'static str {
-    let name = type_name::<T>();
-    let name = name.split('<').next().unwrap_or(name);
+fn short_name(type_name: &str) -> &str {
+    let name = type_name.split('<').next().unwrap_or(type_name);
     name.rsplit("::").next().unwrap_or(name)
 }
 
@@ -114,60 +137,68 @@ impl fmt::Display for Outcome<'_> {
 }
 
 /// An error body in the spelling of v4, v3 or OAuth2.
-#[derive(Deserialize)]
-#[serde(from = "RawErrorBody")]
 pub(crate) struct ErrorBody {
     code: Option<String>,
     message: Option<String>,
     tracking_id: Option<String>,
 }
 
-/// An error body with a field for each spelling.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct RawErrorBody {
-    #[serde(deserialize_with = "lenient_text")]
-    error_code: Option<String>,
-    #[serde(rename = "errorCode", deserialize_with = "lenient_text")]
-    error_code_v3: Option<String>,
-    #[serde(deserialize_with = "lenient_text")]
-    error: Option<String>,
-    #[serde(deserialize_with = "lenient_text")]
-    error_message: Option<String>,
-    #[serde(rename = "errorMessage", deserialize_with = "lenient_text")]
-    error_message_v3: Option<String>,
-    #[serde(deserialize_with = "lenient_text")]
-    error_description: Option<String>,
-    #[serde(deserialize_with = "lenient_text")]
-    tracking_id: Option<String>,
-    #[serde(rename = "trackingId", deserialize_with = "lenient_text")]
-    tracking_id_camel: Option<String>,
-    #[serde(rename = "trackingGuid", deserialize_with = "lenient_text")]
-    tracking_guid_v3: Option<String>,
-}
+/// The names of the fields of an error body: code, message and tracking id.
+const ERROR_FIELDS: [[&str; 3]; 3] = [
+    ["error_code", "errorCode", "error"],
+    ["error_message", "errorMessage", "error_description"],
+    ["tracking_id", "trackingId", "trackingGuid"],
+];
 
-impl From<RawErrorBody> for ErrorBody {
-    fn from(raw: RawErrorBody) -> Self {
-        let code = raw.error_code.or(raw.error_code_v3);
-        let message = raw.error_message.or(raw.error_message_v3);
-        let tracking_id = raw.tracking_id.or(raw.tracking_id_camel);
-        Self {
-            code: code.or(raw.error),
-            message: message.or(raw.error_description),
-            tracking_id: tracking_id.or(raw.tracking_guid_v3),
+impl<'de> Deserialize<'de> for ErrorBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = ErrorBody;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an error body")
+            }
+
+            // Nothing is kept of the other members, which may be secret.
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ErrorBody, A::Error> {
+                let mut found = [const { [const { None }; 3] }; 3];
+                while let Some(name) = map.next_key::<String>()? {
+                    let mut places = ERROR_FIELDS.iter().flatten().zip(found.as_flattened_mut());
+                    match places.find(|(known, _)| **known == name) {
+                        Some((_, text)) => *text = map.next_value::<LenientText>()?.0,
+                        None => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                let [code, message, tracking_id] = found
+                    .map(|spellings: [Option<String>; 3]| spellings.into_iter().flatten().next());
+                Ok(ErrorBody {
+                    code,
+                    message,
+                    tracking_id,
+                })
+            }
         }
+
+        deserializer.deserialize_map(Members)
     }
 }
 
 impl ErrorBody {
-    pub(crate) fn read(body: &[u8]) -> Option<Self> {
-        if is_array(body) {
-            return None;
-        }
-        let body: Self = serde_json::from_slice(body).ok()?;
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let body: Self = serde_json::from_str(text).ok()?;
         let is_error_body =
             body.code.is_some() || body.message.is_some() || body.tracking_id.is_some();
         is_error_body.then_some(body)
+    }
+
+    /// Returns it as JSON, with each text as `rewrite` returns it.
+    pub(crate) fn rewrite(&self, rewrite: impl Fn(&str) -> String) -> String {
+        let [code, message, tracking_id] = [&self.code, &self.message, &self.tracking_id]
+            .map(|text| text.as_deref().map(&rewrite));
+        let [[code_name, ..], [message_name, ..], [tracking_id_name, ..]] = ERROR_FIELDS;
+        json!({code_name: code, message_name: message, tracking_id_name: tracking_id}).to_string()
     }
 
     /// Reads the error body of a response whose status is a success.
@@ -175,13 +206,13 @@ impl ErrorBody {
     /// No response of the API has a field of these names. A tracking id alone is
     /// not an error, and neither is a code that says success, so that a success
     /// body may have such fields one day.
-    fn in_success(body: &str) -> Option<Self> {
+    fn in_success(text: &str) -> Option<Self> {
         // Keeps the usual case fast: a body is read twice only if it has such a
         // name somewhere.
-        if !body.contains("\"error") {
+        if !text.contains("\"error") {
             return None;
         }
-        Self::read(body.as_bytes()).filter(Self::is_failure)
+        Self::read(text).filter(Self::is_failure)
     }
 
     fn is_failure(&self) -> bool {
@@ -224,9 +255,10 @@ pub(crate) fn refusal_as(kind: ErrorKind, response: &HttpResponse) -> Error {
         .with_status(status.as_u16())
         .with_retry_after(retry_after(response.headers()))
         .with_sent(!refused_before_work);
-    match ErrorBody::read(response.body()) {
+    let text = response.text();
+    match ErrorBody::read(&text) {
         Some(body) => with_body(error, &body),
-        None => error.with_message(&String::from_utf8_lossy(response.body()), EXCERPT_LIMIT),
+        None => error.with_message(&text, EXCERPT_LIMIT),
     }
 }
 
@@ -239,7 +271,10 @@ fn with_body(error: Error, body: &ErrorBody) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::types::{empty_as_none, lenient_number, object_or_default, objects};
 
     fn response(status: u16, body: &str) -> HttpResponse {
         http::Response::builder()
@@ -296,6 +331,118 @@ mod tests {
         }
     }
 
+    /// Fields as the responses have them.
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(default)]
+    struct Fields {
+        id: u8,
+        #[serde(deserialize_with = "objects")]
+        records: Vec<Record>,
+        #[serde(deserialize_with = "object_or_default")]
+        last: Record,
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    struct Record {
+        id: u8,
+        #[serde(default, deserialize_with = "lenient_number")]
+        number: i64,
+        #[serde(default, deserialize_with = "empty_as_none")]
+        user: Option<Uuid>,
+    }
+
+    #[test]
+    fn the_field_that_does_not_fit_is_named() {
+        for (body, problem) in [
+            (r#"{"id":"x"}"#, "id has the wrong type"),
+            (r#"{"id":"x","records":[]}"#, "id has the wrong type"),
+            (r#"{"id":[1]}"#, "id has the wrong type"),
+            (r#"{"id":{"a":1}}"#, "id has the wrong type"),
+            (r#"{"id":null}"#, "id has the wrong type"),
+            (r#"{"id":1,"records":{}}"#, "records has the wrong type"),
+            (
+                r#"{"records":[{"id":1},7]}"#,
+                "records[1] has the wrong type",
+            ),
+            (
+                r#"{"records":[{"id":1},[7]]}"#,
+                "records[1] has the wrong type",
+            ),
+            (r#"{"records":[{"id":1},{}]}"#, "records[1].id is missing"),
+            (
+                r#"{"records":[{"id":1},{"number":2} ],"id":3}"#,
+                "records[1].id is missing",
+            ),
+            (
+                r#"{"records":[{"id":300 , "number":1}]}"#,
+                "records[0].id has the wrong type",
+            ),
+            (
+                r#"{"records":[{"id":1,"number":[]}]}"#,
+                "records[0].number has the wrong type",
+            ),
+            (
+                r#"{"records":[{"number":{},"id":1}]}"#,
+                "records[0].number has the wrong type",
+            ),
+            (
+                r#"{"records":[{"id":1,"user":"x"}]}"#,
+                "records[0].user has the wrong type",
+            ),
+            (
+                r#"{"last":{"user":"x","id":1},"id":2}"#,
+                "last.user has the wrong type",
+            ),
+            (
+                r#"{"last":{"id":1,"number":"x"},"id":2}"#,
+                "last.number has the wrong type",
+            ),
+            (r#"{"last":{}}"#, "last.id is missing"),
+            (
+                r#"{"records":[{"number":{"s3cr3t":{}},"id":1}]}"#,
+                "records[0].number has the wrong type",
+            ),
+            (
+                r#"{"records":[{"number":["s3cr3t"],"id":1}]}"#,
+                "records[0].number has the wrong type",
+            ),
+            (r#"{"id":1,"id":2}"#, "a field has the wrong type"),
+            (
+                r#"{"last":{"id":1,"s3cr3t":1,"id":2}}"#,
+                "last has the wrong type",
+            ),
+            (
+                r#"{"a":"ü😀","last":{"b":"ü😀","user":"ü😀"}}"#,
+                "last.user has the wrong type",
+            ),
+            (
+                r#"{"records":[{"id":1}],"last":{"id":""}}"#,
+                "last.id has the wrong type",
+            ),
+            (
+                "{\r\n \"last\":\n {\"number\": 1,\n  \"id\":\t\"x\"\n }\n}",
+                "last.id has the wrong type",
+            ),
+        ] {
+            let error = decode::<Fields>(&response(200, body)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Decode);
+            let expected = format!("Fields: {problem}");
+            assert!(error.to_string().contains(&expected), "{body}: {error}");
+            assert!(
+                !format!("{error:?}").contains("s3cr3t"),
+                "{body}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_not_utf_8_is_refused() {
+        let latin1 = b"{\"id\":7,\"name\":\"M\xfcller\"}".to_vec();
+        let error = decode::<Fields>(&http::Response::new(latin1).into()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Decode);
+        assert!(error.to_string().contains("not UTF-8"), "{error}");
+    }
+
     #[test]
     fn a_web_page_is_named() {
         for (content_type, is_named) in [
@@ -341,9 +488,36 @@ mod tests {
             r#"{"error_message":"no"}"#,
             r#"{"tracking_id":"t-1"}"#,
         ] {
-            assert!(ErrorBody::read(body.as_bytes()).is_some(), "{body}");
+            assert!(ErrorBody::read(body).is_some(), "{body}");
         }
-        assert!(ErrorBody::read(br#"{"username":"ada"}"#).is_none());
+        assert!(ErrorBody::read(r#"{"username":"ada"}"#).is_none());
+    }
+
+    #[test]
+    fn an_error_body_may_hold_anything_else() {
+        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        for other in ["1e400", r#""\ud83d""#, &deep, "null"] {
+            for body in [
+                format!(r#"{{"error_code":404,"id":{other}}}"#),
+                format!(r#"{{"id":{other},"error_code":404}}"#),
+            ] {
+                let error = decode::<Fields>(&response(200, &body)).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Api, "{body}");
+                assert_eq!(error.code(), Some("404"), "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_several_spellings_the_first_of_v4_counts() {
+        for (body, code) in [
+            (r#"{"error":"c","errorCode":"b","error_code":"a"}"#, "a"),
+            (r#"{"error":"c","errorCode":"b","error_code":null}"#, "b"),
+            (r#"{"error":"c","errorCode":[],"error_code":{}}"#, "c"),
+        ] {
+            let error = refusal(&response(400, body));
+            assert_eq!(error.code(), Some(code), "{body}");
+        }
     }
 
     #[test]

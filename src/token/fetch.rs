@@ -13,7 +13,7 @@ use super::redact;
 use super::state::{Life, Moment, margin};
 use super::store::{StoredToken, TokenKey, TokenStore};
 use crate::clock::Clock;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::http::response::Outcome;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::observer::{Attempt, Observer};
@@ -152,6 +152,10 @@ impl Fetcher {
         start: Moment,
     ) -> Result<LiveToken, Error> {
         let body = TokenResponse::read(response).map_err(|error| {
+            if error.kind() == ErrorKind::Decode {
+                // It holds nothing that the server wrote.
+                return error;
+            }
             // What the server wrote may repeat what we sent.
             let secrets = credentials.secrets();
             let redacted = redact::response(response, &secrets.each_ref().map(|it| it.as_str()));

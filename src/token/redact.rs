@@ -4,6 +4,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::http::HttpResponse;
+use crate::http::response::ErrorBody;
 
 const REDACTED: &str = "[redacted]";
 
@@ -16,12 +17,19 @@ pub(crate) fn response(response: &HttpResponse, secrets: &[&str]) -> HttpRespons
             .iter()
             .fold(text.to_owned(), |text, secret| secret.remove_from(text))
     };
-    let body = match serde_json::from_slice::<Value>(response.body()) {
+    let text = response.text();
+    let body = match serde_json::from_str::<Value>(&text) {
         Ok(mut json) => {
             redact_strings(&mut json, &without_secrets);
             json.to_string()
         }
-        Err(_) => without_secrets(&String::from_utf8_lossy(response.body())),
+        // An error body may hold what is no `Value`, such as a number out of range.
+        Err(_) => match ErrorBody::read(&text) {
+            Some(body) => body.rewrite(without_secrets),
+            // A secret may be written with escapes, which only JSON's reader decodes.
+            None if text.contains('\\') => REDACTED.to_owned(),
+            None => without_secrets(&text),
+        },
     };
     let mut redacted = http::Response::new(body.into_bytes());
     *redacted.status_mut() = response.status();
@@ -151,6 +159,7 @@ mod tests {
     use autharmor_test_support::Rng;
 
     use super::*;
+    use crate::http::response::refusal;
 
     fn redacted(body: &str, secrets: &[&str]) -> String {
         let original = http::Response::new(body.as_bytes().to_vec()).into();
@@ -192,6 +201,25 @@ mod tests {
             redacted(r#"{"error":"\u0073ecret"}"#, &["secret"]),
             format!(r#"{{"error":"{REDACTED}"}}"#)
         );
+    }
+
+    #[test]
+    fn an_escaped_secret_goes_from_every_error_body() {
+        let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        let others = ["1e999", &deep, "\"\u{fc}\"", "\"\\ud83d\"", "1", "no JSON"];
+        for (escaped, other) in [r"\u0073/cret", r"s\/cret"]
+            .into_iter()
+            .flat_map(|escaped| others.map(|other| (escaped, other)))
+        {
+            let body = format!(r#"{{"error_message":"{escaped}","n":{other}}}"#);
+            let latin1: Vec<u8> = body.chars().map(|c| u8::try_from(c).unwrap()).collect();
+            let response = response(&http::Response::new(latin1).into(), &["s/cret"]);
+            assert_eq!(
+                refusal(&response).server_message(),
+                Some(REDACTED),
+                "{body}"
+            );
+        }
     }
 
     /// Writes each byte in the way that the function returns for its number.

@@ -666,6 +666,15 @@ fn responses_without_a_usable_token_are_errors_and_nothing_is_sent() {
             "token_type has the wrong type",
         ),
         (r#"{"access_token":"s3cr3t"} x"#, "not one JSON document"),
+        // What the redaction does to errors of the server is not done to ours.
+        (
+            r#"{"access_token":"s3cr3t\u002B","#,
+            "not one JSON document",
+        ),
+        (
+            r#"{"access_token":5,"x":1e400,"tracking_id":"t"}"#,
+            "access_token has the wrong type",
+        ),
         (&long, "longer than 7 KiB"),
     ] {
         let json = json.to_owned();

@@ -280,7 +280,7 @@ fn j12_value_that_a_parser_would_quote() {
                 &mut row,
                 call,
                 odd,
-                &undecodable().says("has the wrong type"),
+                &undecodable().says(format!("{field} has the wrong type").leak()),
             );
         }
         let token = format!(r#"{{"access_token":"x","expires_in":"{secret}"}}"#);
@@ -289,6 +289,7 @@ fn j12_value_that_a_parser_would_quote() {
             |_, request, _| super::fake_service::healthy(request),
         );
         let expect = undecodable().unsent().tokens(1);
+        let expect = expect.says("expires_in has the wrong type");
         row.check_call(&service.scenario(), Call::Read, &expect);
     }
     row.note("the error names the field, not the value");

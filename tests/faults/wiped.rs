@@ -73,7 +73,8 @@ fn no_secret_is_left_when_the_last_owner_drops_it() {
     let started: &str = Call::Start.body().leak();
     let validated: &str = Call::Validate.body().leak();
     let registered: &str =
-        format!(r#"{{"registration_id":"{REQUEST_ID}","aa_sig":"{VALIDATION}"}}"#).leak();
+        format!(r#"{{"registration_id":"{REQUEST_ID}","aa_sig":"{VALIDATION}","error":null}}"#)
+            .leak();
     let transport = move |request: HttpRequest, _: Limits| {
         let body = match request.uri().path() {
             "/connect/token" => token,

@@ -95,7 +95,7 @@ impl Client {
         request: &StartAuthenticatorRegistration,
     ) -> Result<AuthenticatorRegistrationStarted, Error> {
         // Before the user is asked for, so that bad input costs no request.
-        self.check(&registrations::start_authenticator_registration(request))?;
+        self.check(registrations::start_authenticator_registration(request).parts())?;
         let user = UserKey::Username(request.username.clone());
         self.register_phone(
             user,

@@ -1,7 +1,10 @@
 //! Idle TLS connections on which the peer has sent something.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
+
+use rustls::{ServerConfig, ServerConnection};
 
 use super::super::stream::{ReadAhead, Socket, Stream};
 use super::super::tls::{client_config, handshake};
@@ -24,10 +27,13 @@ fn connect_with_socket(acts: Vec<Act>) -> (Server, Stream, TcpStream) {
     let server = Server::start(vec![script]);
     let tcp = TcpStream::connect(server.address()).unwrap();
     let socket = tcp.try_clone().unwrap();
+    (server, make_handshake(tcp, &ca), socket)
+}
+
+fn make_handshake(tcp: TcpStream, ca: &Ca) -> Stream {
     let stream = Stream::Plain(Socket::new(tcp, Instant::now() + PATIENT));
     let config = client_config(&Roots::Only(vec![ca.pem()]), None).unwrap();
-    let stream = handshake(&config, "localhost", stream).unwrap();
-    (server, stream, socket)
+    handshake(&config, "localhost", stream).unwrap()
 }
 
 #[test]
@@ -81,6 +87,41 @@ fn a_connection_with_bytes_read_ahead_is_not_open() {
     stream.read_exact(&mut vec![0; response.len()]).unwrap();
     assert!(!stream.has_leftovers());
     assert!(!stream.is_open());
+}
+
+/// TLS 1.3 lets a server send data with the end of its handshake.
+#[test]
+fn what_arrives_with_the_handshake_is_not_lost() {
+    let ca = Ca::new();
+    let mut config = ServerConfig::clone(&ca.localhost());
+    config.send_half_rtt_data = true;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    // More than rustls reads at a time.
+    let data: Vec<u8> = (0..=255).cycle().take(12_000).collect();
+    let sent = data.clone();
+    let server = thread::spawn(move || {
+        let (mut tcp, _) = listener.accept().unwrap();
+        let mut tls = ServerConnection::new(config.into()).unwrap();
+        while !tls.wants_write() {
+            tls.read_tls(&mut tcp).unwrap();
+            tls.process_new_packets().unwrap();
+        }
+        tls.writer().write_all(&sent).unwrap();
+        let mut flight = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut flight).unwrap();
+        }
+        tcp.write_all(&flight).unwrap();
+        // Until the client closes.
+        io::copy(&mut tcp, &mut io::sink()).unwrap();
+    });
+    let mut stream = make_handshake(TcpStream::connect(address).unwrap(), &ca);
+    let mut read = vec![0; data.len()];
+    stream.read_exact(&mut read).unwrap();
+    assert_eq!(read, data);
+    drop(stream);
+    server.join().unwrap();
 }
 
 /// Each look into the socket is a system call.
