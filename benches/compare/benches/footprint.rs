@@ -26,7 +26,7 @@ use clap::Parser;
 struct Cli {
     /// Clean builds of each program, of which the fastest counts; 0 measures only the
     /// connections
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 3)]
     builds: usize,
     /// Build nothing; run this command, which is one of the two programs, perhaps
     /// for another target in an emulator
