@@ -5,7 +5,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use autharmor::auth::{FinishWebauthnAuth, StartAuthenticatorAuth, ValidateAuth};
-use autharmor::registrations::{StartWebauthnRegistration, ValidateRegistration};
+use autharmor::registrations::{
+    StartWebauthnRegistration, StartWebauthnRegistrationResponse, ValidateRegistration,
+};
 use autharmor::{Client, HttpRequest, Limits, Secret};
 
 use super::calls::{Call, ID, Outcome, REQUEST_ID, token_body};
@@ -103,6 +105,19 @@ fn no_secret_is_left_when_the_last_owner_drops_it() {
         });
         assert_eq!(found, 0, "freed blocks with {needle}");
     }
+}
+
+#[test]
+fn an_escaped_token_is_left_only_where_serde_puts_it() {
+    let escaped = VALIDATION.replace('f', r"\u0066");
+    let token = format!(r#""{escaped}""#);
+    let (token, by_serde) = search(VALIDATION, || serde_json::from_str::<Secret>(&token));
+    let response = format!(r#"{{"registration_id":"{REQUEST_ID}","aa_sig":"{escaped}"}}"#);
+    let (response, found) = search(VALIDATION, || {
+        serde_json::from_str::<StartWebauthnRegistrationResponse>(&response)
+    });
+    assert_eq!(response.unwrap().aa_sig, Some(token.unwrap()));
+    assert_eq!(found, by_serde);
 }
 
 #[test]
